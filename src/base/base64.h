@@ -1,0 +1,12 @@
+/* Base64 (RFC 4648 section 4) into buffers.
+ * Thread: the buffer's owner. */
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
+
+#include "base/buf.h"
+#include "base/text.h"
+
+/* Appends the encoded bytes with padding; failures stay in the buffer. */
+void base64_append(struct buf *out, struct text bytes);
+
+#endif

@@ -1,0 +1,45 @@
+/* Borrowed pieces of text, and the small questions asked of them.
+ * Thread: any; pure functions. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes that belong to somebody else; not NUL-terminated. data is NULL where the text is absent. */
+struct text {
+    const char *data;
+    size_t len;
+};
+
+#define TEXT_LITERAL(s) ((struct text){(s), sizeof(s) - 1})
+
+/* Borrows a C string; absent where it is NULL. */
+struct text text_of(const char *string);
+bool text_is(struct text text, const char *string);
+bool text_equal(struct text a, struct text b);
+
+/* Gives a NUL-terminated copy, free() ends it; NULL for an absent text or without memory. */
+char *text_copy(struct text text);
+
+/* Whether text is a provider id: [a-z0-9][a-z0-9_-]{0,63}. */
+bool text_is_provider_id(struct text text);
+
+/* Whether text is valid UTF-8 without control characters (RFC 3629; U+0000-001F, U+007F-009F). */
+bool text_is_printable(struct text text);
+
+/* Bytes of the valid UTF-8 sequence that text begins with; 0 where there is none. */
+size_t text_utf8_len(struct text text);
+
+/* A whole non-negative decimal number, at most max; false for anything else. */
+bool text_to_uint(struct text text, uint64_t max, uint64_t *out_value);
+
+/* Edits (insert, delete, replace, swap neighbours) that make a of b; texts over 64 bytes are as
+ * far apart as the longer one is long. */
+size_t text_distance(struct text a, struct text b);
+
+/* The nearest of count names to name, or NULL where none is near enough to be meant. */
+const char *text_nearest(struct text name, const char *const *names, size_t count);
+
+#endif

@@ -1,0 +1,104 @@
+#include "broker/broker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <zmq.h>
+
+#include <bursar/error.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "broker/dispatcher.h"
+#include "broker/memory.h"
+#include "broker/publisher.h"
+#include "broker/query.h"
+#include "broker/store_thread.h"
+#include "broker/worker.h"
+#include "broker/zap.h"
+
+enum { SOCKETS_MAX = 65536 };
+
+static int start_workers(struct broker *broker, struct buf *error)
+{
+    size_t count = broker->connectors->count;
+    int result = 0;
+    broker->workers = memory_new((count + 1) * sizeof *broker->workers);
+    for (size_t i = 0; i <= count && result == 0; i++) {
+        const struct connector *connector = i < count ? &broker->connectors->items[i] : NULL;
+        result = worker_start(broker, connector, &broker->workers[i], error);
+        broker->worker_count += result == 0;
+    }
+    return result;
+}
+
+static int start_all(struct broker *broker, struct buf *error)
+{
+    int result = dispatcher_new(broker, &broker->dispatcher);
+    if (result == 0)
+        result = zap_start(broker, &broker->zap, error);
+    if (result == 0)
+        result = store_thread_start(broker, &broker->store_thread, error);
+    if (result == 0)
+        result = publisher_start(broker, &broker->publisher, error);
+    if (result == 0)
+        result = query_start(broker, &broker->query, error);
+    if (result == 0)
+        result = start_workers(broker, error);
+    if (result == 0)
+        result = dispatcher_start(broker->dispatcher, error);
+    return result;
+}
+
+int broker_start(struct broker *broker, const struct config *config,
+                 const struct connectors *connectors, const struct keyring *keyring,
+                 struct buf *error)
+{
+    *broker = (struct broker){.config = config,
+                              .connectors = connectors,
+                              .keyring = keyring,
+                              .uid = geteuid(),
+                              .started_at = clock_wall_s()};
+    broker->store = store_engine_of(config->store, &broker->store_where);
+    if (!broker->store) {
+        buf_printf(error, "store: no engine for %s", config->store);
+        return BURSAR_E_CONFIG;
+    }
+    snprintf(broker->node, sizeof broker->node, "%ld-%lld", (long)getpid(),
+             (long long)broker->started_at);
+    broker->zmq = zmq_ctx_new();
+    if (!broker->zmq)
+        return BURSAR_E_NOMEM;
+    zmq_ctx_set(broker->zmq, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+    int result = start_all(broker, error);
+    if (result < 0)
+        broker_stop(broker);
+    return result;
+}
+
+void broker_stop(struct broker *broker)
+{
+    dispatcher_stop(broker->dispatcher);
+    for (size_t i = 0; i < broker->worker_count; i++)
+        worker_stop(broker->workers[i]);
+    query_stop(broker->query);
+    store_thread_stop(broker->store_thread);
+    publisher_stop(broker->publisher);
+    for (size_t i = 0; i < broker->worker_count; i++)
+        worker_free(broker->workers[i]);
+    free(broker->workers);
+    zap_stop(broker->zap);
+    dispatcher_free(broker->dispatcher);
+    if (broker->zmq)
+        zmq_ctx_term(broker->zmq);
+    *broker = (struct broker){0};
+}
+
+struct worker *broker_worker(const struct broker *broker, struct text provider)
+{
+    const struct connector *connector = connectors_find(broker->connectors, provider);
+    size_t index = connector ? (size_t)(connector - broker->connectors->items)
+                             : broker->connectors->count;
+    return broker->workers[index];
+}

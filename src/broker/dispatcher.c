@@ -1,0 +1,625 @@
+#include "broker/dispatcher.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zmq.h>
+
+#include <bursar/error.h>
+#include <bursar/protocol.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "broker/memory.h"
+#include "broker/pending.h"
+#include "broker/query.h"
+#include "broker/reply.h"
+#include "broker/sockets.h"
+#include "broker/thread.h"
+#include "broker/warm_table.h"
+#include "broker/worker.h"
+#include "policy/vend.h"
+#include "vault/seal.h"
+#include "wire/doc.h"
+#include "wire/pack.h"
+
+enum {
+    FRAMES_MAX = 64,       /* of one message; a message of more is dropped */
+    JOBS_AT_ONCE = 256,    /* before answers are looked at again */
+    FRAME_MAX = 16 << 20,  /* a peer that sends more is cut off; over max_job_bytes: bad_request */
+    PLAIN_MAX = 1 << 20,
+    REPLY_MAX = 64 << 20,
+    REPLY_ROOM = 1024      /* of a credential's reply, besides the secret */
+};
+
+struct dispatcher {
+    struct broker *broker;
+    struct thread thread;
+    struct mailbox inbox;
+    struct buf *open_error;
+    bool is_started;
+    void *jobs, *intake;
+    struct job_reader *reader;
+    struct warm_table *warm;
+    struct pending_table *pending;
+    struct buf error; /* of the job that is being decoded */
+    struct buf plain; /* a secret in clear, for as long as its reply takes; locked memory */
+    bool is_draining;
+    size_t drained; /* workers that have */
+    int64_t end_at_ms; /* boot time at which draining ends */
+};
+
+/* A message as it came: identity and envelope, and the body last. */
+struct incoming {
+    zmq_msg_t frames[FRAMES_MAX];
+    size_t count;
+    bool is_dropped; /* too many frames */
+};
+
+/* ---- replies ------------------------------------------------------------------------------------- */
+
+/* Takes the envelope's frames and the reply. */
+static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t count,
+                       struct buf *reply)
+{
+    bool is_sent = true;
+    for (size_t i = 0; i < count && is_sent; i++)
+        is_sent = zmq_msg_send(&envelope[i], self->jobs, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
+    if (is_sent && socket_send_secret(self->jobs, reply) < 0)
+        LOG(LOG_WARNING, "a reply could not be sent");
+    if (reply->data) {
+        secret_wipe(reply->data, reply->cap);
+        buf_free(reply);
+    }
+}
+
+static void refuse(struct dispatcher *self, struct incoming *in, struct text id, int error,
+                   struct text text)
+{
+    struct buf reply = buf_make(REPLY_MAX);
+    reply_error(&reply, id, &(struct reply_error){.error = error, .text = text});
+    send_reply(self, in->frames, in->count - 1, &reply);
+}
+
+/* The secret of an entry into self->plain. */
+static int open_secret(struct dispatcher *self, const struct warm *entry)
+{
+    struct seal_place place = {entry->owner, entry->id, SEAL_SECRET, entry->generation};
+    buf_clear(&self->plain);
+    int result = unseal(self->broker->keyring, &place, entry->secret, &self->plain);
+    if (result < 0)
+        LOG(LOG_ERROR, "a stored secret does not open", LOG_T("connection", entry->id),
+            LOG_I("generation", (int64_t)entry->generation),
+            LOG_S("error", bursar_error_code(result)));
+    return result;
+}
+
+static void close_secret(struct dispatcher *self)
+{
+    secret_wipe(self->plain.data, self->plain.len);
+    self->plain.len = 0;
+}
+
+/* ---- the way of a warm vend ---------------------------------------------------------------------- */
+
+static bool answer_warm(struct dispatcher *self, struct incoming *in, const struct job *job)
+{
+    const struct warm *entry =
+        job->connection.data
+            ? warm_table_by_id(self->warm, job->owner, job->connection)
+            : warm_table_by_account(self->warm, job->owner, job->provider, job->account);
+    if (!entry || job->include_refresh_token ||
+        (job->kind.data && !text_equal(job->kind, entry->kind)))
+        return false;
+    struct vend_view view = {.state = CONN_ACTIVE,
+                             .has_secret = true,
+                             .can_refresh = true,
+                             .expires_at = entry->expires_at,
+                             .due_at = entry->due_at};
+    if (vend_decide(&view, clock_wall_s(), job->min_ttl_s).action != VEND_SERVE)
+        return false;
+    if (open_secret(self, entry) < 0)
+        return false;
+    struct buf reply = buf_make(REPLY_MAX);
+    buf_reserve(&reply, self->plain.len + REPLY_ROOM);
+    reply_credential(&reply, job->id,
+                     &(struct reply_credential){.entry = entry,
+                                                .secret = buf_text(&self->plain),
+                                                .refresh_state = "idle"});
+    close_secret(self);
+    send_reply(self, in->frames, in->count - 1, &reply);
+    return true;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------------- */
+
+static void answer_whoami(struct dispatcher *self, struct incoming *in, const struct job *job,
+                          const char *user_id)
+{
+    static const char *const roles[] = {"vend",   "refresh", "connect", "manage",
+                                        "events", "export",  "admin"};
+    struct buf pairs = buf_make(4096), reply = buf_make(REPLY_MAX);
+    struct pack map = pack_map(&pairs);
+    pack_string(&map, "principal", user_id);
+    struct pack list = pack_array_in(&map, "roles");
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
+        pack_item_text(&list, text_of(roles[i]));
+    pack_close(&list);
+    list = pack_array_in(&map, "owners");
+    pack_item_text(&list, TEXT_LITERAL("*"));
+    pack_close(&list);
+    list = pack_array_in(&map, "operator_scopes");
+    pack_close(&list);
+    pack_close(&map);
+    reply_pairs(&reply, job->id, buf_text(&pairs));
+    send_reply(self, in->frames, in->count - 1, &reply);
+    buf_free(&pairs);
+}
+
+/* The worker of the job's connection, or NULL with the refusal in out_error and self->error. */
+static struct worker *route(struct dispatcher *self, struct job *job, int *out_error)
+{
+    struct text provider = job->provider;
+    buf_clear(&self->error);
+    if (job->ref.data) {
+        buf_append_string(&self->error, "no shared credential has this name");
+        *out_error = BURSAR_E_NOT_FOUND;
+        return NULL;
+    }
+    if (job->connection.data) {
+        provider = id_provider(job->connection);
+        *out_error = BURSAR_E_NOT_FOUND;
+        return provider.data ? broker_worker(self->broker, provider) : NULL;
+    }
+    if (!connectors_find(self->broker->connectors, provider)) {
+        const char *near = connectors_nearest(self->broker->connectors, provider);
+        buf_append_string(&self->error, "no provider ");
+        buf_append_text(&self->error, provider);
+        buf_append_string(&self->error, " is configured");
+        if (near)
+            buf_printf(&self->error, "; did you mean %s?", near);
+        *out_error = BURSAR_E_UNKNOWN_PROVIDER;
+        return NULL;
+    }
+    return broker_worker(self->broker, provider);
+}
+
+/* A change of what may be vended takes the entry out on its way. */
+static void forget_on_the_way(struct dispatcher *self, const struct job *job)
+{
+    if (job->op != OP_REVOKE && job->op != OP_DELETE && job->op != OP_INVALIDATE)
+        return;
+    const struct warm *entry =
+        job->connection.data
+            ? warm_table_by_id(self->warm, job->owner, job->connection)
+            : warm_table_by_account(self->warm, job->owner, job->provider, job->account);
+    if (entry)
+        warm_table_forget(self->warm, entry->id);
+}
+
+static bool is_for_query(enum job_op op)
+{
+    return op == OP_LIST || op == OP_EVENTS_SINCE || op == OP_STATUS;
+}
+
+/* Hands a job to the thread that will answer it. in is NULL for one from the intake. */
+static void hand_over(struct dispatcher *self, struct incoming *in, struct text body,
+                      struct job *job, struct worker *worker)
+{
+    int64_t deadline_ms = clock_boot_ms() + job->deadline_ms;
+    struct pending *pending = NULL;
+    if (in) {
+        /* The body stays where it is until the copy is made. */
+        pending = pending_add(self->pending, in->frames, in->count - 1, job, deadline_ms);
+        if (!pending) {
+            refuse(self, in, job->id, BURSAR_E_OVERLOADED, (struct text){NULL, 0});
+            return;
+        }
+    }
+    struct request *request =
+        request_new(body, pending ? pending->ticket : TICKET_NONE, deadline_ms);
+    if (!request) {
+        LOG(LOG_ERROR, "out of memory: ending");
+        abort();
+    }
+    request->may_export = job->include_refresh_token;
+    if (is_for_query(job->op))
+        query_send(self->broker->query, request);
+    else
+        worker_send(worker, request);
+}
+
+static void take_job(struct dispatcher *self, struct incoming *in, const char *user_id)
+{
+    zmq_msg_t *last = &in->frames[in->count - 1];
+    struct text body = {zmq_msg_data(last), zmq_msg_size(last)};
+    struct worker *worker = NULL;
+    struct job job = {0};
+    int result;
+    buf_clear(&self->error);
+    if (body.len > self->broker->config->max_job_bytes) {
+        buf_printf(&self->error, "body has more than %u bytes",
+                   (unsigned)self->broker->config->max_job_bytes);
+        result = BURSAR_E_BAD_REQUEST;
+    } else {
+        result = job_read(self->reader, body, &job, &self->error);
+    }
+    if (result == 0 && self->is_draining)
+        result = BURSAR_E_SHUTTING_DOWN;
+    if (result == 0 && job_rule(job.op)->names_connection) {
+        if (job.provider.data && !job.account.data)
+            job.account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
+        if (job.op == OP_VEND && !job.ref.data && answer_warm(self, in, &job))
+            return;
+        worker = route(self, &job, &result);
+        if (worker)
+            result = 0;
+    }
+    if (result < 0)
+        refuse(self, in, job.id, result, buf_text(&self->error));
+    else if (job.op == OP_WHOAMI)
+        answer_whoami(self, in, &job, user_id);
+    else {
+        forget_on_the_way(self, &job);
+        hand_over(self, in, body, &job, worker);
+    }
+}
+
+/* Nobody waits for an answer: what is wrong is said in the log. */
+static void take_intake(struct dispatcher *self, struct incoming *in)
+{
+    zmq_msg_t *last = &in->frames[in->count - 1];
+    struct text body = {zmq_msg_data(last), zmq_msg_size(last)};
+    struct worker *worker = NULL;
+    struct job job = {0};
+    int result = BURSAR_E_BAD_REQUEST;
+    buf_clear(&self->error);
+    if (in->count == 1 && body.len <= self->broker->config->max_job_bytes)
+        result = job_read(self->reader, body, &job, &self->error);
+    if (result == 0 && !job_rule(job.op)->is_intake)
+        result = BURSAR_E_UNSUPPORTED_OP;
+    if (result == 0 && self->is_draining)
+        result = BURSAR_E_SHUTTING_DOWN;
+    if (result == 0) {
+        if (job.provider.data && !job.account.data)
+            job.account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
+        worker = route(self, &job, &result);
+    }
+    if (!worker) {
+        LOG(LOG_DEBUG, "intake job dropped", LOG_S("code", bursar_error_code(result)),
+            LOG_T("why", buf_text(&self->error)));
+        return;
+    }
+    forget_on_the_way(self, &job);
+    hand_over(self, NULL, body, &job, worker);
+}
+
+/* ---- sockets --------------------------------------------------------------------------------------- */
+
+/* One whole message; false where none is waiting. */
+static bool receive(void *socket, struct incoming *in)
+{
+    int more = 1;
+    in->count = 0;
+    in->is_dropped = false;
+    while (more) {
+        zmq_msg_t frame;
+        zmq_msg_init(&frame);
+        if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&frame);
+            return false; /* parts of a message come together: nothing was read */
+        }
+        more = zmq_msg_more(&frame);
+        if (in->count == FRAMES_MAX) {
+            in->is_dropped = true;
+            zmq_msg_close(&frame);
+            continue;
+        }
+        zmq_msg_init(&in->frames[in->count]);
+        zmq_msg_move(&in->frames[in->count++], &frame);
+    }
+    return true;
+}
+
+static void release(struct incoming *in)
+{
+    for (size_t i = 0; i < in->count; i++)
+        zmq_msg_close(&in->frames[i]);
+}
+
+/* Each job is checked again: whoever was let in may have been the last one of its kind. */
+static bool may_speak(const struct broker *broker, zmq_msg_t *frame, const char **out_user_id)
+{
+    const char *user_id = zmq_msg_gets(frame, "User-Id");
+    uint64_t uid;
+    *out_user_id = user_id;
+    return user_id && strncmp(user_id, "uid:", 4) == 0 &&
+           text_to_uint(text_of(user_id + 4), UINT32_MAX, &uid) &&
+           (uid == 0 || uid == broker->uid);
+}
+
+static bool take_from_jobs(struct dispatcher *self)
+{
+    struct incoming in;
+    const char *user_id;
+    if (!receive(self->jobs, &in))
+        return false;
+    if (in.is_dropped || in.count < 2)
+        LOG(LOG_WARNING, "message dropped", LOG_I("frames", (int64_t)in.count));
+    else if (!may_speak(self->broker, &in.frames[in.count - 1], &user_id))
+        refuse(self, &in, (struct text){NULL, 0}, BURSAR_E_FORBIDDEN, (struct text){NULL, 0});
+    else
+        take_job(self, &in, user_id);
+    release(&in);
+    return true;
+}
+
+static bool take_from_intake(struct dispatcher *self)
+{
+    struct incoming in;
+    const char *user_id;
+    if (!receive(self->intake, &in))
+        return false;
+    if (!in.is_dropped && may_speak(self->broker, &in.frames[in.count - 1], &user_id))
+        take_intake(self, &in);
+    release(&in);
+    return true;
+}
+
+/* ---- answers --------------------------------------------------------------------------------------- */
+
+/* The secret with the refresh token in it, for those who may have it. */
+static int add_refresh_token(struct dispatcher *self, const struct answer *answer,
+                             struct buf *out_secret)
+{
+    struct seal_place place = {answer->entry->owner, answer->entry->id, SEAL_GRANT,
+                               answer->entry->generation};
+    struct buf grant = buf_make_secret(PLAIN_MAX);
+    struct tree *secret_tree = tree_new(), *grant_tree = tree_new();
+    int result = secret_tree && grant_tree ? 0 : BURSAR_E_NOMEM;
+    if (result == 0)
+        result = unseal(self->broker->keyring, &place, buf_text(&answer->grant), &grant);
+    if (result == 0)
+        result = tree_fill(grant_tree, buf_text(&grant));
+    if (result == 0)
+        result = tree_fill(secret_tree, buf_text(&self->plain));
+    if (result == 0) {
+        struct doc_change change = {.name = "refresh_token",
+                                    .value = doc_part(tree_root(grant_tree), "refresh_token")};
+        doc_merge(tree_root(secret_tree), &change, change.value.data ? 1 : 0, out_secret);
+    }
+    tree_free(secret_tree);
+    tree_free(grant_tree);
+    buf_free(&grant);
+    return result;
+}
+
+static void write_credential(struct dispatcher *self, const struct answer *answer,
+                             const struct pending *pending, struct buf *reply)
+{
+    struct text id = {pending->id.len > 0 ? (const char *)pending->id.data : NULL, pending->id.len};
+    struct reply_credential credential = {.entry = answer->entry,
+                                          .is_stale = answer->is_stale,
+                                          .refresh_state = answer->refresh_state,
+                                          .last_error = buf_text(&answer->last_error)};
+    struct buf with_token = buf_make_secret(PLAIN_MAX);
+    int result = 0;
+    if (pending->wants_secret) {
+        if (self->plain.len == 0)
+            result = open_secret(self, answer->entry);
+        credential.secret = buf_text(&self->plain);
+        if (result == 0 && pending->may_export && answer->grant.len > 0) {
+            result = add_refresh_token(self, answer, &with_token);
+            credential.secret = buf_text(&with_token);
+        }
+    }
+    buf_reserve(reply, credential.secret.len + REPLY_ROOM);
+    if (result == 0)
+        reply_credential(reply, id, &credential);
+    else
+        reply_error(reply, id, &(struct reply_error){.error = BURSAR_E_INTERNAL,
+                                                     .text = TEXT_LITERAL(
+                                                         "the stored secret does not open")});
+    buf_free(&with_token);
+}
+
+static void write_answer(struct dispatcher *self, const struct answer *answer,
+                         const struct pending *pending, struct buf *reply)
+{
+    struct text id = {pending->id.len > 0 ? (const char *)pending->id.data : NULL, pending->id.len};
+    if (answer->error < 0)
+        reply_error(reply, id,
+                    &(struct reply_error){answer->error, buf_text(&answer->text),
+                                          answer->retry_after_ms,
+                                          buf_text(&answer->provider_error)});
+    else if (answer->entry)
+        write_credential(self, answer, pending, reply);
+    else
+        reply_pairs(reply, id, buf_text(&answer->body));
+}
+
+static void give_answer(struct dispatcher *self, struct pending *pending, struct buf *reply)
+{
+    send_reply(self, pending->envelope, pending->envelope_count, reply);
+    pending_remove(self->pending, pending);
+}
+
+static void take_answer(struct dispatcher *self, struct answer *answer)
+{
+    if (answer->forget[0] != 0)
+        warm_table_forget(self->warm, text_of(answer->forget));
+    for (size_t i = 0; i < answer->ticket_count; i++) {
+        struct pending *pending = pending_find(self->pending, answer->tickets[i]);
+        if (!pending)
+            continue; /* its deadline has passed */
+        struct buf reply = buf_make(REPLY_MAX);
+        write_answer(self, answer, pending, &reply);
+        give_answer(self, pending, &reply);
+    }
+    close_secret(self);
+    if (answer->keep && answer->entry) {
+        warm_table_put(self->warm, answer->entry);
+        answer->entry = NULL;
+    }
+    answer_free(answer);
+}
+
+static void take_answers(struct dispatcher *self)
+{
+    for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
+        struct message *message = (struct message *)mail;
+        next = mail->next;
+        if (message->type == MESSAGE_ANSWER) {
+            take_answer(self, (struct answer *)mail);
+            continue;
+        }
+        if (message->type == MESSAGE_DRAINED)
+            self->drained++;
+        else if (message->type == MESSAGE_DRAIN) {
+            self->is_draining = true;
+            self->end_at_ms = clock_boot_ms() + BROKER_DRAIN_MS;
+            for (size_t i = 0; i < self->broker->worker_count; i++)
+                worker_drain(self->broker->workers[i]);
+        }
+        free(message);
+    }
+}
+
+/* Those whose time is up are told so; the work goes on. */
+static void expire(struct dispatcher *self, int64_t now_ms, int error)
+{
+    for (struct pending *first = pending_first(self->pending);
+         first && (first->deadline.at <= now_ms || error == BURSAR_E_SHUTTING_DOWN);
+         first = pending_first(self->pending)) {
+        struct buf reply = buf_make(REPLY_MAX);
+        struct text id = {first->id.len > 0 ? (const char *)first->id.data : NULL, first->id.len};
+        reply_error(&reply, id, &(struct reply_error){.error = error});
+        give_answer(self, first, &reply);
+    }
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------ */
+
+static long wait_ms(const struct dispatcher *self)
+{
+    const struct pending *first = pending_first(self->pending);
+    int64_t until = first ? first->deadline.at : INT64_MAX;
+    if (self->is_draining && self->end_at_ms < until)
+        until = self->end_at_ms;
+    if (until == INT64_MAX)
+        return -1;
+    int64_t wait = until - clock_boot_ms();
+    return wait > 0 ? (long)wait : 0;
+}
+
+static bool is_finished(const struct dispatcher *self)
+{
+    return self->is_draining &&
+           ((self->drained == self->broker->worker_count && pending_count(self->pending) == 0) ||
+            clock_boot_ms() >= self->end_at_ms);
+}
+
+static int open_sockets(struct dispatcher *self)
+{
+    int64_t frame_max = FRAME_MAX;
+    const struct config *config = self->broker->config;
+    self->jobs = socket_new(self->broker->zmq, ZMQ_ROUTER, self->open_error);
+    self->intake = socket_new(self->broker->zmq, ZMQ_PULL, self->open_error);
+    if (!self->jobs || !self->intake)
+        return BURSAR_E_IO;
+    zmq_setsockopt(self->jobs, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
+    zmq_setsockopt(self->intake, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
+    int result = socket_bind(self->jobs, &config->jobs, self->open_error);
+    return result < 0 ? result : socket_bind(self->intake, &config->intake, self->open_error);
+}
+
+static void *run(void *context)
+{
+    struct dispatcher *self = context;
+    int result = open_sockets(self);
+    thread_ready(&self->thread, result);
+    while (result == 0 && !is_finished(self)) {
+        zmq_pollitem_t items[] = {{.socket = self->jobs, .events = ZMQ_POLLIN},
+                                  {.socket = self->intake, .events = ZMQ_POLLIN},
+                                  {.fd = mailbox_fd(&self->inbox), .events = ZMQ_POLLIN}};
+        zmq_poll(items, 3, wait_ms(self));
+        for (int i = 0; i < JOBS_AT_ONCE && take_from_jobs(self); i++)
+            ;
+        for (int i = 0; i < JOBS_AT_ONCE && take_from_intake(self); i++)
+            ;
+        take_answers(self);
+        expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
+    }
+    expire(self, 0, BURSAR_E_SHUTTING_DOWN);
+    socket_close(self->jobs);
+    socket_close(self->intake);
+    return NULL;
+}
+
+int dispatcher_new(struct broker *broker, struct dispatcher **out_dispatcher)
+{
+    struct dispatcher *self = memory_new(sizeof *self);
+    self->broker = broker;
+    self->error = buf_make(4096);
+    self->plain = buf_make_secret(PLAIN_MAX);
+    self->reader = job_reader_new();
+    self->warm = warm_table_new(WARM_ENTRIES_MAX);
+    self->pending = pending_new();
+    int result = mailbox_init(&self->inbox);
+    if (result == 0 && (!self->reader || !buf_reserve(&self->plain, BURSAR_MAX_JOB_BYTES * 2)))
+        result = BURSAR_E_NOMEM;
+    if (result < 0) {
+        dispatcher_free(self);
+        return result;
+    }
+    *out_dispatcher = self;
+    return 0;
+}
+
+int dispatcher_start(struct dispatcher *self, struct buf *error)
+{
+    self->open_error = error;
+    int result = thread_start(&self->thread, "dispatcher", run, self);
+    self->is_started = result == 0;
+    return result;
+}
+
+void dispatcher_stop(struct dispatcher *self)
+{
+    if (!self || !self->is_started)
+        return;
+    mailbox_send(&self->inbox, &message_new(MESSAGE_DRAIN)->mail);
+    thread_join(&self->thread);
+    self->is_started = false;
+}
+
+void dispatcher_free(struct dispatcher *self)
+{
+    if (!self)
+        return;
+    for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
+        next = mail->next;
+        if (((struct message *)mail)->type == MESSAGE_ANSWER)
+            answer_free((struct answer *)mail);
+        else
+            free(mail);
+    }
+    mailbox_fini(&self->inbox);
+    pending_free(self->pending);
+    warm_table_free(self->warm);
+    job_reader_free(self->reader);
+    buf_free(&self->error);
+    buf_free(&self->plain);
+    free(self);
+}
+
+void dispatcher_send(struct dispatcher *self, struct answer *answer)
+{
+    mailbox_send(&self->inbox, &answer->message.mail);
+}
+
+void dispatcher_send_drained(struct dispatcher *self)
+{
+    mailbox_send(&self->inbox, &message_new(MESSAGE_DRAINED)->mail);
+}

@@ -1,0 +1,193 @@
+#include "broker/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+#include <bursar/protocol.h>
+
+#include "base/log.h"
+#include "broker/memory.h"
+
+enum { TEXT_MAX = 4096, BODY_MAX = 64 << 20, BLOB_MAX = 4 << 20 };
+
+struct message *message_new(enum message_type type)
+{
+    struct message *message = memory_new(sizeof *message);
+    message->type = type;
+    return message;
+}
+
+/* ---- requests ---------------------------------------------------------------------------------- */
+
+struct request *request_new(struct text body, uint64_t ticket, int64_t deadline_ms)
+{
+    struct request *request = memory_new(sizeof *request);
+    struct buf error = buf_make(TEXT_MAX);
+    request->message.type = MESSAGE_REQUEST;
+    request->ticket = ticket;
+    request->deadline_ms = deadline_ms;
+    request->body = buf_make_secret(body.len);
+    request->reader = job_reader_new();
+    buf_append_text(&request->body, body);
+    int result = request->reader ? buf_error(&request->body) : BURSAR_E_NOMEM;
+    if (result == 0)
+        result = job_read(request->reader, buf_text(&request->body), &request->job, &error);
+    buf_free(&error);
+    if (result == 0)
+        return request;
+    request_free(request);
+    return NULL;
+}
+
+void request_free(struct request *request)
+{
+    if (!request)
+        return;
+    job_reader_free(request->reader);
+    buf_free(&request->body);
+    free(request);
+}
+
+/* ---- warm entries ------------------------------------------------------------------------------ */
+
+struct warm *warm_of_row(const struct conn_row *row)
+{
+    const struct text from[] = {row->owner, row->id, row->provider, row->account, row->kind,
+                                row->secret};
+    size_t total = sizeof(struct warm);
+    for (size_t i = 0; i < sizeof from / sizeof from[0]; i++)
+        total += from[i].len + 1;
+    struct warm *warm = memory_new(total);
+    struct text *to[] = {&warm->owner,   &warm->id,   &warm->provider,
+                         &warm->account, &warm->kind, &warm->secret};
+    char *at = (char *)(warm + 1);
+    for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+        if (from[i].data)
+            memcpy(at, from[i].data, from[i].len);
+        *to[i] = (struct text){from[i].data ? at : NULL, from[i].len};
+        at += from[i].len + 1;
+    }
+    warm->generation = row->generation;
+    warm->expires_at = row->expires_at;
+    warm->due_at = row->due_at;
+    return warm;
+}
+
+/* ---- answers ----------------------------------------------------------------------------------- */
+
+struct answer *answer_new(uint64_t ticket)
+{
+    struct answer *answer = memory_new(sizeof *answer);
+    answer->message.type = MESSAGE_ANSWER;
+    answer->text = buf_make(TEXT_MAX);
+    answer->provider_error = buf_make(TEXT_MAX);
+    answer->last_error = buf_make(TEXT_MAX);
+    answer->body = buf_make(BODY_MAX);
+    answer->grant = buf_make(BLOB_MAX);
+    answer_add_ticket(answer, ticket);
+    return answer;
+}
+
+void answer_add_ticket(struct answer *answer, uint64_t ticket)
+{
+    if (ticket == TICKET_NONE)
+        return;
+    size_t count = answer->ticket_count;
+    if ((count & (count - 1)) == 0) /* full at each power of two */
+        answer->tickets = memory_resize(answer->tickets,
+                                        (count > 0 ? count * 2 : 1) * sizeof *answer->tickets);
+    answer->tickets[answer->ticket_count++] = ticket;
+}
+
+void answer_free(struct answer *answer)
+{
+    if (!answer)
+        return;
+    buf_free(&answer->text);
+    buf_free(&answer->provider_error);
+    buf_free(&answer->last_error);
+    buf_free(&answer->body);
+    buf_free(&answer->grant);
+    free(answer->entry);
+    free(answer->tickets);
+    free(answer);
+}
+
+/* ---- changes ----------------------------------------------------------------------------------- */
+
+struct write_message *write_new(enum change_type type, struct text connection)
+{
+    struct write_message *message = memory_new(sizeof *message);
+    message->message.type = MESSAGE_WRITE;
+    message->change.type = type;
+    message->text = buf_make(BURSAR_MAX_JOB_BYTES * 4);
+    message->secret = buf_make(BLOB_MAX);
+    message->grant = buf_make(BLOB_MAX);
+    if (connection.len < sizeof message->connection && connection.data)
+        memcpy(message->connection, connection.data, connection.len);
+    message->change.connection = text_of(message->connection);
+    message->change.move = MOVE_END;
+    return message;
+}
+
+void write_free(struct write_message *message)
+{
+    if (!message)
+        return;
+    request_free(message->request);
+    buf_free(&message->text);
+    buf_free(&message->secret);
+    buf_free(&message->grant);
+    free(message);
+}
+
+void write_reserve(struct write_message *message, size_t len)
+{
+    buf_reserve(&message->text, len);
+}
+
+struct text write_keep(struct write_message *message, struct text text)
+{
+    if (!text.data)
+        return text;
+    size_t at = message->text.len;
+    const uint8_t *before = message->text.data;
+    buf_append_text(&message->text, text);
+    if (buf_error(&message->text) != 0 || (before && before != message->text.data)) {
+        LOG(LOG_ERROR, "a change was given more text than was reserved");
+        abort();
+    }
+    return (struct text){(const char *)message->text.data + at, text.len};
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+struct events_message *events_of_batch(const struct store_batch *batch)
+{
+    struct events_message *message = memory_new(sizeof *message);
+    message->message.type = MESSAGE_EVENTS;
+    message->bytes = buf_make(SIZE_MAX / 2);
+    message->count = batch->event_count;
+    message->events = memory_new(batch->event_count * sizeof *message->events + 1);
+    for (size_t i = 0; i < batch->event_count; i++) {
+        message->events[i] = batch->events[i];
+        buf_append_text(&message->bytes, batch->events[i].topic);
+        buf_append_text(&message->bytes, batch->events[i].body);
+        message->last_seq = batch->events[i].seq;
+    }
+    const char *at = (const char *)message->bytes.data;
+    for (size_t i = 0; i < message->count; i++) {
+        message->events[i].topic.data = at;
+        message->events[i].body.data = at + message->events[i].topic.len;
+        at += message->events[i].topic.len + message->events[i].body.len;
+    }
+    return message;
+}
+
+void events_free(struct events_message *message)
+{
+    buf_free(&message->bytes);
+    free(message->events);
+    free(message);
+}

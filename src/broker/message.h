@@ -1,0 +1,126 @@
+/* What the broker's threads send each other. Every message has one owner at a time.
+ * Thread: the message's owner. */
+#ifndef BROKER_MESSAGE_H
+#define BROKER_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "base/mailbox.h"
+#include "store/store.h"
+#include "wire/job.h"
+
+enum message_type {
+    MESSAGE_REQUEST, /* dispatcher -> worker, query: struct request */
+    MESSAGE_ANSWER,  /* worker, query -> dispatcher: struct answer */
+    MESSAGE_WRITE,   /* worker -> store -> the same worker: struct write_message */
+    MESSAGE_EVENTS,  /* store -> publisher: struct events_message */
+    MESSAGE_DRAIN,   /* end what is under way, begin nothing: struct message */
+    MESSAGE_DRAINED, /* the answer to it: struct message */
+    MESSAGE_STOP,    /* end now: struct message */
+};
+
+struct message {
+    struct mail mail;
+    enum message_type type;
+};
+struct message *message_new(enum message_type type); /* free() ends it */
+
+/* ---- a job on its way to a worker -------------------------------------------------------------- */
+
+#define TICKET_NONE 0 /* nobody waits for the answer */
+
+struct request {
+    struct message message;
+    uint64_t ticket;
+    int64_t deadline_ms; /* boot time */
+    struct buf body;     /* secret: a put carries one */
+    struct job_reader *reader;
+    struct job job; /* borrows from body and reader */
+    bool may_export;
+    /* The worker's: */
+    struct request *next; /* among those that wait for one flight */
+    bool has_waited;      /* for a flight; wait_error is how that ended */
+    bool is_invalidated;  /* its own invalidation is committed */
+    int wait_error;
+    int64_t retry_after_ms;
+    unsigned tries;
+};
+/* Copies the body and decodes it again. NULL without memory. */
+struct request *request_new(struct text body, uint64_t ticket, int64_t deadline_ms);
+void request_free(struct request *request);
+
+/* ---- a secret that may be answered from memory --------------------------------------------------- */
+
+/* A connection with its sealed secret, as the warm table keeps it. One block; free() ends it. */
+struct warm {
+    struct text owner, id, provider, account, kind, secret; /* secret: sealed */
+    uint64_t generation;
+    int64_t expires_at, due_at; /* seconds since 1970, EXPIRY_NEVER */
+};
+/* Copies what it needs; NULL without memory. */
+struct warm *warm_of_row(const struct conn_row *row);
+
+/* ---- an answer ----------------------------------------------------------------------------------- */
+
+struct answer {
+    struct message message;
+    uint64_t *tickets; /* who gets it */
+    size_t ticket_count;
+    int error;                 /* 0, or the refusal */
+    struct buf text;           /* of a refusal; empty: the error's own text */
+    int64_t retry_after_ms;    /* of a refusal; 0: not said */
+    struct buf provider_error; /* of a refusal; empty: none */
+    struct buf body;           /* of success: a packed map whose pairs go into the reply (secret) */
+    struct warm *entry;        /* of success with a credential */
+    bool is_stale;
+    const char *refresh_state; /* constant */
+    struct buf last_error;     /* empty: none */
+    struct buf grant;          /* sealed; only for who may have the refresh token */
+    /* In any case, before the answer: what the warm table forgets and learns. */
+    char forget[ID_SIZE]; /* empty: nothing */
+    bool keep;            /* entry may be answered from memory from now on */
+};
+/* ticket may be TICKET_NONE. */
+struct answer *answer_new(uint64_t ticket);
+void answer_free(struct answer *answer);
+void answer_add_ticket(struct answer *answer, uint64_t ticket);
+
+/* ---- a change on its way to the store ------------------------------------------------------------ */
+
+struct write_message;
+typedef void write_done_fn(void *context, struct write_message *message); /* takes the message */
+
+struct write_message {
+    struct message message;
+    struct store_change change;
+    struct mailbox *reply_to;
+    write_done_fn *done; /* called by the receiver of the reply */
+    void *context;
+    char connection[ID_SIZE]; /* what change.connection points to */
+    struct buf text;          /* what the other texts of the change point to */
+    struct buf secret, grant; /* sealed blobs that the change points to */
+    struct request *request;  /* whose job it is; NULL: nobody's */
+};
+struct write_message *write_new(enum change_type type, struct text connection);
+void write_free(struct write_message *message);
+/* Copies a text into the message; all copies are made before the first is used. */
+void write_reserve(struct write_message *message, size_t len);
+struct text write_keep(struct write_message *message, struct text text);
+
+/* ---- committed events ------------------------------------------------------------------------------ */
+
+struct events_message {
+    struct message message;
+    struct buf bytes; /* topics and bodies one after the other */
+    struct store_event *events;
+    size_t count;
+    uint64_t last_seq;
+};
+struct events_message *events_of_batch(const struct store_batch *batch);
+void events_free(struct events_message *message);
+
+#endif

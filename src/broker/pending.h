@@ -1,0 +1,45 @@
+/* The jobs that wait for an answer: to whom it goes, and until when.
+ * Thread: the dispatcher's. */
+#ifndef BROKER_PENDING_H
+#define BROKER_PENDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zmq.h>
+
+#include "base/buf.h"
+#include "base/heap.h"
+#include "wire/job.h"
+
+#define PENDING_MAX 65536
+
+struct pending {
+    struct heap_node deadline; /* boot time in ms; first member */
+    uint64_t ticket;           /* 0: free */
+    zmq_msg_t *envelope;       /* identity and what else came before the body */
+    size_t envelope_count;
+    struct buf id; /* the job's, packed; empty: none */
+    enum job_op op;
+    bool wants_secret;
+    bool may_export;
+    uint32_t next_free;
+};
+
+struct pending_table;
+
+struct pending_table *pending_new(void);
+void pending_free(struct pending_table *table);
+
+/* Takes the envelope's frames (the array stays the caller's). NULL where PENDING_MAX wait already. */
+struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, size_t count,
+                            const struct job *job, int64_t deadline_ms);
+/* NULL where it was answered already. */
+struct pending *pending_find(struct pending_table *table, uint64_t ticket);
+/* The one whose deadline is first, or NULL. */
+struct pending *pending_first(const struct pending_table *table);
+void pending_remove(struct pending_table *table, struct pending *pending);
+size_t pending_count(const struct pending_table *table);
+
+#endif

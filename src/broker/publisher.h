@@ -1,0 +1,18 @@
+/* The publisher: owns the events socket, checks subscriptions, sends what was committed.
+ * Thread: start and stop: the main thread; publisher_send: any. */
+#ifndef BROKER_PUBLISHER_H
+#define BROKER_PUBLISHER_H
+
+#include "broker/broker.h"
+#include "broker/message.h"
+
+/* Binds the events endpoints; 0, or BURSAR_E_IO with a line in error. */
+int publisher_start(const struct broker *broker, struct publisher **out_publisher,
+                    struct buf *error);
+/* Ends after what was sent before is handed to the sockets. */
+void publisher_stop(struct publisher *publisher);
+
+/* Takes the message. */
+void publisher_send(struct publisher *publisher, struct events_message *message);
+
+#endif

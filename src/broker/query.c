@@ -1,0 +1,316 @@
+#include "broker/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+#include <bursar/version.h>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "broker/dispatcher.h"
+#include "broker/memory.h"
+#include "broker/record.h"
+#include "broker/thread.h"
+#include "broker/worker.h"
+
+enum {
+    LIST_DEFAULT = 100,
+    EVENTS_DEFAULT = 1000,
+    CURSOR_MAX = 2048,
+    BODY_STOP = 16 << 20 /* a page ends where it has grown to this */
+};
+
+struct query {
+    const struct broker *broker;
+    struct thread thread;
+    struct mailbox inbox;
+    struct store_reader *reader;
+    struct buf *open_error;
+};
+
+/* ---- connection.list --------------------------------------------------------------------------- */
+
+struct list_context {
+    struct pack rows;
+    uint32_t left;
+    struct buf cursor; /* of the last row that was given */
+    bool is_more;
+};
+
+static bool list_row(void *context, const struct conn_row *row)
+{
+    struct list_context *list = context;
+    if (list->left == 0 || list->rows.out->len > BODY_STOP) {
+        list->is_more = true;
+        return false;
+    }
+    list->left--;
+    struct pack map = pack_item_map(&list->rows);
+    record_pack(&map, row);
+    pack_close(&map);
+    buf_clear(&list->cursor);
+    const struct text parts[] = {row->owner, row->provider, row->account};
+    for (size_t i = 0; i < 3; i++) {
+        buf_append_percent(&list->cursor, parts[i]);
+        buf_append_byte(&list->cursor, '/');
+    }
+    return true;
+}
+
+static int hex_of(char c)
+{
+    const char *digits = "0123456789ABCDEF", *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* Undoes buf_append_percent() up to the next slash; false for what it never makes. */
+static bool read_cursor_part(struct text *cursor, struct buf *out)
+{
+    size_t i = 0;
+    for (; i < cursor->len && cursor->data[i] != '/'; i++) {
+        char c = cursor->data[i];
+        if (c == '%') {
+            int high = i + 2 < cursor->len ? hex_of(cursor->data[i + 1]) : -1;
+            int low = high >= 0 ? hex_of(cursor->data[i + 2]) : -1;
+            if (low < 0)
+                return false;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        buf_append_byte(out, (uint8_t)c);
+    }
+    if (i == cursor->len)
+        return false;
+    *cursor = (struct text){cursor->data + i + 1, cursor->len - i - 1};
+    return buf_error(out) == 0;
+}
+
+static bool read_cursor(struct text cursor, struct buf parts[static 3])
+{
+    for (size_t i = 0; i < 3; i++) {
+        if (!read_cursor_part(&cursor, &parts[i]))
+            return false;
+    }
+    return cursor.len == 0;
+}
+
+static int refuse(struct answer *answer, int error, const char *text)
+{
+    buf_append_string(&answer->text, text);
+    return error;
+}
+
+static int answer_list(struct query *self, const struct job *job, struct answer *answer)
+{
+    struct buf after[3] = {buf_make(CURSOR_MAX), buf_make(CURSOR_MAX), buf_make(CURSOR_MAX)};
+    struct store_list_filter filter = {.owner = job->owner, .provider = job->provider};
+    struct list_context context = {.left = job->limit > 0 ? job->limit : LIST_DEFAULT,
+                                   .cursor = buf_make(CURSOR_MAX)};
+    int result = 0;
+    filter.limit = context.left + 1;
+    if (job->state.data) {
+        char *name = text_copy(job->state);
+        filter.state = name ? conn_state_of(name) : CONN_NONE;
+        free(name);
+        if (filter.state == CONN_NONE)
+            result = refuse(answer, BURSAR_E_BAD_REQUEST, "state is not the name of a state");
+    }
+    if (result == 0 && job->cursor.data) {
+        if (read_cursor(job->cursor, after)) {
+            filter.after_owner = buf_text(&after[0]);
+            filter.after_provider = buf_text(&after[1]);
+            filter.after_account = buf_text(&after[2]);
+        } else {
+            result = refuse(answer, BURSAR_E_BAD_REQUEST, "cursor is not one that was given out");
+        }
+    }
+    if (result == 0) {
+        struct pack map = pack_map(&answer->body);
+        context.rows = pack_array_in(&map, "connections");
+        result = self->broker->store->list(self->reader, &filter, list_row, &context);
+        pack_close(&context.rows);
+        if (context.is_more)
+            pack_text(&map, "cursor", buf_text(&context.cursor));
+        pack_close(&map);
+    }
+    for (size_t i = 0; i < 3; i++)
+        buf_free(&after[i]);
+    buf_free(&context.cursor);
+    return result;
+}
+
+/* ---- events.since ------------------------------------------------------------------------------ */
+
+struct events_context {
+    struct pack events;
+    struct text owner; /* absent: all */
+    uint64_t next_seq;
+};
+
+static bool list_event(void *context, uint64_t seq, struct text owner, struct text body)
+{
+    struct events_context *list = context;
+    if (list->events.out->len > BODY_STOP)
+        return false;
+    if (!list->owner.data || text_equal(owner, list->owner))
+        pack_item_raw(&list->events, body);
+    list->next_seq = seq;
+    return true;
+}
+
+static int answer_events(struct query *self, const struct job *job, struct answer *answer)
+{
+    struct events_context context = {.owner = job->owner, .next_seq = job->seq};
+    struct pack map = pack_map(&answer->body);
+    context.events = pack_array_in(&map, "events");
+    int result = self->broker->store->events(self->reader, job->seq,
+                                             job->limit > 0 ? job->limit : EVENTS_DEFAULT,
+                                             list_event, &context);
+    pack_close(&context.events);
+    pack_uint(&map, "next_seq", context.next_seq);
+    pack_close(&map);
+    return result;
+}
+
+/* ---- status ------------------------------------------------------------------------------------ */
+
+static void pack_keys(struct pack *map, const struct keyring *keyring)
+{
+    struct pack keys = pack_array_in(map, "key_ids");
+    for (size_t i = 0; i < keyring_count(keyring); i++) {
+        char id[KEYRING_ID_LEN * 2 + 1];
+        keyring_id_text(keyring, i, id);
+        pack_item_text(&keys, text_of(id));
+    }
+    pack_close(&keys);
+}
+
+static void pack_states(struct pack *map, const struct store_counts *counts)
+{
+    struct pack states = pack_map_in(map, "connections");
+    for (int i = CONN_PENDING; i < CONN_STATE_END; i++)
+        pack_uint(&states, conn_state_name((enum conn_state)i), counts->by_state[i]);
+    pack_close(&states);
+}
+
+static void pack_providers(struct pack *map, const struct broker *broker)
+{
+    struct pack providers = pack_map_in(map, "providers");
+    for (size_t i = 0; i < broker->connectors->count; i++) {
+        struct worker_figures figures = worker_figures(broker->workers[i]);
+        struct pack one = pack_map_in(&providers, broker->connectors->items[i].provider);
+        pack_uint(&one, "queue", figures.queue);
+        pack_uint(&one, "in_flight", figures.in_flight);
+        pack_uint(&one, "refreshed", figures.refreshed);
+        pack_uint(&one, "failed", figures.failed);
+        pack_uint(&one, "p50_ms", figures.p50_ms);
+        pack_uint(&one, "p99_ms", figures.p99_ms);
+        pack_bool(&one, "held", figures.is_held);
+        pack_close(&one);
+    }
+    pack_close(&providers);
+}
+
+static void pack_memory(struct pack *map)
+{
+    struct secret_arena_info info = secret_arena_info();
+    struct pack memory = pack_map_in(map, "secret_memory");
+    pack_uint(&memory, "bytes", info.bytes);
+    pack_uint(&memory, "used_bytes", info.used_bytes);
+    pack_uint(&memory, "overflows", info.overflows);
+    pack_bool(&memory, "locked", info.is_locked);
+    pack_close(&memory);
+}
+
+static int answer_status(struct query *self, const struct job *job, struct answer *answer)
+{
+    struct store_counts counts;
+    const struct broker *broker = self->broker;
+    (void)job;
+    int result = broker->store->counts(self->reader, &counts);
+    if (result < 0)
+        return result;
+    struct pack map = pack_map(&answer->body);
+    pack_string(&map, "version", bursar_version());
+    pack_int(&map, "uptime_s", clock_wall_s() - broker->started_at);
+    pack_string(&map, "store", broker->store->scheme);
+    pack_uint(&map, "seq", counts.last_seq);
+    pack_states(&map, &counts);
+    pack_providers(&map, broker);
+    pack_keys(&map, broker->keyring);
+    pack_memory(&map);
+    pack_close(&map);
+    return 0;
+}
+
+/* ---- the thread -------------------------------------------------------------------------------- */
+
+static void answer_request(struct query *self, struct request *request)
+{
+    struct answer *answer = answer_new(request->ticket);
+    const struct job *job = &request->job;
+    answer->error = job->op == OP_LIST           ? answer_list(self, job, answer)
+                    : job->op == OP_EVENTS_SINCE ? answer_events(self, job, answer)
+                                                 : answer_status(self, job, answer);
+    if (answer->error == 0 && buf_error(&answer->body) != 0)
+        answer->error = BURSAR_E_INTERNAL;
+    request_free(request);
+    dispatcher_send(self->broker->dispatcher, answer);
+}
+
+static void *run(void *context)
+{
+    struct query *self = context;
+    const struct broker *broker = self->broker;
+    int result = broker->store->reader_open(broker->store_where, &self->reader, self->open_error);
+    thread_ready(&self->thread, result);
+    bool is_stopping = result < 0;
+    while (!is_stopping) {
+        mailbox_wait(&self->inbox, -1);
+        for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
+            struct message *message = (struct message *)mail;
+            next = mail->next;
+            if (message->type == MESSAGE_REQUEST) {
+                answer_request(self, (struct request *)mail);
+                continue;
+            }
+            is_stopping = true;
+            free(message);
+        }
+    }
+    broker->store->reader_close(self->reader);
+    return NULL;
+}
+
+int query_start(const struct broker *broker, struct query **out_query, struct buf *error)
+{
+    struct query *self = memory_new(sizeof *self);
+    self->broker = broker;
+    self->open_error = error;
+    int result = mailbox_init(&self->inbox);
+    if (result == 0)
+        result = thread_start(&self->thread, "query", run, self);
+    if (result < 0) {
+        mailbox_fini(&self->inbox);
+        free(self);
+        return result;
+    }
+    *out_query = self;
+    return 0;
+}
+
+void query_stop(struct query *self)
+{
+    if (!self)
+        return;
+    mailbox_send(&self->inbox, &message_new(MESSAGE_STOP)->mail);
+    thread_join(&self->thread);
+    mailbox_fini(&self->inbox);
+    free(self);
+}
+
+void query_send(struct query *self, struct request *request)
+{
+    mailbox_send(&self->inbox, &request->message.mail);
+}

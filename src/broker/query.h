@@ -1,0 +1,15 @@
+/* The query thread: answers what is only read and belongs to no one provider.
+ * Thread: start and stop: the main thread; query_send: the dispatcher's. */
+#ifndef BROKER_QUERY_H
+#define BROKER_QUERY_H
+
+#include "broker/broker.h"
+#include "broker/message.h"
+
+int query_start(const struct broker *broker, struct query **out_query, struct buf *error);
+void query_stop(struct query *query);
+
+/* Takes the request: connection.list, events.since or status. */
+void query_send(struct query *query, struct request *request);
+
+#endif

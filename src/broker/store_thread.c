@@ -1,0 +1,161 @@
+#include "broker/store_thread.h"
+
+#include <stdlib.h>
+
+#include <bursar/error.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "broker/memory.h"
+#include "broker/publisher.h"
+#include "broker/thread.h"
+
+enum {
+    BATCH_MAX = 512,
+    TIDY_AFTER_CHANGES = 4096, /* even where there is never an idle moment */
+    TIDY_IDLE_MS = 250,
+    TRIM_EVERY_MS = 3600 * 1000
+};
+
+struct store_thread {
+    const struct broker *broker;
+    struct thread thread;
+    struct mailbox inbox;
+    struct store_writer *writer;
+    struct buf *open_error;
+    struct write_message *batch[BATCH_MAX];
+    size_t count;
+    unsigned untidy; /* changes since the log was last moved into the database */
+    int64_t trim_at_ms;
+    bool is_failing;
+    bool is_stopping;
+};
+
+static void publish(struct store_thread *self, const struct store_batch *batch)
+{
+    if (batch->event_count > 0)
+        publisher_send(self->broker->publisher, events_of_batch(batch));
+}
+
+/* One log line when the store begins to fail and one when it works again. */
+static void note_health(struct store_thread *self, int result)
+{
+    bool is_failing = result < 0;
+    if (is_failing && !self->is_failing)
+        LOG(LOG_ERROR, "store cannot be written: refreshes are held until it can");
+    if (!is_failing && self->is_failing)
+        LOG(LOG_INFO, "store can be written again");
+    self->is_failing = is_failing;
+}
+
+static void commit(struct store_thread *self)
+{
+    struct store_change *changes[BATCH_MAX];
+    struct store_batch batch = {.changes = changes, .count = self->count};
+    for (size_t i = 0; i < self->count; i++)
+        changes[i] = &self->batch[i]->change;
+    fault_point("store-before-commit");
+    int result = self->broker->store->apply(self->writer, &batch);
+    fault_point("store-after-commit");
+    note_health(self, result);
+    if (result == 0)
+        publish(self, &batch);
+    for (size_t i = 0; i < self->count; i++)
+        mailbox_send(self->batch[i]->reply_to, &self->batch[i]->message.mail);
+    self->untidy += (unsigned)self->count;
+    self->count = 0;
+}
+
+static void take(struct store_thread *self)
+{
+    for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
+        struct message *message = (struct message *)mail;
+        next = mail->next;
+        if (message->type == MESSAGE_STOP) {
+            self->is_stopping = true;
+            free(message);
+            continue;
+        }
+        if (self->count == BATCH_MAX)
+            commit(self);
+        self->batch[self->count++] = (struct write_message *)mail;
+    }
+    if (self->count > 0)
+        commit(self);
+}
+
+/* Old events go in the store thread's own small transactions. */
+static void trim(struct store_thread *self)
+{
+    struct store_change change = {.type = CHANGE_TRIM};
+    struct store_change *changes[] = {&change};
+    struct store_batch batch = {.changes = changes, .count = 1};
+    int64_t keep_ms = (int64_t)self->broker->config->events_keep_days * 86400 * 1000;
+    change.at_ms = clock_wall_ms() - keep_ms;
+    self->broker->store->apply(self->writer, &batch);
+    self->trim_at_ms = clock_boot_ms() + TRIM_EVERY_MS;
+}
+
+static void tidy(struct store_thread *self)
+{
+    self->broker->store->tidy(self->writer);
+    self->untidy = 0;
+}
+
+static void *run(void *context)
+{
+    struct store_thread *self = context;
+    const struct broker *broker = self->broker;
+    int result = broker->store->writer_open(broker->store_where, &self->writer, self->open_error);
+    thread_ready(&self->thread, result);
+    if (result < 0)
+        return NULL;
+    while (!self->is_stopping) {
+        int64_t until_trim_ms = self->trim_at_ms - clock_boot_ms();
+        int wait_ms = self->untidy > 0 ? TIDY_IDLE_MS : (int)(until_trim_ms > 0 ? until_trim_ms : 0);
+        mailbox_wait(&self->inbox, wait_ms);
+        unsigned before = self->untidy;
+        take(self);
+        if (self->untidy > 0 && (self->untidy == before || self->untidy > TIDY_AFTER_CHANGES))
+            tidy(self);
+        if (clock_boot_ms() >= self->trim_at_ms)
+            trim(self);
+    }
+    tidy(self);
+    broker->store->writer_close(self->writer);
+    return NULL;
+}
+
+int store_thread_start(const struct broker *broker, struct store_thread **out_thread,
+                       struct buf *error)
+{
+    struct store_thread *self = memory_new(sizeof *self);
+    self->broker = broker;
+    self->open_error = error;
+    int result = mailbox_init(&self->inbox);
+    if (result == 0)
+        result = thread_start(&self->thread, "store", run, self);
+    if (result < 0) {
+        mailbox_fini(&self->inbox);
+        free(self);
+        return result;
+    }
+    *out_thread = self;
+    return 0;
+}
+
+void store_thread_stop(struct store_thread *self)
+{
+    if (!self)
+        return;
+    mailbox_send(&self->inbox, &message_new(MESSAGE_STOP)->mail);
+    thread_join(&self->thread);
+    mailbox_fini(&self->inbox);
+    free(self);
+}
+
+void store_send(struct store_thread *self, struct write_message *message)
+{
+    mailbox_send(&self->inbox, &message->message.mail);
+}

@@ -1,0 +1,18 @@
+/* The store thread: owns the one write connection and commits together what came together.
+ * Thread: start and stop: the main thread; store_send: any. */
+#ifndef BROKER_STORE_THREAD_H
+#define BROKER_STORE_THREAD_H
+
+#include "broker/broker.h"
+#include "broker/message.h"
+
+/* Opens the store; 0 or what writer_open says. Borrows the broker. */
+int store_thread_start(const struct broker *broker, struct store_thread **out_thread,
+                       struct buf *error);
+/* Ends after everything that was sent before is committed and answered. */
+void store_thread_stop(struct store_thread *thread);
+
+/* Takes the message; it comes back to message->reply_to with the change's result. */
+void store_send(struct store_thread *thread, struct write_message *message);
+
+#endif

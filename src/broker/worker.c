@@ -1,0 +1,339 @@
+#include "broker/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "broker/dispatcher.h"
+#include "broker/memory.h"
+#include "broker/store_thread.h"
+#include "broker/worker_parts.h"
+
+enum {
+    PLAN_EVERY_MS = 60000, /* at the latest: stored times are wall clock, and that may jump */
+    PLAN_AGAIN_MS = 1000,  /* while the store cannot be read */
+    INCIDENT_QUIET_MS = 600000,
+};
+
+/* ---- messages ------------------------------------------------------------------------------------ */
+
+void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,
+                  void *context)
+{
+    message->reply_to = &self->inbox;
+    message->done = done;
+    message->context = context;
+    self->writes++;
+    store_send(self->broker->store_thread, message);
+}
+
+void worker_plan_soon(struct worker *self)
+{
+    self->plan_at_ms = 0;
+}
+
+static void take_request(struct worker *self, struct request *request)
+{
+    switch (request->job.op) {
+    case OP_VEND:
+    case OP_REFRESH:
+    case OP_INVALIDATE:
+        worker_look(self, request);
+        break;
+    default:
+        worker_admin(self, request);
+    }
+}
+
+static void take_messages(struct worker *self)
+{
+    for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
+        struct message *message = (struct message *)mail;
+        next = mail->next;
+        switch (message->type) {
+        case MESSAGE_REQUEST:
+            take_request(self, (struct request *)mail);
+            break;
+        case MESSAGE_WRITE:
+            self->writes--;
+            ((struct write_message *)mail)
+                ->done(((struct write_message *)mail)->context, (struct write_message *)mail);
+            break;
+        case MESSAGE_DRAIN:
+            self->is_draining = true;
+            free(message);
+            break;
+        default:
+            self->is_stopping = true;
+            free(message);
+        }
+    }
+}
+
+/* Flights that only wait for their next attempt have nothing to finish. */
+static void drain(struct worker *self)
+{
+    struct flight *flight, *next;
+    HASH_ITER(hh, self->flights, flight, next)
+    {
+        if (flight->phase == FLIGHT_BACKOFF)
+            flight_timer(flight);
+    }
+    if (self->has_drained || self->flights || self->writes > 0 || self->errands > 0)
+        return;
+    self->has_drained = true;
+    dispatcher_send_drained(self->broker->dispatcher);
+}
+
+/* ---- incidents ----------------------------------------------------------------------------------- */
+
+static void incident_written(void *context, struct write_message *message)
+{
+    (void)context;
+    write_free(message); /* where it could not be written the log has it */
+}
+
+static void write_incident(struct worker *self, const struct flight_outcome *outcome, bool is_begin)
+{
+    struct write_message *message = write_new(CHANGE_INCIDENT, (struct text){NULL, 0});
+    const char *code = outcome->code[0] != 0 ? outcome->code : "client_rejected";
+    self->has_incident = is_begin;
+    write_reserve(message, 256);
+    message->change.at_ms = clock_wall_ms();
+    message->change.provider = text_of(self->connector->provider);
+    message->change.is_begin = is_begin;
+    message->change.outcome = VERDICT_CLIENT;
+    message->change.http_status = outcome->status;
+    message->change.reason = write_keep(message, text_of(is_begin ? code : "resolved"));
+    LOG(is_begin ? LOG_ERROR : LOG_INFO,
+        is_begin ? "the provider refuses our client" : "the provider takes our client again",
+        LOG_S("provider", self->connector->provider), LOG_S("error", outcome->text));
+    worker_write(self, message, incident_written, self);
+}
+
+void worker_note_verdict(struct worker *self, const struct flight_outcome *outcome)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (outcome->verdict == VERDICT_CLIENT) {
+        self->client_failed_ms = now_ms;
+        /* Only a refused client concerns every connection; other errors of this class can come from
+         * one row alone, which must not hold up the others. */
+        if (strcmp(outcome->code, "invalid_client") == 0)
+            self->hold_until_ms = now_ms + outcome->delay_ms;
+        if (!self->has_incident)
+            write_incident(self, outcome, true);
+    } else if (outcome->verdict == VERDICT_OK) {
+        bool was_held = self->hold_until_ms != 0;
+        self->hold_until_ms = 0;
+        if (self->has_incident &&
+            (was_held || now_ms - self->client_failed_ms > INCIDENT_QUIET_MS))
+            write_incident(self, outcome, false);
+    }
+    atomic_store(&self->figures.is_held, self->hold_until_ms != 0);
+}
+
+/* ---- the planner --------------------------------------------------------------------------------- */
+
+struct plan_context {
+    struct worker *worker;
+    size_t left;
+};
+
+static bool plan_row(void *context, const struct conn_row *row)
+{
+    struct plan_context *plan = context;
+    struct worker *self = plan->worker;
+    if (flight_find(self, row->id))
+        return true;
+    if (plan->left == 0)
+        return false;
+    plan->left--;
+    flight_begin(self, row, 0);
+    return true;
+}
+
+/* Oldest due first, as many as there is room for; then sleeps until the next one is due. */
+static void plan(struct worker *self)
+{
+    int64_t now_ms = clock_boot_ms(), next_at = EXPIRY_NEVER, now = clock_wall_s();
+    size_t under_way = HASH_COUNT(self->flights);
+    self->plan_at_ms = now_ms + PLAN_EVERY_MS;
+    if (!self->connector || self->is_draining || under_way >= WORKER_PLAN_FLIGHTS / 2)
+        return; /* every flight that ends asks again */
+    if (now_ms < self->hold_until_ms) {
+        self->plan_at_ms = self->hold_until_ms;
+        return;
+    }
+    struct plan_context context = {self, WORKER_PLAN_FLIGHTS - under_way};
+    int result = self->broker->store->due(self->reader, text_of(self->connector->provider), now,
+                                          WORKER_PLAN_FLIGHTS + under_way, plan_row, &context,
+                                          &next_at);
+    if (result < 0)
+        self->plan_at_ms = now_ms + PLAN_AGAIN_MS;
+    else if (next_at != EXPIRY_NEVER && next_at - now < PLAN_EVERY_MS / 1000)
+        self->plan_at_ms = now_ms + (next_at - now) * 1000;
+}
+
+/* ---- the thread ---------------------------------------------------------------------------------- */
+
+static int wait_ms(const struct worker *self)
+{
+    const struct heap_node *first = heap_top(&self->timers);
+    int64_t until = self->plan_at_ms, now_ms = clock_boot_ms();
+    if (first && first->at < until)
+        until = first->at;
+    return until > now_ms ? (int)(until - now_ms) : 0;
+}
+
+static void fire_timers(struct worker *self)
+{
+    int64_t now_ms = clock_boot_ms();
+    for (struct heap_node *first = heap_top(&self->timers); first && first->at <= now_ms;
+         first = heap_top(&self->timers)) {
+        heap_remove(&self->timers, first);
+        flight_timer((struct flight *)first);
+    }
+}
+
+static int open_all(struct worker *self)
+{
+    const struct broker *broker = self->broker;
+    struct http_options options = {
+        .allow_http_loopback = broker->config->allow_http_loopback,
+        .allow_private_addresses = broker->config->allow_private_addresses};
+    int result = broker->store->reader_open(broker->store_where, &self->reader, self->open_error);
+    if (result < 0)
+        return result;
+    self->http = http_engine_new(&options);
+    self->secret_tree = tree_new();
+    self->grant_tree = tree_new();
+    if (!self->http || !self->secret_tree || !self->grant_tree)
+        return BURSAR_E_NOMEM;
+    return self->connector ? worker_resume(self) : 0;
+}
+
+static void close_all(struct worker *self)
+{
+    struct flight *flight, *next;
+    http_engine_free(self->http); /* first: what it would have called is ending */
+    self->http = NULL;
+    HASH_ITER(hh, self->flights, flight, next)
+    {
+        flight_abandon(flight);
+    }
+    heap_free(&self->timers);
+    tree_free(self->secret_tree);
+    tree_free(self->grant_tree);
+    self->broker->store->reader_close(self->reader);
+}
+
+static void *run(void *context)
+{
+    struct worker *self = context;
+    int result = open_all(self);
+    thread_ready(&self->thread, result);
+    while (result == 0 && !self->is_stopping) {
+        http_run(self->http, wait_ms(self), mailbox_fd(&self->inbox));
+        take_messages(self);
+        fire_timers(self);
+        if (clock_boot_ms() >= self->plan_at_ms)
+            plan(self);
+        if (self->is_draining)
+            drain(self);
+    }
+    close_all(self);
+    return NULL;
+}
+
+int worker_start(const struct broker *broker, const struct connector *connector,
+                 struct worker **out_worker, struct buf *error)
+{
+    struct worker *self = memory_new(sizeof *self);
+    self->broker = broker;
+    self->connector = connector;
+    self->open_error = error;
+    int result = mailbox_init(&self->inbox);
+    if (result == 0) {
+        char name[16] = "worker";
+        if (connector)
+            memccpy(name, connector->provider, 0, sizeof name - 1);
+        result = thread_start(&self->thread, name, run, self);
+    }
+    if (result < 0) {
+        mailbox_fini(&self->inbox);
+        free(self);
+        return result;
+    }
+    *out_worker = self;
+    return 0;
+}
+
+void worker_drain(struct worker *self)
+{
+    mailbox_send(&self->inbox, &message_new(MESSAGE_DRAIN)->mail);
+}
+
+void worker_stop(struct worker *self)
+{
+    if (!self)
+        return;
+    mailbox_send(&self->inbox, &message_new(MESSAGE_STOP)->mail);
+    thread_join(&self->thread);
+}
+
+void worker_free(struct worker *self)
+{
+    if (!self)
+        return;
+    for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
+        struct message *message = (struct message *)mail;
+        next = mail->next;
+        if (message->type == MESSAGE_REQUEST)
+            request_free((struct request *)mail);
+        else if (message->type == MESSAGE_WRITE)
+            write_free((struct write_message *)mail);
+        else
+            free(message);
+    }
+    mailbox_fini(&self->inbox);
+    free(self);
+}
+
+void worker_send(struct worker *self, struct request *request)
+{
+    mailbox_send(&self->inbox, &request->message.mail);
+}
+
+/* ---- figures ------------------------------------------------------------------------------------- */
+
+/* The upper bound of the bucket in which the given share of all lies. */
+static uint64_t percentile(const uint64_t *counts, uint64_t total, double share)
+{
+    uint64_t seen = 0;
+    for (int i = 0; i < WORKER_LATENCY_BUCKETS; i++) {
+        seen += counts[i];
+        if (total > 0 && (double)seen >= share * (double)total)
+            return (uint64_t)1 << i;
+    }
+    return 0;
+}
+
+struct worker_figures worker_figures(struct worker *self)
+{
+    uint64_t counts[WORKER_LATENCY_BUCKETS], total = 0;
+    for (int i = 0; i < WORKER_LATENCY_BUCKETS; i++) {
+        counts[i] = atomic_load(&self->figures.latency[i]);
+        total += counts[i];
+    }
+    return (struct worker_figures){.queue = atomic_load(&self->figures.queue),
+                                   .in_flight = atomic_load(&self->figures.in_flight),
+                                   .refreshed = atomic_load(&self->figures.refreshed),
+                                   .failed = atomic_load(&self->figures.failed),
+                                   .p50_ms = percentile(counts, total, 0.5),
+                                   .p99_ms = percentile(counts, total, 0.99),
+                                   .is_held = atomic_load(&self->figures.is_held)};
+}

@@ -1,0 +1,41 @@
+/* A worker: owns the connections of one provider, their flights, due times and HTTP connections.
+ * Thread: start and stop: the main thread; worker_send and worker_figures: any.
+ *
+ *     worker.c         the thread: messages, timers, planner
+ *     worker_vend.c    vend, refresh, invalidate: decide from the row, answer, or join a flight
+ *     worker_flight.c  one refresh from its intent to its commit
+ *     worker_conclude.c  what a reply, or none, means for the row
+ *     worker_admin.c   put, create, get, update, revoke, restore, delete
+ *     worker_resume.c  at start: intents that an earlier process left open */
+#ifndef BROKER_WORKER_H
+#define BROKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/broker.h"
+#include "broker/message.h"
+
+/* connector NULL: the worker of all rows whose provider is not configured. */
+int worker_start(const struct broker *broker, const struct connector *connector,
+                 struct worker **out_worker, struct buf *error);
+/* It begins nothing new, and tells the dispatcher with MESSAGE_DRAINED when no flight is left. */
+void worker_drain(struct worker *worker);
+/* Ends the thread; writes that are with the store may still come back. */
+void worker_stop(struct worker *worker);
+/* After the store thread has ended. */
+void worker_free(struct worker *worker);
+
+/* Takes the request. */
+void worker_send(struct worker *worker, struct request *request);
+
+struct worker_figures {
+    uint64_t queue;     /* requests that wait for a flight */
+    uint64_t in_flight; /* flights, those that back off included */
+    uint64_t refreshed, failed; /* attempts since the start */
+    uint64_t p50_ms, p99_ms;    /* of token requests that were answered, upper bounds by powers of 2 */
+    bool is_held; /* refreshing stopped because our client is refused */
+};
+struct worker_figures worker_figures(struct worker *worker);
+
+#endif

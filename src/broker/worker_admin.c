@@ -1,0 +1,462 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "broker/dispatcher.h"
+#include "broker/memory.h"
+#include "broker/record.h"
+#include "broker/worker_parts.h"
+#include "connector/call.h"
+#include "vault/seal.h"
+#include "wire/doc.h"
+#include "wire/pack.h"
+
+enum { TRIES_MAX = 8, PACKED_MAX = 256 << 10 };
+
+static void give(struct worker *self, struct answer *answer, struct request *request)
+{
+    if (answer->error == 0 && buf_error(&answer->body) != 0)
+        answer->error = BURSAR_E_INTERNAL;
+    dispatcher_send(self->broker->dispatcher, answer);
+    request_free(request);
+}
+
+/* ---- get ----------------------------------------------------------------------------------------- */
+
+static void answer_record(struct worker *self, struct request *request, const struct conn_row *row)
+{
+    struct answer *answer = answer_new(request->ticket);
+    struct pack map = pack_map(&answer->body);
+    struct pack record = pack_map_in(&map, "record");
+    record_pack(&record, row);
+    pack_close(&record);
+    pack_close(&map);
+    give(self, answer, request);
+}
+
+static void get(struct worker *self, struct request *request)
+{
+    struct conn_row row;
+    int result = worker_find(self, &request->job, &row);
+    if (result < 0) {
+        worker_refuse(self, request, result, NULL);
+        return;
+    }
+    answer_record(self, request, &row);
+    conn_row_free(&row);
+}
+
+/* ---- what a job brings along ---------------------------------------------------------------------- */
+
+/* Metadata and tags as they are stored; absent where the job does not give them. */
+static void keep_data(struct write_message *message, const struct job *job)
+{
+    struct buf metadata = buf_make(PACKED_MAX), tags = buf_make(PACKED_MAX);
+    if (job->metadata)
+        node_pack(job->metadata, &metadata);
+    if (job->tags)
+        node_pack(job->tags, &tags);
+    write_reserve(message, metadata.len + tags.len + 1);
+    if (job->metadata)
+        message->change.metadata = write_keep(message, buf_text(&metadata));
+    if (job->tags)
+        message->change.tags = write_keep(message, buf_text(&tags));
+    buf_free(&metadata);
+    buf_free(&tags);
+}
+
+static struct text account_of(const struct job *job)
+{
+    return job->account.data ? job->account : TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
+}
+
+/* ---- create --------------------------------------------------------------------------------------- */
+
+static void created(void *context, struct write_message *message)
+{
+    struct worker *self = context;
+    struct request *request = message->request;
+    struct answer *answer = answer_new(request->ticket);
+    message->request = NULL;
+    answer->error = message->change.result;
+    if (answer->error == BURSAR_E_CONFLICT)
+        buf_append_string(&answer->text, "the owner has a connection of this account already");
+    struct pack map = pack_map(&answer->body);
+    struct conn_row row;
+    pack_text(&map, "connection", message->change.connection);
+    if (answer->error == 0 && worker_find(self, &request->job, &row) == 0) {
+        struct pack record = pack_map_in(&map, "record");
+        record_pack(&record, &row);
+        pack_close(&record);
+        conn_row_free(&row);
+    }
+    pack_close(&map);
+    write_free(message);
+    give(self, answer, request);
+}
+
+static void create(struct worker *self, struct request *request)
+{
+    char id[ID_SIZE];
+    const struct job *job = &request->job;
+    int64_t now_ms = clock_wall_ms();
+    if (!self->connector) {
+        worker_refuse(self, request, BURSAR_E_UNKNOWN_PROVIDER, NULL);
+        return;
+    }
+    id_make(self->connector->provider, now_ms, id);
+    struct write_message *message = write_new(CHANGE_CREATE, text_of(id));
+    message->change.at_ms = now_ms;
+    message->change.owner = job->owner; /* borrows from the request, which goes along */
+    message->change.provider = job->provider;
+    message->change.account = account_of(job);
+    keep_data(message, job);
+    message->request = request;
+    worker_write(self, message, created, self);
+}
+
+/* ---- put ------------------------------------------------------------------------------------------- */
+
+static void put(struct worker *self, struct request *request);
+
+static void put_done(void *context, struct write_message *message)
+{
+    struct worker *self = context;
+    struct request *request = message->request;
+    int result = message->change.result;
+    message->request = NULL;
+    if (result == BURSAR_E_CONFLICT && !request->job.has_expect_generation &&
+        request->tries++ < TRIES_MAX) {
+        write_free(message);
+        put(self, request); /* the row moved on between the look and the commit */
+        return;
+    }
+    struct answer *answer = answer_new(request->ticket);
+    answer->error = result;
+    struct pack map = pack_map(&answer->body);
+    pack_text(&map, "connection", message->change.connection);
+    pack_uint(&map, "generation", message->change.generation);
+    pack_close(&map);
+    if (result == 0)
+        worker_row_changed(self, message->change.connection);
+    write_free(message);
+    give(self, answer, request);
+}
+
+static void join_scopes(const struct node *scopes, struct buf *out)
+{
+    for (size_t i = 0; i < node_count(scopes); i++) {
+        if (i > 0)
+            buf_append_byte(out, ' ');
+        buf_append_text(out, node_text(node_item(scopes, i)));
+    }
+}
+
+/* When a stored secret is due. One without its access token is due at once. */
+static void set_times(struct worker *self, const struct job *job, const struct doc_put *doc,
+                      bool has_main, struct change_secret *out)
+{
+    const struct connector *connector = self->connector;
+    int64_t now = clock_wall_s();
+    double jitter = (double)id_random_below(2000001) / 1000000.0 - 1.0;
+    out->issued_at = now;
+    out->expires_at = job->has_expires_at ? job->expires_at : EXPIRY_NEVER;
+    if (!job->has_expires_at && connector->default_ttl_s > 0)
+        out->expires_at = now + connector->default_ttl_s;
+    if (!has_main)
+        out->expires_at = now;
+    out->can_refresh = doc->has_refresh_token &&
+                       (connector->module->flags & BURSAR_CONNECTOR_REFRESHES) != 0;
+    out->due_at = out->can_refresh
+                      ? expiry_due_at(&connector->expiry, now, out->expires_at, jitter)
+                      : EXPIRY_NEVER;
+    out->refresh_expires_at = EXPIRY_NEVER;
+    if (doc->has_refresh_expires_at)
+        out->refresh_expires_at = doc->refresh_expires_at;
+    else if (doc->has_refresh_token && connector->refresh_token_ttl_s > 0)
+        out->refresh_expires_at = now + connector->refresh_token_ttl_s;
+}
+
+static int seal_put(struct worker *self, const struct doc_put *doc, struct text owner,
+                    struct write_message *message)
+{
+    struct seal_place place = {owner, message->change.connection, SEAL_SECRET,
+                               message->change.expect_generation + 1};
+    int result =
+        seal(self->broker->keyring, &place, buf_text(&doc->secret), &message->secret);
+    place.kind = SEAL_GRANT;
+    if (result == 0 && doc->has_refresh_token)
+        result = seal(self->broker->keyring, &place, buf_text(&doc->grant), &message->grant);
+    return result;
+}
+
+/* The change of a put; row is NULL where there is none yet. */
+static struct write_message *make_put(struct worker *self, struct request *request,
+                                      const struct doc_put *doc, const struct conn_row *row)
+{
+    char id[ID_SIZE];
+    const struct job *job = &request->job;
+    int64_t now_ms = clock_wall_ms();
+    const char *main_part = doc_main_part(text_of(doc->kind));
+    bool has_main = node_type(node_get(job->secret, main_part)) == NODE_TEXT;
+    struct buf scopes = buf_make(PACKED_MAX);
+    id_make(self->connector->provider, now_ms, id);
+    struct write_message *message = write_new(CHANGE_PUT, row ? row->id : text_of(id));
+    struct store_change *change = &message->change;
+    change->at_ms = now_ms;
+    change->is_new = !row;
+    change->expect_generation = row ? row->generation : 0;
+    change->owner = job->owner;
+    change->provider = text_of(self->connector->provider);
+    change->account = account_of(job);
+    const struct node *granted = job->scopes ? job->scopes : node_get(job->secret, "scopes");
+    join_scopes(granted, &scopes);
+    write_reserve(message, scopes.len + sizeof doc->kind + 2);
+    change->secret.kind = write_keep(message, text_of(doc->kind));
+    if (granted)
+        change->secret.scopes = write_keep(message, buf_text(&scopes));
+    buf_free(&scopes);
+    set_times(self, job, doc, has_main, &change->secret);
+    if (seal_put(self, doc, job->owner, message) < 0) {
+        write_free(message);
+        return NULL;
+    }
+    change->secret.secret = buf_text(&message->secret);
+    if (doc->has_refresh_token)
+        change->secret.grant = buf_text(&message->grant);
+    return message;
+}
+
+/* 0, or why this secret cannot be put here. row is NULL where there is none yet. */
+static int check_put(struct worker *self, const struct job *job, const struct doc_put *doc,
+                     const struct conn_row *row, struct buf *error)
+{
+    const char *kind = self->connector->module->secret_kind;
+    uint64_t generation = row ? row->generation : 0;
+    if (kind && strcmp(kind, doc->kind) != 0) {
+        buf_printf(error, "this provider's secrets are of the kind %s", kind);
+        return BURSAR_E_KIND_MISMATCH;
+    }
+    if (job->has_expect_generation && job->expect_generation != generation) {
+        buf_printf(error, "the current generation is %llu", (unsigned long long)generation);
+        return BURSAR_E_CONFLICT;
+    }
+    return 0;
+}
+
+static void put(struct worker *self, struct request *request)
+{
+    const struct job *job = &request->job;
+    struct buf error = buf_make(1024);
+    struct doc_put doc = {.secret = {0}};
+    struct conn_row row = {0};
+    struct write_message *message = NULL;
+    int result = self->connector ? doc_read_put(job->secret, &doc, &error)
+                                 : BURSAR_E_UNKNOWN_PROVIDER;
+    if (result < 0) {
+        worker_refuse(self, request, result, (const char *)error.data);
+        buf_free(&error);
+        return;
+    }
+    result = worker_find(self, job, &row);
+    bool is_new = result == BURSAR_E_NOT_CONNECTED;
+    if (result == 0 || is_new)
+        result = check_put(self, job, &doc, is_new ? NULL : &row, &error);
+    if (result == 0 && !(message = make_put(self, request, &doc, is_new ? NULL : &row)))
+        result = BURSAR_E_INTERNAL;
+    if (message) {
+        message->request = request;
+        worker_write(self, message, put_done, self);
+    } else {
+        worker_refuse(self, request, result, (const char *)error.data);
+    }
+    doc_put_free(&doc);
+    conn_row_free(&row);
+    buf_free(&error);
+}
+
+/* ---- update ---------------------------------------------------------------------------------------- */
+
+static void updated(void *context, struct write_message *message)
+{
+    struct worker *self = context;
+    struct request *request = message->request;
+    int result = message->change.result;
+    message->request = NULL;
+    write_free(message);
+    if (result < 0)
+        worker_refuse(self, request, result, NULL);
+    else
+        get(self, request);
+}
+
+static void update(struct worker *self, struct request *request)
+{
+    struct conn_row row;
+    const struct job *job = &request->job;
+    int result = worker_find(self, job, &row);
+    if (result < 0) {
+        worker_refuse(self, request, result, NULL);
+        return;
+    }
+    struct write_message *message = write_new(CHANGE_UPDATE, row.id);
+    message->change.at_ms = clock_wall_ms();
+    message->change.owner = job->owner;
+    message->change.has_expect_generation = job->has_expect_generation;
+    message->change.expect_generation = job->expect_generation;
+    keep_data(message, job);
+    message->request = request;
+    conn_row_free(&row);
+    worker_write(self, message, updated, self);
+}
+
+/* ---- revoke, restore, delete ------------------------------------------------------------------------ */
+
+/* A move, and then, where it was asked for, the revocation at the provider. */
+struct errand {
+    struct worker *worker;
+    struct request *request;
+    struct conn_row row; /* as it was before */
+    enum conn_state state;
+};
+
+static void answer_errand(struct errand *errand, struct text provider_says)
+{
+    struct worker *self = errand->worker;
+    struct answer *answer = answer_new(errand->request->ticket);
+    struct pack map = pack_map(&answer->body);
+    pack_text(&map, "connection", errand->row.id);
+    if (errand->request->job.op == OP_DELETE)
+        pack_bool(&map, "deleted", true);
+    else
+        pack_string(&map, "state", conn_state_name(errand->state));
+    if (errand->request->job.at_provider)
+        pack_text(&map, "at_provider", provider_says);
+    pack_close(&map);
+    give(self, answer, errand->request);
+    conn_row_free(&errand->row);
+    free(errand);
+}
+
+/* RFC 7009 section 2.2: 200 whether the token was known or not. */
+static void revocation_answered(void *context, struct http_reply *reply)
+{
+    struct errand *errand = context;
+    struct buf says = buf_make(256);
+    errand->worker->errands--;
+    if (reply->end != EXCHANGE_REPLY)
+        buf_printf(&says, "unknown: %s", reply->error);
+    else if (reply->status >= 200 && reply->status < 300)
+        buf_append_string(&says, "revoked");
+    else
+        buf_printf(&says, "refused: HTTP %d", reply->status);
+    LOG(LOG_INFO, "revoked at the provider", LOG_T("connection", errand->row.id),
+        LOG_T("result", buf_text(&says)));
+    http_reply_free(reply);
+    answer_errand(errand, buf_text(&says));
+    buf_free(&says);
+}
+
+static int start_revocation(struct errand *errand)
+{
+    struct worker *self = errand->worker;
+    struct open_credential credential;
+    struct call_request made;
+    if (!self->connector || !errand->row.secret.data)
+        return BURSAR_E_UNSUPPORTED_OP;
+    int result = worker_open_credential(self, &errand->row, &credential);
+    if (result < 0)
+        return result;
+    struct call_credential parts = {tree_root(self->secret_tree), tree_root(self->grant_tree)};
+    result = call_build_revoke(self->connector, &parts, clock_wall_s(), &made);
+    worker_close_credential(&credential);
+    if (result < 0)
+        return result;
+    struct http_request request = {.url = made.url,
+                                   .headers = made.headers,
+                                   .body = made.body,
+                                   .has_body = made.has_body,
+                                   .timeout_ms = self->connector->timeout_ms,
+                                   .connect_timeout_ms = self->connector->connect_timeout_ms};
+    memcpy(request.method, made.method, sizeof request.method);
+    result = http_start(self->http, &request, revocation_answered, errand);
+    self->errands += result == 0;
+    return result;
+}
+
+static void moved(void *context, struct write_message *message)
+{
+    struct errand *errand = context;
+    struct worker *self = errand->worker;
+    int result = message->change.result;
+    errand->state = message->change.state;
+    errand->request = message->request;
+    message->request = NULL;
+    write_free(message);
+    if (result < 0) {
+        worker_refuse(self, errand->request, result,
+                      result == BURSAR_E_CONFLICT ? "the connection is not in a state for this"
+                                                  : NULL);
+        conn_row_free(&errand->row);
+        free(errand);
+        return;
+    }
+    worker_row_changed(self, errand->row.id);
+    if (!errand->request->job.at_provider)
+        answer_errand(errand, (struct text){NULL, 0});
+    else if ((result = start_revocation(errand)) < 0)
+        answer_errand(errand, result == BURSAR_E_UNSUPPORTED_OP
+                                  ? TEXT_LITERAL("unsupported: no revocation endpoint, or no token")
+                                  : TEXT_LITERAL("unknown: the request could not be made"));
+}
+
+static void move(struct worker *self, struct request *request)
+{
+    static const enum conn_move moves[OP_END] = {
+        [OP_REVOKE] = MOVE_REVOKE, [OP_RESTORE] = MOVE_RESTORE, [OP_DELETE] = MOVE_DELETE};
+    struct errand *errand = memory_new(sizeof *errand);
+    int result = worker_find(self, &request->job, &errand->row);
+    if (result < 0) {
+        worker_refuse(self, request, result, NULL);
+        free(errand);
+        return;
+    }
+    errand->worker = self;
+    struct write_message *message = write_new(CHANGE_MOVE, errand->row.id);
+    message->change.at_ms = clock_wall_ms();
+    message->change.owner = request->job.owner;
+    message->change.move = moves[request->job.op];
+    message->request = request;
+    worker_write(self, message, moved, errand);
+}
+
+/* ---- entry ------------------------------------------------------------------------------------------ */
+
+void worker_admin(struct worker *self, struct request *request)
+{
+    switch (request->job.op) {
+    case OP_GET:
+        get(self, request);
+        break;
+    case OP_PUT:
+        put(self, request);
+        break;
+    case OP_CREATE:
+        create(self, request);
+        break;
+    case OP_UPDATE:
+        update(self, request);
+        break;
+    case OP_REVOKE:
+    case OP_RESTORE:
+    case OP_DELETE:
+        move(self, request);
+        break;
+    default:
+        worker_refuse(self, request, BURSAR_E_UNSUPPORTED_OP, NULL);
+    }
+}

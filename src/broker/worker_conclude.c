@@ -1,0 +1,363 @@
+#include <stdio.h>
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "broker/worker_parts.h"
+#include "connector/call.h"
+#include "policy/retry.h"
+#include "vault/seal.h"
+#include "wire/doc.h"
+#include "wire/pack.h"
+
+enum {
+    PLAIN_MAX = 1 << 20,
+    REPLY_PLAIN_MAX = 2 << 20,
+    LOCAL_RETRY_S = 3600, /* a row that does not open: somebody has to look at it */
+    PROBE_AFTER_S = 1
+};
+
+/* ---- the stored credential ------------------------------------------------------------------------ */
+
+static int open_part(struct worker *self, const struct conn_row *row, enum seal_kind kind,
+                     struct text blob, struct buf *plain, struct tree *tree)
+{
+    struct seal_place place = {row->owner, row->id, kind, row->generation};
+    *plain = buf_make_secret(PLAIN_MAX);
+    int result = blob.data ? unseal(self->broker->keyring, &place, blob, plain) : 0;
+    if (result == 0 && plain->len > 0)
+        return tree_fill(tree, buf_text(plain));
+    tree_fill(tree, TEXT_LITERAL("\x80")); /* an empty map */
+    return result;
+}
+
+int worker_open_credential(struct worker *self, const struct conn_row *row,
+                           struct open_credential *out)
+{
+    int result =
+        open_part(self, row, SEAL_SECRET, row->secret, &out->secret, self->secret_tree);
+    if (result < 0) {
+        buf_free(&out->secret);
+        return result;
+    }
+    result = open_part(self, row, SEAL_GRANT, row->grant, &out->grant, self->grant_tree);
+    if (result < 0)
+        worker_close_credential(out);
+    return result;
+}
+
+void worker_close_credential(struct open_credential *credential)
+{
+    buf_free(&credential->secret);
+    buf_free(&credential->grant);
+}
+
+/* ---- the raw reply --------------------------------------------------------------------------------- */
+
+int reply_seal(const struct flight *flight, struct buf *out_sealed)
+{
+    struct buf plain = buf_make_secret(REPLY_PLAIN_MAX);
+    struct seal_place place = {flight->row.owner, flight->row.id, SEAL_REPLY,
+                               flight->row.generation};
+    struct pack map = pack_map(&plain);
+    pack_int(&map, "status", flight->reply.status);
+    pack_int(&map, "at", flight->replied_at);
+    pack_text(&map, "headers", buf_text(&flight->reply.headers));
+    pack_text(&map, "body", buf_text(&flight->reply.body));
+    pack_close(&map);
+    int result = buf_error(&plain);
+    if (result == 0)
+        result = seal(flight->worker->broker->keyring, &place, buf_text(&plain), out_sealed);
+    buf_free(&plain);
+    return result;
+}
+
+int reply_unseal(struct flight *flight, struct text sealed, uint64_t generation)
+{
+    struct buf plain = buf_make_secret(REPLY_PLAIN_MAX);
+    struct tree *tree = flight->worker->secret_tree;
+    struct seal_place place = {flight->row.owner, flight->row.id, SEAL_REPLY, generation};
+    int result = unseal(flight->worker->broker->keyring, &place, sealed, &plain);
+    if (result == 0)
+        result = tree_fill(tree, buf_text(&plain));
+    if (result == 0) {
+        const struct node *map = tree_root(tree);
+        flight->reply = (struct http_reply){.end = EXCHANGE_REPLY,
+                                            .status = (int)node_int(node_get(map, "status")),
+                                            .headers = buf_make_secret(HTTP_HEADERS_MAX),
+                                            .body = buf_make_secret(HTTP_BODY_MAX)};
+        buf_append_text(&flight->reply.headers, node_text(node_get(map, "headers")));
+        buf_append_text(&flight->reply.body, node_text(node_get(map, "body")));
+        flight->end = EXCHANGE_REPLY;
+        flight->replied_at = node_int(node_get(map, "at"));
+    }
+    buf_free(&plain);
+    return result;
+}
+
+/* ---- a new secret ---------------------------------------------------------------------------------- */
+
+static double jitter(void)
+{
+    return (double)id_random_below(2000001) / 1000000.0 - 1.0;
+}
+
+static int64_t expires_at_of(const struct connector *connector, const struct call_outcome *outcome,
+                             int64_t now)
+{
+    int64_t expires_at;
+    struct text given = call_outcome_part(outcome, BURSAR_OUT_EXPIRES);
+    if (expiry_read(given, connector->expires_unit, now, &expires_at))
+        return expires_at;
+    return connector->default_ttl_s > 0 ? now + connector->default_ttl_s : EXPIRY_NEVER;
+}
+
+/* A new refresh token starts a new life of its own; the old one goes on with the one it has. */
+static int64_t refresh_expires_at_of(const struct flight *flight,
+                                     const struct call_outcome *outcome)
+{
+    int64_t expires_at;
+    const struct connector *connector = flight->worker->connector;
+    struct text given = call_outcome_part(outcome, BURSAR_OUT_REFRESH_EXPIRES_IN);
+    if (expiry_read(given, EXPIRY_S, flight->replied_at, &expires_at))
+        return expires_at;
+    if (call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN).data &&
+        connector->refresh_token_ttl_s > 0)
+        return flight->replied_at + connector->refresh_token_ttl_s;
+    return flight->row.refresh_expires_at;
+}
+
+static size_t secret_changes(const struct call_outcome *outcome, struct doc_change *changes)
+{
+    static const struct {
+        enum bursar_part part;
+        const char *name;
+        bool is_list;
+    } named[] = {{BURSAR_OUT_ACCESS_TOKEN, "access_token", false},
+                 {BURSAR_OUT_TOKEN_TYPE, "token_type", false},
+                 {BURSAR_OUT_SCOPES, "scopes", true}};
+    size_t count = 0;
+    changes[count++] = (struct doc_change){.name = "kind", .value = TEXT_LITERAL("oauth2")};
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+        struct text value = call_outcome_part(outcome, named[i].part);
+        if (value.data)
+            changes[count++] = (struct doc_change){
+                .name = named[i].name, .value = value, .is_list = named[i].is_list};
+    }
+    for (size_t i = 0; i < outcome->part_count; i++) {
+        const struct call_part *part = &outcome->parts[i];
+        if (part->part == BURSAR_OUT_FIELD)
+            changes[count++] = (struct doc_change){
+                .name = part->name,
+                .value = {(const char *)outcome->values.data + part->at, part->len},
+                .is_field = true};
+    }
+    return count;
+}
+
+/* Merges, seals for the next generation and puts both blobs into the message. */
+static int seal_new(struct flight *flight, const struct call_outcome *outcome,
+                    struct write_message *message)
+{
+    struct worker *self = flight->worker;
+    struct doc_change changes[CALL_PARTS_MAX + 4];
+    struct buf secret = buf_make_secret(PLAIN_MAX), grant = buf_make_secret(PLAIN_MAX);
+    struct seal_place place = {flight->row.owner, flight->row.id, SEAL_SECRET,
+                               flight->row.generation + 1};
+    size_t count = secret_changes(outcome, changes);
+    doc_merge(tree_root(self->secret_tree), changes, count, &secret);
+    struct text token = call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN);
+    struct doc_change rotated = {.name = "refresh_token", .value = token};
+    doc_merge(tree_root(self->grant_tree), &rotated, token.data ? 1 : 0, &grant);
+    int result = buf_error(&secret) != 0 ? buf_error(&secret) : buf_error(&grant);
+    if (result == 0)
+        result = seal(self->broker->keyring, &place, buf_text(&secret), &message->secret);
+    place.kind = SEAL_GRANT;
+    if (result == 0)
+        result = seal(self->broker->keyring, &place, buf_text(&grant), &message->grant);
+    buf_free(&secret);
+    buf_free(&grant);
+    return result;
+}
+
+static struct write_message *make_refreshed(struct flight *flight,
+                                            const struct call_outcome *outcome)
+{
+    const struct connector *connector = flight->worker->connector;
+    struct write_message *message = write_new(CHANGE_REFRESHED, flight->row.id);
+    struct text scopes = call_outcome_part(outcome, BURSAR_OUT_SCOPES);
+    int64_t expires_at = expires_at_of(connector, outcome, flight->replied_at);
+    int result = seal_new(flight, outcome, message);
+    if (result < 0) {
+        write_free(message);
+        return NULL;
+    }
+    write_reserve(message, scopes.len + 1);
+    message->change.at_ms = clock_wall_ms();
+    message->change.expect_generation = flight->row.generation;
+    message->change.secret = (struct change_secret){
+        .kind = TEXT_LITERAL("oauth2"),
+        .scopes = write_keep(message, scopes),
+        .secret = buf_text(&message->secret),
+        .grant = buf_text(&message->grant),
+        .issued_at = flight->replied_at,
+        .expires_at = expires_at,
+        .due_at = expiry_due_at(&connector->expiry, flight->replied_at, expires_at, jitter()),
+        .refresh_expires_at = refresh_expires_at_of(flight, outcome),
+        .can_refresh = true};
+    return message;
+}
+
+/* ---- a failure ------------------------------------------------------------------------------------- */
+
+/* A peer's words, cut to what can be shown. */
+static void keep_printable(char *to, size_t size, struct text from)
+{
+    size_t len = from.len < size - 1 ? from.len : size - 1;
+    while (len > 0 && !text_is_printable((struct text){from.data, len}))
+        len--; /* also ends in the middle of no character */
+    if (len > 0)
+        memcpy(to, from.data, len);
+    to[len] = 0;
+}
+
+static void describe(struct flight *flight, const struct call_outcome *outcome)
+{
+    struct flight_outcome *to = &flight->outcome;
+    struct text error = call_outcome_part(outcome, BURSAR_OUT_ERROR);
+    to->status = flight->end == EXCHANGE_REPLY ? flight->reply.status : 0;
+    if (flight->is_local)
+        return; /* it was described where it happened */
+    if (error.data)
+        keep_printable(to->code, sizeof to->code, error);
+    if (to->code[0] != 0)
+        snprintf(to->text, sizeof to->text, "%s (HTTP %d)", to->code, flight->reply.status);
+    else if (flight->end != EXCHANGE_REPLY)
+        snprintf(to->text, sizeof to->text, "%s", flight->reply.error);
+    else if (flight->reply.status >= 200 && flight->reply.status < 300)
+        snprintf(to->text, sizeof to->text, "a reply without a token (HTTP %d)",
+                 flight->reply.status);
+    else
+        snprintf(to->text, sizeof to->text, "HTTP %d", flight->reply.status);
+}
+
+static int64_t delay_of(const struct flight *flight)
+{
+    double random = (double)id_random_below(1000000) / 1000000.0;
+    int64_t asked_ms = 0;
+    if (flight->is_local)
+        return LOCAL_RETRY_S * 1000;
+    if (flight->end == EXCHANGE_REPLY)
+        asked_ms = retry_after_ms(http_reply_header(&flight->reply, "Retry-After"),
+                                  flight->replied_at);
+    if (flight->outcome.verdict == VERDICT_CLIENT)
+        return (int64_t)(RETRY_CLIENT_MS * (0.5 + random));
+    return retry_delay_ms(flight->row.failures + 1, random, asked_ms);
+}
+
+static enum conn_move move_of(enum verdict_class verdict)
+{
+    return verdict == VERDICT_GRANT       ? MOVE_REFUSED
+           : verdict == VERDICT_UNCERTAIN ? MOVE_LOST
+                                          : MOVE_END;
+}
+
+static const char *reason_of(const struct flight *flight)
+{
+    if (flight->outcome.verdict == VERDICT_UNCERTAIN)
+        return "reply_lost";
+    if (flight->row.state == CONN_IN_DOUBT)
+        return "lost_in_flight"; /* refused because a rotated token never came here */
+    return flight->outcome.code[0] != 0 ? flight->outcome.code : "refused";
+}
+
+static struct write_message *make_failed(struct flight *flight)
+{
+    struct write_message *message = write_new(CHANGE_FAILED, flight->row.id);
+    struct flight_outcome *outcome = &flight->outcome;
+    int64_t now_ms = clock_wall_ms();
+    outcome->error = flight->is_local ? BURSAR_E_INTERNAL : verdict_error(outcome->verdict);
+    outcome->delay_ms = delay_of(flight);
+    write_reserve(message, 1024);
+    message->change.at_ms = now_ms;
+    message->change.expect_generation = flight->row.generation;
+    message->change.outcome = outcome->verdict;
+    message->change.move = move_of(outcome->verdict);
+    message->change.reason = write_keep(message, text_of(reason_of(flight)));
+    message->change.error = write_keep(message, text_of(outcome->text));
+    if (outcome->code[0] != 0)
+        message->change.provider_error = write_keep(message, text_of(outcome->code));
+    message->change.http_status = outcome->status;
+    message->change.keeps_intent = flight->is_local && flight->end == EXCHANGE_REPLY;
+    message->change.next_refresh_at = outcome->verdict == VERDICT_UNCERTAIN
+                                          ? now_ms / 1000 + PROBE_AFTER_S
+                                          : (now_ms + outcome->delay_ms + 999) / 1000;
+    LOG(LOG_INFO, "refresh failed", LOG_S("connection", flight->id),
+        LOG_S("class", verdict_class_name(outcome->verdict)), LOG_S("error", outcome->text),
+        LOG_I("retry_ms", outcome->delay_ms));
+    return message;
+}
+
+/* ---- what it comes to ------------------------------------------------------------------------------ */
+
+static enum verdict_class judge(const struct flight *flight, const struct call_outcome *outcome)
+{
+    const struct connector *connector = flight->worker->connector;
+    struct verdict_words words = connector_words(connector);
+    struct verdict_input input = {
+        .end = flight->end,
+        .shape = outcome->shape,
+        .rotation = connector->rotation,
+        .status = flight->reply.status,
+        .error = call_outcome_part(outcome, BURSAR_OUT_ERROR),
+        .has_retry_after = http_reply_header(&flight->reply, "Retry-After").len > 0};
+    return flight->is_local ? VERDICT_PROVIDER : verdict_of(&input, &words);
+}
+
+/* Lets the module read the reply, with the credential open for the merge. */
+static int read_reply(struct flight *flight, struct call_outcome *out_outcome)
+{
+    struct worker *self = flight->worker;
+    struct call_credential parts = {tree_root(self->secret_tree), tree_root(self->grant_tree)};
+    struct call_reply reply = {flight->reply.status, buf_text(&flight->reply.headers),
+                               buf_text(&flight->reply.body)};
+    return call_read_refresh(self->connector, &parts, flight->replied_at, &reply, out_outcome);
+}
+
+/* What could be read cannot be kept: not the provider's fault, and nothing is lost, for the raw
+ * reply stays where it is until the row is looked at. */
+static void fail_locally(struct flight *flight, const char *what)
+{
+    flight->is_local = true;
+    flight->outcome.verdict = VERDICT_PROVIDER;
+    snprintf(flight->outcome.text, sizeof flight->outcome.text, "%s", what);
+    LOG(LOG_ERROR, "a refresh cannot be concluded", LOG_S("connection", flight->id),
+        LOG_S("why", what));
+}
+
+struct write_message *flight_conclude(struct flight *flight)
+{
+    struct call_outcome outcome = {.shape = REPLY_MALFORMED};
+    struct open_credential credential = {{0}, {0}};
+    struct write_message *message = NULL;
+    bool has_reply = flight->end == EXCHANGE_REPLY && !flight->is_local;
+    if (has_reply && worker_open_credential(flight->worker, &flight->row, &credential) < 0)
+        fail_locally(flight, "the stored secret does not open");
+    else if (has_reply && read_reply(flight, &outcome) < 0)
+        fail_locally(flight, "out of memory");
+    flight->outcome.verdict = judge(flight, &outcome);
+    describe(flight, &outcome);
+    if (flight->outcome.verdict == VERDICT_OK) {
+        message = make_refreshed(flight, &outcome);
+        if (!message)
+            fail_locally(flight, "the new secret is too large to be kept");
+    }
+    if (!message)
+        message = make_failed(flight);
+    worker_close_credential(&credential);
+    call_outcome_free(&outcome);
+    return message;
+}

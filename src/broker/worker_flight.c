@@ -1,0 +1,386 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "broker/memory.h"
+#include "broker/worker_parts.h"
+#include "connector/call.h"
+#include "policy/retry.h"
+#include "wire/doc.h"
+
+enum { STORE_RETRY_MS = 250, TRIES_MAX = 8, BLOB_MAX = 4 << 20 };
+
+static void on(struct flight *flight, enum flight_input input);
+
+/* ---- the table of flights ------------------------------------------------------------------------ */
+
+struct flight *flight_find(struct worker *self, struct text id)
+{
+    struct flight *flight = NULL;
+    HASH_FIND(hh, self->flights, id.data, id.len, flight);
+    return flight;
+}
+
+struct flight *flight_new(struct worker *self, const struct conn_row *row)
+{
+    struct flight *flight = memory_new(sizeof *flight);
+    flight->worker = self;
+    flight->phase = FLIGHT_IDLE;
+    memcpy(flight->id, row->id.data, row->id.len);
+    if (conn_row_copy(row, &flight->row) < 0) {
+        free(flight);
+        return NULL;
+    }
+    HASH_ADD(hh, self->flights, id, row->id.len, flight);
+    atomic_fetch_add(&self->figures.in_flight, 1);
+    return flight;
+}
+
+static void set_timer(struct flight *flight, int64_t delay_ms)
+{
+    if (heap_set(&flight->worker->timers, &flight->timer, clock_boot_ms() + delay_ms) < 0)
+        abort();
+}
+
+static void flight_free(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    HASH_DEL(self->flights, flight);
+    heap_remove(&self->timers, &flight->timer);
+    atomic_fetch_sub(&self->figures.in_flight, 1);
+    conn_row_free(&flight->row);
+    http_reply_free(&flight->reply);
+    write_free(flight->unsaved);
+    free(flight);
+    worker_plan_soon(self);
+}
+
+void flight_abandon(struct flight *flight)
+{
+    for (struct request *request = flight->waiters, *next; request; request = next) {
+        next = request->next;
+        request_free(request);
+    }
+    flight_free(flight);
+}
+
+struct flight *flight_begin(struct worker *self, const struct conn_row *row, int64_t delay_ms)
+{
+    struct flight *flight = self->is_draining ? NULL : flight_new(self, row);
+    if (!flight)
+        return NULL;
+    flight->outcome.delay_ms = delay_ms;
+    on(flight, delay_ms > 0 ? FLIGHT_ON_AGAIN : FLIGHT_ON_START);
+    return flight; /* nothing ends before the store has answered */
+}
+
+void flight_join(struct flight *flight, struct request *request)
+{
+    request->next = flight->waiters;
+    flight->waiters = request;
+    atomic_fetch_add(&flight->worker->figures.queue, 1);
+}
+
+struct request *flight_take_waiters(struct flight *flight)
+{
+    struct request *oldest = NULL;
+    uint64_t count = 0;
+    while (flight->waiters) { /* the list is newest first */
+        struct request *request = flight->waiters;
+        flight->waiters = request->next;
+        request->next = oldest;
+        oldest = request;
+        count++;
+    }
+    atomic_fetch_sub(&flight->worker->figures.queue, count);
+    return oldest;
+}
+
+/* ---- commits ------------------------------------------------------------------------------------- */
+
+static void committed(void *context, struct write_message *message)
+{
+    struct flight *flight = context;
+    int result = message->change.result;
+    if (result == BURSAR_E_STORE_UNAVAILABLE && message->change.type != CHANGE_INTENT)
+        flight->unsaved = message; /* what it holds must not be lost */
+    else
+        write_free(message);
+    if (result == 0)
+        on(flight, FLIGHT_ON_COMMITTED);
+    else
+        on(flight, result == BURSAR_E_STORE_UNAVAILABLE ? FLIGHT_ON_STORE_DOWN
+                                                         : FLIGHT_ON_CONFLICT);
+}
+
+static void commit_intent(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    struct open_credential credential;
+    int result = worker_open_credential(self, &flight->row, &credential);
+    if (result < 0) {
+        flight->is_local = true;
+        snprintf(flight->outcome.text, sizeof flight->outcome.text,
+                 "the stored secret does not open (%s)", bursar_error_code(result));
+        on(flight, FLIGHT_ON_NO_REPLY);
+        return;
+    }
+    struct write_message *message = write_new(CHANGE_INTENT, flight->row.id);
+    message->change.at_ms = clock_wall_ms();
+    message->change.expect_generation = flight->row.generation;
+    message->change.node = text_of(self->broker->node);
+    message->change.is_probe = flight->row.state == CONN_IN_DOUBT;
+    secret_fingerprint(doc_part(tree_root(self->grant_tree), "refresh_token"),
+                       message->change.token_hash);
+    worker_close_credential(&credential);
+    worker_write(self, message, committed, flight);
+}
+
+static void commit_reply(struct flight *flight)
+{
+    struct write_message *message = write_new(CHANGE_REPLY, flight->row.id);
+    fault_point("reply-received");
+    message->change.at_ms = clock_wall_ms();
+    message->change.expect_generation = flight->row.generation;
+    if (reply_seal(flight, &message->secret) < 0)
+        LOG(LOG_ERROR, "a reply could not be sealed", LOG_S("connection", flight->id));
+    message->change.reply = buf_text(&message->secret);
+    worker_write(flight->worker, message, committed, flight);
+}
+
+static void commit_again(struct flight *flight)
+{
+    struct write_message *message = flight->unsaved;
+    flight->unsaved = NULL;
+    worker_write(flight->worker, message, committed, flight);
+}
+
+static void conclude(struct flight *flight)
+{
+    struct write_message *message = flight_conclude(flight);
+    fault_point("conclusion-made");
+    worker_write(flight->worker, message, committed, flight);
+}
+
+/* ---- the request --------------------------------------------------------------------------------- */
+
+static void note_latency(struct worker *self, int64_t took_ms)
+{
+    int bucket = 0;
+    while (bucket < WORKER_LATENCY_BUCKETS - 1 && took_ms > (int64_t)1 << bucket)
+        bucket++;
+    atomic_fetch_add(&self->figures.latency[bucket], 1);
+}
+
+static void replied(void *context, struct http_reply *reply)
+{
+    struct flight *flight = context;
+    flight->reply = *reply;
+    flight->end = reply->end;
+    flight->replied_at = clock_wall_s();
+    if (reply->end == EXCHANGE_REPLY)
+        note_latency(flight->worker, reply->took_ms);
+    on(flight, reply->end == EXCHANGE_REPLY ? FLIGHT_ON_REPLIED : FLIGHT_ON_NO_REPLY);
+}
+
+static int make_request(struct flight *flight, struct http_request *out_request)
+{
+    struct worker *self = flight->worker;
+    struct open_credential credential;
+    struct call_request made;
+    int result = worker_open_credential(self, &flight->row, &credential);
+    if (result < 0)
+        return result;
+    struct call_credential parts = {tree_root(self->secret_tree), tree_root(self->grant_tree)};
+    result = call_build_refresh(self->connector, &parts, clock_wall_s(), &made);
+    worker_close_credential(&credential);
+    if (result < 0)
+        return result;
+    *out_request = (struct http_request){.url = made.url,
+                                         .headers = made.headers,
+                                         .body = made.body,
+                                         .has_body = made.has_body,
+                                         .timeout_ms = self->connector->timeout_ms,
+                                         .connect_timeout_ms = self->connector->connect_timeout_ms};
+    memcpy(out_request->method, made.method, sizeof out_request->method);
+    return 0;
+}
+
+static void send_request(struct flight *flight)
+{
+    struct http_request request;
+    fault_point("intent-committed");
+    int result = make_request(flight, &request);
+    if (result == 0)
+        result = http_start(flight->worker->http, &request, replied, flight);
+    if (result == 0)
+        return;
+    flight->is_local = true;
+    flight->end = EXCHANGE_UNSENT;
+    snprintf(flight->outcome.text, sizeof flight->outcome.text, "no request can be made (%s)",
+             bursar_error_code(result));
+    on(flight, FLIGHT_ON_NO_REPLY);
+}
+
+/* ---- the end ------------------------------------------------------------------------------------- */
+
+/* Those who can still wait for the next attempt stay; the others are told now. */
+static void part_waiters(struct flight *flight)
+{
+    struct request *waiters = flight_take_waiters(flight), *told = NULL, **end = &told;
+    int64_t next_ms = clock_boot_ms() + flight->outcome.delay_ms;
+    bool may_wait = flight->row.failures + 1 < RETRY_ATTEMPTS &&
+                    flight->outcome.verdict != VERDICT_CLIENT && !flight->worker->is_draining &&
+                    !flight->is_local;
+    for (struct request *request = waiters, *next; request; request = next) {
+        next = request->next;
+        request->next = NULL;
+        if (may_wait && next_ms < request->deadline_ms) {
+            flight_join(flight, request);
+            continue;
+        }
+        request->has_waited = true;
+        request->wait_error = flight->outcome.error;
+        request->retry_after_ms = flight->outcome.delay_ms;
+        *end = request;
+        end = &request->next;
+    }
+    worker_look_all(flight->worker, told);
+}
+
+/* A verdict that is final for this generation, good or bad: the row says it all. */
+static void release_waiters(struct flight *flight, int error)
+{
+    struct worker *self = flight->worker;
+    struct request *waiters = flight_take_waiters(flight);
+    for (struct request *request = waiters; request; request = request->next) {
+        request->has_waited = true;
+        request->wait_error = error;
+    }
+    flight_free(flight);
+    worker_look_all(self, waiters);
+}
+
+static void answer(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    enum verdict_class verdict = flight->outcome.verdict;
+    fault_point("conclusion-committed");
+    atomic_fetch_add(verdict == VERDICT_OK ? &self->figures.refreshed : &self->figures.failed, 1);
+    worker_note_verdict(self, &flight->outcome);
+    if (verdict == VERDICT_OK || verdict == VERDICT_GRANT || verdict == VERDICT_UNCERTAIN) {
+        release_waiters(flight, 0);
+        fault_point("answered");
+        return;
+    }
+    part_waiters(flight);
+    if (flight->waiters)
+        on(flight, FLIGHT_ON_AGAIN);
+    else
+        flight_free(flight);
+}
+
+/* The row has changed under the flight: everybody decides anew, a bounded number of times. */
+static void look_again(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    struct request *waiters = flight_take_waiters(flight);
+    for (struct request *request = waiters; request; request = request->next) {
+        request->has_waited = ++request->tries > TRIES_MAX;
+        request->wait_error = BURSAR_E_CONFLICT;
+    }
+    flight_free(flight);
+    worker_look_all(self, waiters);
+}
+
+static void give_up(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    release_waiters(flight, BURSAR_E_STORE_UNAVAILABLE);
+    self->plan_at_ms = clock_boot_ms() + 4 * STORE_RETRY_MS;
+}
+
+/* Another attempt is for the row as it is now; where it is gone, the intent will not be taken. */
+static void read_again(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    struct conn_row row;
+    http_reply_free(&flight->reply);
+    flight->is_local = false;
+    flight->outcome = (struct flight_outcome){0};
+    int result = self->broker->store->find(self->reader, flight->row.owner, text_of(flight->id),
+                                           (struct text){NULL, 0}, (struct text){NULL, 0}, &row);
+    if (result == 0) {
+        conn_row_free(&flight->row);
+        flight->row = row;
+    }
+}
+
+static void on(struct flight *flight, enum flight_input input)
+{
+    struct flight_step step = flight_next(flight->phase, input);
+    flight->phase = step.phase;
+    switch (step.action) {
+    case FLIGHT_NOTHING:
+        break;
+    case FLIGHT_COMMIT_INTENT:
+        if (input == FLIGHT_ON_TIMER)
+            read_again(flight);
+        commit_intent(flight);
+        break;
+    case FLIGHT_SEND:
+        send_request(flight);
+        break;
+    case FLIGHT_COMMIT_REPLY:
+        commit_reply(flight);
+        break;
+    case FLIGHT_CONCLUDE:
+        fault_point("reply-committed");
+        conclude(flight);
+        break;
+    case FLIGHT_COMMIT_LATER:
+        set_timer(flight, STORE_RETRY_MS);
+        break;
+    case FLIGHT_COMMIT_AGAIN:
+        commit_again(flight);
+        break;
+    case FLIGHT_WAIT:
+        set_timer(flight, flight->outcome.delay_ms);
+        break;
+    case FLIGHT_ANSWER:
+        answer(flight);
+        break;
+    case FLIGHT_LOOK_AGAIN:
+        look_again(flight);
+        break;
+    case FLIGHT_GIVE_UP:
+        give_up(flight);
+        break;
+    }
+}
+
+void flight_timer(struct flight *flight)
+{
+    if (flight->phase == FLIGHT_BACKOFF && flight->worker->is_draining) {
+        struct worker *self = flight->worker;
+        struct request *waiters = flight_take_waiters(flight);
+        flight_free(flight);
+        for (struct request *request = waiters, *next; request; request = next) {
+            next = request->next;
+            worker_refuse(self, request, BURSAR_E_SHUTTING_DOWN, NULL);
+        }
+        return;
+    }
+    on(flight, FLIGHT_ON_TIMER);
+}
+
+void flight_resume(struct flight *flight, bool has_reply)
+{
+    on(flight, has_reply ? FLIGHT_ON_RESUME : FLIGHT_ON_SETTLE);
+}

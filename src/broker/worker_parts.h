@@ -1,0 +1,143 @@
+/* What the files of the worker share; worker.h names them.
+ * Thread: the worker's. */
+#ifndef BROKER_WORKER_PARTS_H
+#define BROKER_WORKER_PARTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uthash.h>
+
+#include "base/heap.h"
+#include "broker/broker.h"
+#include "broker/message.h"
+#include "broker/thread.h"
+#include "http/engine.h"
+#include "policy/flight.h"
+#include "policy/verdict.h"
+#include "store/store.h"
+#include "wire/tree.h"
+
+#define WORKER_PLAN_FLIGHTS 64 /* the planner begins no flight beyond so many */
+#define WORKER_LATENCY_BUCKETS 20
+
+/* What an attempt came to. */
+struct flight_outcome {
+    enum verdict_class verdict;
+    int error; /* for who waits; 0 where the row itself says it */
+    int status; /* HTTP; 0: none */
+    int64_t delay_ms;
+    char text[256]; /* one printable line for people */
+    char code[64];  /* the provider's error code, printable */
+};
+
+/* One refresh of one connection, and who waits for it. */
+struct flight {
+    struct heap_node timer; /* boot time in ms; first member */
+    char id[ID_SIZE];
+    UT_hash_handle hh;
+    struct worker *worker;
+    enum flight_phase phase;
+    struct conn_row row; /* as it was when the attempt began; sealed */
+    struct request *waiters;
+    enum exchange_end end;
+    struct http_reply reply;  /* in guarded memory until its conclusion is committed */
+    int64_t replied_at;       /* seconds since 1970 */
+    struct write_message *unsaved; /* the commit that is to be tried again */
+    struct flight_outcome outcome;
+    bool is_local; /* failed before anything could be sent, and not the provider's fault */
+};
+
+struct worker {
+    const struct broker *broker;
+    const struct connector *connector; /* NULL: of all rows whose provider is not configured */
+    struct thread thread;
+    bool is_started;
+    struct mailbox inbox;
+    struct store_reader *reader;
+    struct http_engine *http;
+    struct buf *open_error;
+    struct tree *secret_tree, *grant_tree; /* of the credential that is being worked on */
+    struct flight *flights;
+    struct heap timers;
+    int64_t plan_at_ms; /* boot time at which the planner looks next */
+    size_t writes;      /* changes that are with the store */
+    size_t errands;     /* revocations that are with the provider */
+    bool is_draining, has_drained, is_stopping;
+    int64_t hold_until_ms;  /* boot time: our client is refused, nothing is sent before */
+    bool has_incident;
+    int64_t client_failed_ms; /* boot time of the last refusal of our client */
+    struct {
+        atomic_uint_fast64_t queue, in_flight, refreshed, failed;
+        atomic_uint_fast64_t latency[WORKER_LATENCY_BUCKETS]; /* by powers of two of ms */
+        atomic_bool is_held;
+    } figures;
+};
+
+/* worker.c */
+
+/* Sends a change; the function is called with it when it is committed or refused. */
+void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,
+                  void *context);
+/* The planner looks again soon. */
+void worker_plan_soon(struct worker *self);
+/* A client that is refused is an incident, begun and ended once; what needs it is held. */
+void worker_note_verdict(struct worker *self, const struct flight_outcome *outcome);
+
+/* worker_vend.c */
+
+/* vend, refresh and invalidate. Takes the request. */
+void worker_look(struct worker *self, struct request *request);
+/* Answers a whole list of requests, reading the row once where they are for the same one. */
+void worker_look_all(struct worker *self, struct request *waiters);
+/* Takes the request; text NULL: the error's own. */
+void worker_refuse(struct worker *self, struct request *request, int error, const char *text);
+/* Reads the row that a request names. 0, or the error to refuse with. */
+int worker_find(struct worker *self, const struct job *job, struct conn_row *out_row);
+bool worker_can_refresh(const struct worker *self, const struct conn_row *row);
+struct vend_view worker_view(const struct worker *self, const struct conn_row *row);
+/* A change of the row was committed: the warm table forgets it, and whoever waits decides anew. */
+void worker_row_changed(struct worker *self, struct text id);
+
+/* worker_flight.c */
+
+struct flight *flight_find(struct worker *self, struct text id);
+/* Begins a flight for the row (copied). NULL where the worker is ending. delay_ms > 0: its first
+ * attempt waits so long. */
+struct flight *flight_begin(struct worker *self, const struct conn_row *row, int64_t delay_ms);
+/* Takes the request. */
+void flight_join(struct flight *flight, struct request *request);
+/* Gives all who wait. */
+struct request *flight_take_waiters(struct flight *flight);
+void flight_timer(struct flight *flight);
+/* For worker_resume.c: a flight that is at its end already. has_reply: flight->reply is set. */
+void flight_resume(struct flight *flight, bool has_reply);
+struct flight *flight_new(struct worker *self, const struct conn_row *row);
+/* Without any answer or commit: the process ends. */
+void flight_abandon(struct flight *flight);
+
+/* worker_conclude.c */
+
+/* Reads what a flight has and makes the change that says so; also fills flight->outcome. */
+struct write_message *flight_conclude(struct flight *flight);
+/* A raw reply as it is kept, sealed, and back. */
+int reply_seal(const struct flight *flight, struct buf *out_sealed);
+int reply_unseal(struct flight *flight, struct text sealed, uint64_t generation);
+/* The parsed secret and grant of a row in self's trees, until worker_close_credential(). secret and
+ * grant hold the text they point into. */
+struct open_credential {
+    struct buf secret, grant;
+};
+int worker_open_credential(struct worker *self, const struct conn_row *row,
+                           struct open_credential *out);
+void worker_close_credential(struct open_credential *credential);
+
+/* worker_admin.c: all other ops. Takes the request. */
+void worker_admin(struct worker *self, struct request *request);
+
+/* worker_resume.c: intents that were left open. 0, or what the store says. */
+int worker_resume(struct worker *self);
+
+#endif

@@ -1,0 +1,228 @@
+/* bursard: the daemon. Start in order, run until told to end, stop in reverse. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef HAVE_LIBSYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include <bursar/error.h>
+#include <bursar/version.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "broker/broker.h"
+#include "config/config.h"
+#include "connector/connector.h"
+#include "http/engine.h"
+#include "vault/keyring.h"
+
+#ifndef BURSAR_SYSCONFDIR
+#define BURSAR_SYSCONFDIR "/etc/bursar"
+#endif
+
+enum { ERRORS_MAX = 1 << 20 };
+
+struct daemon {
+    const char *config_path;
+    bool is_check_only;
+    struct config *config;
+    struct connectors connectors;
+    struct keyring *keyring;
+    struct broker broker;
+};
+
+static int usage(FILE *to, int status)
+{
+    fputs("usage: bursard [-c FILE] [--check]\n"
+          "  -c, --config FILE  the configuration (" BURSAR_SYSCONFDIR "/bursar.yaml)\n"
+          "      --check        report all errors of the configuration and end\n"
+          "  -h, --help         this text\n"
+          "  -V, --version      the version\n",
+          to);
+    return status;
+}
+
+/* Returns -1 to go on, or the status to end with. */
+static int read_arguments(struct daemon *self, int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 'k'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {0}};
+    for (int option; (option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            self->config_path = optarg;
+            break;
+        case 'k':
+            self->is_check_only = true;
+            break;
+        case 'h':
+            return usage(stdout, 0);
+        case 'V':
+            printf("bursard %s\n", bursar_version());
+            return 0;
+        default:
+            return usage(stderr, 2);
+        }
+    }
+    return optind == argc ? -1 : usage(stderr, 2);
+}
+
+/* No core file, no debugger, no /proc/PID/mem for others: the memory holds keys. */
+static void harden(void)
+{
+    struct rlimit none = {0, 0}, locked;
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+    if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0) {
+        locked.rlim_cur = locked.rlim_max;
+        setrlimit(RLIMIT_MEMLOCK, &locked);
+    }
+}
+
+static int fail(const char *what, const struct buf *error, int result)
+{
+    struct text text = buf_text(error);
+    LOG(LOG_ERROR, what, LOG_T("error", text.len > 0 ? text : text_of(bursar_error_text(result))));
+    return result;
+}
+
+static int load_config(struct daemon *self)
+{
+    struct buf errors = buf_make(ERRORS_MAX);
+    int result = config_load(self->config_path, connector_kinds(), &self->config, &errors);
+    if (errors.len > 0)
+        fwrite(errors.data, 1, errors.len, stderr);
+    buf_free(&errors);
+    if (result < 0)
+        return result;
+    log_set(self->config->log_level, self->config->log_format);
+    return connectors_make(self->config, &self->connectors);
+}
+
+static int load_keyring(struct daemon *self)
+{
+    struct buf error = buf_make(4096);
+    const char *path = self->config->keyring;
+    static const char scheme[] = "file:";
+    int result = BURSAR_E_CONFIG;
+    if (strncmp(path, scheme, sizeof scheme - 1) == 0)
+        result = keyring_load_file(path + sizeof scheme - 1, &self->keyring, &error);
+    else
+        buf_printf(&error, "keyring: %s is not file:PATH", path);
+    if (result < 0)
+        fail("the keyring cannot be used", &error, result);
+    buf_free(&error);
+    return result;
+}
+
+static int start(struct daemon *self)
+{
+    struct buf error = buf_make(4096);
+    int result = http_global_open();
+    if (result == 0)
+        result = broker_start(&self->broker, self->config, &self->connectors, self->keyring,
+                              &error);
+    if (result < 0)
+        fail("bursard cannot start", &error, result);
+    buf_free(&error);
+    return result;
+}
+
+static void tell_manager(const char *state)
+{
+#ifdef HAVE_LIBSYSTEMD
+    sd_notify(0, state);
+#else
+    (void)state;
+#endif
+}
+
+/* Reads the configuration again and says what of it is new. What is running keeps running: this
+ * version changes the log level alone while it runs. */
+static void reload(struct daemon *self)
+{
+    struct config *config = NULL;
+    struct buf errors = buf_make(ERRORS_MAX);
+    int result = config_load(self->config_path, connector_kinds(), &config, &errors);
+    if (result < 0) {
+        if (errors.len > 0)
+            fwrite(errors.data, 1, errors.len, stderr);
+        LOG(LOG_ERROR, "the configuration has errors: nothing was changed");
+    } else {
+        log_set(config->log_level, config->log_format);
+        LOG(LOG_INFO, "log level read again; other changes need a restart");
+        config_free(config);
+    }
+    buf_free(&errors);
+}
+
+static void run(struct daemon *self, const sigset_t *signals)
+{
+    int signal = 0;
+    struct secret_arena_info memory = secret_arena_info();
+    if (!memory.is_locked)
+        LOG(LOG_WARNING, "secrets cannot be locked in memory: raise LimitMEMLOCK",
+            LOG_I("bytes", (int64_t)memory.bytes));
+    LOG(LOG_INFO, "ready", LOG_S("version", bursar_version()),
+        LOG_I("providers", (int64_t)self->connectors.count));
+    tell_manager("READY=1");
+    while (sigwait(signals, &signal) == 0 && signal == SIGHUP)
+        reload(self);
+    tell_manager("STOPPING=1");
+    LOG(LOG_INFO, "ending", LOG_S("signal", strsignal(signal)));
+}
+
+static void stop(struct daemon *self)
+{
+    broker_stop(&self->broker);
+    http_global_close();
+    keyring_free(self->keyring);
+    connectors_free(&self->connectors);
+    config_free(self->config);
+    secret_arena_close();
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon self = {.config_path = BURSAR_SYSCONFDIR "/bursar.yaml"};
+    sigset_t signals;
+    int status = read_arguments(&self, argc, argv);
+    if (status >= 0)
+        return status;
+    umask(077);
+    harden();
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    int result = secret_arena_open(SECRET_ARENA_BYTES);
+    if (result == 0)
+        result = load_config(&self);
+    if (result == 0 && self.is_check_only) {
+        printf("%s: no errors\n", self.config_path);
+        stop(&self);
+        return 0;
+    }
+    if (result == 0)
+        result = load_keyring(&self);
+    if (result == 0)
+        result = start(&self);
+    if (result == 0)
+        run(&self, &signals);
+    stop(&self);
+    return result == 0 ? 0 : 1;
+}

@@ -1,0 +1,86 @@
+#include "config/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Any value may have been made of a secret, so all are wiped. */
+static void free_text(char *text)
+{
+    if (text)
+        secret_wipe(text, strlen(text));
+    free(text);
+}
+
+static void free_setting(struct setting *setting)
+{
+    for (size_t i = 0; i < setting->item_count; i++) {
+        free(setting->items[i].name);
+        free_text(setting->items[i].value);
+    }
+    free(setting->items);
+    free_text(setting->text);
+    secret_free(&setting->secret);
+}
+
+void settings_free(struct settings *settings)
+{
+    for (size_t i = 0; i < settings->count; i++)
+        free_setting(&settings->values[i]);
+    free(settings->values);
+    *settings = (struct settings){NULL, 0};
+}
+
+static struct setting *find(const struct settings *settings, const char *name)
+{
+    for (size_t i = 0; i < settings->count; i++) {
+        if (strcmp(settings->values[i].option->name, name) == 0)
+            return &settings->values[i];
+    }
+    return NULL;
+}
+
+bool settings_put(struct settings *settings, struct setting *setting)
+{
+    struct setting *old = find(settings, setting->option->name);
+    if (!old) {
+        struct setting *values =
+            reallocarray(settings->values, settings->count + 1, sizeof *values);
+        if (!values) {
+            free_setting(setting);
+            return false;
+        }
+        settings->values = values;
+        old = &values[settings->count++];
+    } else {
+        free_setting(old);
+    }
+    *old = *setting;
+    *setting = (struct setting){0};
+    return true;
+}
+
+const struct setting *settings_find(const struct settings *settings, const char *name)
+{
+    return find(settings, name);
+}
+
+struct text settings_text(const struct settings *settings, const char *name)
+{
+    const struct setting *setting = find(settings, name);
+    if (!setting)
+        return (struct text){NULL, 0};
+    if (setting->option->type == BURSAR_OPTION_SECRET)
+        return secret_text(&setting->secret);
+    return text_of(setting->text);
+}
+
+double settings_number(const struct settings *settings, const char *name, double absent)
+{
+    const struct setting *setting = find(settings, name);
+    return setting ? setting->number : absent;
+}
+
+bool settings_bool(const struct settings *settings, const char *name)
+{
+    return settings_number(settings, name, 0) > 0;
+}

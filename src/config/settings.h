@@ -1,0 +1,50 @@
+/* The checked values of one provider's entry, by the names of an option table.
+ * Thread: any once built: a built table does not change. */
+#ifndef CONFIG_SETTINGS_H
+#define CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bursar/connector.h>
+
+#include "base/secret.h"
+#include "base/text.h"
+
+struct setting_item {
+    char *name; /* NULL in a list */
+    char *value;
+};
+
+/* One value. Which member holds it follows from the option's type. */
+struct setting {
+    const struct bursar_option *option; /* borrows the table's row */
+    bool is_given;                      /* written by the operator, not the default */
+    char *text;                         /* STRING, URL, CHOICE, and numbers as they were written */
+    struct secret secret;               /* SECRET */
+    double number;                      /* INTEGER, NUMBER; BOOL as 0 or 1 */
+    struct setting_item *items;         /* LIST, MAP */
+    size_t item_count;
+};
+
+struct settings {
+    struct setting *values;
+    size_t count;
+};
+
+void settings_free(struct settings *settings);
+
+/* Takes the content of setting (and empties it) in place of a value of the same name. false without
+ * memory; setting has ended then too. Only while the table is built. */
+bool settings_put(struct settings *settings, struct setting *setting);
+
+/* NULL where the option is absent and has no default, or is not in the table. */
+const struct setting *settings_find(const struct settings *settings, const char *name);
+
+/* Short forms; what is absent gives the absent text, the number given or false. Texts are borrowed. */
+struct text settings_text(const struct settings *settings, const char *name); /* secrets too */
+double settings_number(const struct settings *settings, const char *name, double absent);
+bool settings_bool(const struct settings *settings, const char *name);
+
+#endif

@@ -1,0 +1,51 @@
+/* A provider as the broker knows it: a connector kind with one provider's settings.
+ * Thread: any once built: a built connector does not change. */
+#ifndef CONNECTOR_CONNECTOR_H
+#define CONNECTOR_CONNECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bursar/connector.h>
+
+#include "config/config.h"
+#include "policy/expiry.h"
+#include "policy/verdict.h"
+
+/* What the policy functions need, taken out of the settings once. */
+struct connector {
+    const char *provider; /* borrows from the configuration, as all of it */
+    const struct bursar_connector *module;
+    const struct settings *settings;
+    struct expiry_rule expiry;
+    enum expiry_unit expires_unit;
+    int64_t default_ttl_s;       /* 0: a secret without an expiry has none */
+    int64_t refresh_token_ttl_s; /* 0: not known */
+    enum rotation_rule rotation;
+    const char **reauth_errors, **transient_errors, **client_errors; /* NULL-ended, own arrays */
+    long timeout_ms, connect_timeout_ms;
+};
+
+/* All providers of a configuration, sorted by id. */
+struct connectors {
+    struct connector *items;
+    size_t count;
+};
+
+/* The kinds that this program knows, for config_load(). */
+const struct config_kinds *connector_kinds(void);
+const struct bursar_connector *connector_module(const char *kind); /* NULL: none */
+
+/* 0 or BURSAR_E_NOMEM. Borrows the configuration until connectors_free(). */
+int connectors_make(const struct config *config, struct connectors *out_connectors);
+void connectors_free(struct connectors *connectors);
+
+/* NULL where no provider has this id. */
+const struct connector *connectors_find(const struct connectors *connectors, struct text provider);
+/* The nearest configured id, or NULL. */
+const char *connectors_nearest(const struct connectors *connectors, struct text provider);
+
+struct verdict_words connector_words(const struct connector *connector);
+
+#endif

@@ -1,0 +1,415 @@
+#include "http/engine.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include <bursar/error.h>
+#include <bursar/version.h>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "http/address.h"
+
+enum { URL_MAX = 16384, WAIT_MAX_MS = 60000, CONNECTIONS_MAX = 256, REPLY_FIRST = 4096 };
+
+struct http_engine {
+    struct http_options options;
+    CURLM *multi;
+    struct exchange *exchanges; /* under way */
+    size_t count;
+};
+
+struct exchange {
+    struct http_engine *engine;
+    struct exchange *next, **link;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct http_request request;
+    size_t body_at; /* how much of the body was handed to libcurl */
+    struct http_reply reply;
+    bool is_address_refused;
+    int64_t started_ms; /* boot time */
+    http_done_fn *done;
+    void *context;
+};
+
+/* ---- memory: what libcurl frees may have held a token ------------------------------------------ */
+
+static void wiping_free(void *data)
+{
+    if (data)
+        secret_wipe(data, malloc_usable_size(data));
+    free(data);
+}
+
+static void *wiping_realloc(void *data, size_t len)
+{
+    void *moved = malloc(len);
+    if (!moved || !data)
+        return moved;
+    size_t old_len = malloc_usable_size(data);
+    memcpy(moved, data, old_len < len ? old_len : len);
+    wiping_free(data);
+    return moved;
+}
+
+int http_global_open(void)
+{
+    CURLcode code = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc,
+                                         strdup, calloc);
+    return code == CURLE_OK ? 0 : BURSAR_E_NOMEM;
+}
+
+void http_global_close(void)
+{
+    curl_global_cleanup();
+}
+
+/* ---- requests and replies --------------------------------------------------------------------- */
+
+struct http_request http_request_make(void)
+{
+    return (struct http_request){.url = buf_make_secret(URL_MAX),
+                                 .headers = buf_make_secret(HTTP_HEADERS_MAX),
+                                 .body = buf_make_secret(HTTP_BODY_MAX)};
+}
+
+void http_request_free(struct http_request *request)
+{
+    buf_free(&request->url);
+    buf_free(&request->headers);
+    buf_free(&request->body);
+}
+
+void http_request_header(struct http_request *request, const char *name, struct text value)
+{
+    if (value.len > 0 && (memchr(value.data, '\n', value.len) ||
+                          memchr(value.data, '\r', value.len) || memchr(value.data, 0, value.len)))
+        request->headers.error = BURSAR_E_BAD_REQUEST;
+    buf_append_string(&request->headers, name);
+    buf_append_string(&request->headers, ": ");
+    buf_append_text(&request->headers, value);
+    buf_append_byte(&request->headers, 0);
+}
+
+void http_reply_free(struct http_reply *reply)
+{
+    buf_free(&reply->body);
+    buf_free(&reply->headers);
+}
+
+struct text http_reply_header(const struct http_reply *reply, const char *name)
+{
+    size_t name_len = strlen(name);
+    const char *line = (const char *)reply->headers.data;
+    const char *end = line ? line + reply->headers.len : NULL;
+    for (; line && line < end; line += strlen(line) + 1) {
+        if (strncasecmp(line, name, name_len) != 0 || line[name_len] != ':')
+            continue;
+        const char *value = line + name_len + 1;
+        value += strspn(value, " \t");
+        return text_of(value);
+    }
+    return (struct text){NULL, 0};
+}
+
+/* ---- libcurl's callbacks ----------------------------------------------------------------------- */
+
+/* The body is given once. Asked again, for a resend, there is nothing to give: the transfer fails. */
+static size_t read_body(char *to, size_t size, size_t count, void *context)
+{
+    struct exchange *exchange = context;
+    const struct buf *body = &exchange->request.body;
+    size_t len = body->len - exchange->body_at;
+    if (len == 0)
+        return CURL_READFUNC_ABORT;
+    if (len > size * count)
+        len = size * count;
+    memcpy(to, body->data + exchange->body_at, len);
+    exchange->body_at += len;
+    return len;
+}
+
+static int refuse_rewind(void *context, curl_off_t offset, int origin)
+{
+    (void)context;
+    (void)offset;
+    (void)origin;
+    return CURL_SEEKFUNC_FAIL;
+}
+
+static size_t write_body(char *data, size_t size, size_t count, void *context)
+{
+    struct exchange *exchange = context;
+    buf_append(&exchange->reply.body, data, size * count);
+    return buf_error(&exchange->reply.body) == 0 ? size * count : 0;
+}
+
+static size_t write_header(char *data, size_t size, size_t count, void *context)
+{
+    struct exchange *exchange = context;
+    struct buf *headers = &exchange->reply.headers;
+    size_t len = size * count;
+    if (len >= 5 && memcmp(data, "HTTP/", 5) == 0)
+        buf_clear(headers); /* an interim reply stood before */
+    while (len > 0 && (data[len - 1] == '\n' || data[len - 1] == '\r'))
+        len--;
+    if (len > 0 && !memchr(data, 0, len)) {
+        buf_append(headers, data, len);
+        buf_append_byte(headers, 0);
+    }
+    return buf_error(headers) == 0 ? size * count : 0;
+}
+
+static bool is_allowed(const struct exchange *exchange, const struct sockaddr *address)
+{
+    const struct http_options *options = &exchange->engine->options;
+    switch (address_class_of(address)) {
+    case ADDRESS_PUBLIC:
+        return strncasecmp((const char *)exchange->request.url.data, "https:", 6) == 0;
+    case ADDRESS_LOOPBACK:
+        return options->allow_http_loopback || options->allow_private_addresses;
+    case ADDRESS_PRIVATE:
+        break;
+    }
+    return options->allow_private_addresses;
+}
+
+/* The last moment before a connection: the address is the one that the name resolved to. */
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct exchange *exchange = context;
+    if (purpose != CURLSOCKTYPE_IPCXN || !is_allowed(exchange, &address->addr)) {
+        exchange->is_address_refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* ---- starting ---------------------------------------------------------------------------------- */
+
+struct http_engine *http_engine_new(const struct http_options *options)
+{
+    struct http_engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return NULL;
+    engine->options = *options;
+    engine->multi = curl_multi_init();
+    if (!engine->multi) {
+        free(engine);
+        return NULL;
+    }
+    curl_multi_setopt(engine->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)CONNECTIONS_MAX);
+    curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
+    curl_multi_setopt(engine->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    return engine;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    if (exchange->link) {
+        curl_multi_remove_handle(exchange->engine->multi, exchange->easy);
+        *exchange->link = exchange->next;
+        if (exchange->next)
+            exchange->next->link = exchange->link;
+        exchange->engine->count--;
+    }
+    for (struct curl_slist *line = exchange->headers; line; line = line->next)
+        secret_wipe(line->data, strlen(line->data));
+    curl_slist_free_all(exchange->headers);
+    curl_easy_cleanup(exchange->easy);
+    http_request_free(&exchange->request);
+    http_reply_free(&exchange->reply);
+    free(exchange);
+}
+
+void http_engine_free(struct http_engine *engine)
+{
+    if (!engine)
+        return;
+    while (engine->exchanges)
+        exchange_free(engine->exchanges);
+    curl_multi_cleanup(engine->multi);
+    free(engine);
+}
+
+static bool add_header(struct exchange *exchange, const char *line)
+{
+    struct curl_slist *more = curl_slist_append(exchange->headers, line);
+    if (more)
+        exchange->headers = more;
+    return more != NULL;
+}
+
+static bool add_headers(struct exchange *exchange)
+{
+    const struct buf *headers = &exchange->request.headers;
+    const char *line = (const char *)headers->data;
+    const char *end = line ? line + headers->len : NULL;
+    bool is_ok = add_header(exchange, "Expect:");
+    for (; is_ok && line && line < end; line += strlen(line) + 1)
+        is_ok = add_header(exchange, line);
+    return is_ok;
+}
+
+static void set_request(struct exchange *exchange)
+{
+    CURL *easy = exchange->easy;
+    const struct http_request *request = &exchange->request;
+    curl_easy_setopt(easy, CURLOPT_URL, (const char *)request->url.data);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers);
+    if (request->has_body) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+        curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
+        curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
+        curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_rewind);
+        curl_easy_setopt(easy, CURLOPT_SEEKDATA, exchange);
+    } else {
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout_ms);
+}
+
+static void set_rules(struct exchange *exchange)
+{
+    CURL *easy = exchange->easy;
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+                     exchange->engine->options.allow_http_loopback ? "https,http" : "https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    /* Debian's default CApath keeps libcurl from caching the CA store: 35 times slower. */
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "bursar/" BURSAR_VERSION);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, write_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, write_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
+}
+
+/* Room for a usual reply is taken before anything is sent: what comes back must have a place. */
+static bool take_room(struct exchange *exchange)
+{
+    exchange->reply.body = buf_make_secret(HTTP_BODY_MAX);
+    exchange->reply.headers = buf_make_secret(HTTP_HEADERS_MAX);
+    return buf_reserve(&exchange->reply.body, REPLY_FIRST - 1) &&
+           buf_reserve(&exchange->reply.headers, REPLY_FIRST - 1);
+}
+
+int http_start(struct http_engine *engine, struct http_request *request, http_done_fn *done,
+               void *context)
+{
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (!exchange) {
+        http_request_free(request);
+        return BURSAR_E_NOMEM;
+    }
+    exchange->engine = engine;
+    exchange->request = *request;
+    exchange->done = done;
+    exchange->context = context;
+    exchange->started_ms = clock_boot_ms();
+    buf_append(&exchange->request.url, "", 0);
+    bool is_ok = buf_error(&exchange->request.url) == 0 &&
+                 buf_error(&exchange->request.headers) == 0 &&
+                 buf_error(&exchange->request.body) == 0;
+    is_ok = is_ok && take_room(exchange) && add_headers(exchange);
+    exchange->easy = is_ok ? curl_easy_init() : NULL;
+    if (exchange->easy) {
+        set_rules(exchange);
+        set_request(exchange);
+    }
+    if (!exchange->easy || curl_multi_add_handle(engine->multi, exchange->easy) != CURLM_OK) {
+        exchange_free(exchange);
+        return BURSAR_E_NOMEM;
+    }
+    exchange->next = engine->exchanges;
+    exchange->link = &engine->exchanges;
+    if (exchange->next)
+        exchange->next->link = &exchange->next;
+    engine->exchanges = exchange;
+    engine->count++;
+    return 0;
+}
+
+size_t http_in_flight(const struct http_engine *engine)
+{
+    return engine->count;
+}
+
+/* ---- ending ------------------------------------------------------------------------------------ */
+
+/* Whether anything of the request may have reached the provider. */
+static bool was_sent(const struct exchange *exchange)
+{
+    long request_size = 0;
+    curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &request_size);
+    return request_size > 0 || exchange->body_at > 0;
+}
+
+/* libcurl's own words, without the URL or anything that a peer chose. */
+static void conclude(struct exchange *exchange, CURLcode code)
+{
+    struct http_reply *reply = &exchange->reply;
+    long status = 0;
+    curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+    reply->took_ms = clock_boot_ms() - exchange->started_ms;
+    if (code == CURLE_OK) {
+        reply->end = EXCHANGE_REPLY;
+        reply->status = (int)status;
+        return;
+    }
+    reply->end = was_sent(exchange) ? EXCHANGE_LOST : EXCHANGE_UNSENT;
+    const char *why = exchange->is_address_refused ? "the address is not allowed"
+                      : buf_error(&reply->body) == BURSAR_E_TOO_BIG
+                          ? "the reply is larger than allowed"
+                          : curl_easy_strerror(code);
+    snprintf(reply->error, sizeof reply->error, "%s", why);
+}
+
+static void end_exchange(struct exchange *exchange, CURLcode code)
+{
+    conclude(exchange, code);
+    struct http_reply reply = exchange->reply;
+    exchange->reply = (struct http_reply){0};
+    http_done_fn *done = exchange->done;
+    void *context = exchange->context;
+    exchange_free(exchange);
+    done(context, &reply);
+}
+
+void http_run(struct http_engine *engine, int timeout_ms, int wake_fd)
+{
+    struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
+    int running, left;
+    CURLMsg *message;
+    if (timeout_ms < 0 || timeout_ms > WAIT_MAX_MS)
+        timeout_ms = WAIT_MAX_MS;
+    curl_multi_perform(engine->multi, &running);
+    curl_multi_poll(engine->multi, &wake, 1, timeout_ms, NULL);
+    curl_multi_perform(engine->multi, &running);
+    while ((message = curl_multi_info_read(engine->multi, &left))) {
+        char *private_data = NULL;
+        CURLcode code = message->data.result;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private_data);
+        end_exchange((struct exchange *)(void *)private_data, code);
+    }
+}

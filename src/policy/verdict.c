@@ -1,0 +1,168 @@
+#include "policy/verdict.h"
+
+#include <assert.h>
+
+#include <bursar/error.h>
+
+/* What an error code of RFC 6749 section 5.2, or one commonly sent beside them, says. Codes from
+ * other sections (RFC 8693 invalid_target, OpenID Connect login_required) are listed where token
+ * endpoints are known to send them. */
+static const struct {
+    const char *code;
+    enum verdict_class verdict;
+} standard[] = {
+    {"invalid_grant", VERDICT_GRANT},
+    {"interaction_required", VERDICT_GRANT},
+    {"consent_required", VERDICT_GRANT},
+    {"login_required", VERDICT_GRANT},
+    {"invalid_client", VERDICT_CLIENT},
+    {"unauthorized_client", VERDICT_CLIENT},
+    {"invalid_request", VERDICT_CLIENT},
+    {"invalid_scope", VERDICT_CLIENT},
+    {"invalid_target", VERDICT_CLIENT},
+    {"unsupported_grant_type", VERDICT_CLIENT},
+    {"redirect_uri_mismatch", VERDICT_CLIENT},
+    {"temporarily_unavailable", VERDICT_PROVIDER},
+    {"server_error", VERDICT_PROVIDER},
+    {"slow_down", VERDICT_THROTTLED},
+};
+
+static bool is_listed(struct text error, const char *const *list)
+{
+    for (; list && *list; list++) {
+        if (text_is(error, *list))
+            return true;
+    }
+    return false;
+}
+
+static bool of_words(struct text error, const struct verdict_words *words, enum verdict_class *out)
+{
+    if (is_listed(error, words->transient))
+        *out = VERDICT_PROVIDER;
+    else if (is_listed(error, words->reauth))
+        *out = VERDICT_GRANT;
+    else if (is_listed(error, words->client))
+        *out = VERDICT_CLIENT;
+    else
+        return false;
+    return true;
+}
+
+static bool of_standard(struct text error, enum verdict_class *out)
+{
+    for (size_t i = 0; i < sizeof standard / sizeof standard[0]; i++) {
+        if (text_is(error, standard[i].code)) {
+            *out = standard[i].verdict;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum verdict_class of_status(int status, bool has_retry_after)
+{
+    switch (status) {
+    case 402:
+    case 404:
+    case 405:
+    case 410:
+    case 415:
+        return VERDICT_CLIENT;
+    default:
+        if (status >= 300 && status < 400)
+            return VERDICT_CLIENT;
+        return has_retry_after ? VERDICT_THROTTLED : VERDICT_PROVIDER;
+    }
+}
+
+static bool is_success(int status)
+{
+    return status >= 200 && status < 300;
+}
+
+/* A reply that is whole as HTTP. A 2xx that nobody can read may have spent the token. */
+static enum verdict_class of_reply(const struct verdict_input *input,
+                                   const struct verdict_words *words)
+{
+    enum verdict_class verdict;
+    if (is_success(input->status) && input->shape == REPLY_SECRET)
+        return VERDICT_OK;
+    if (is_success(input->status) && input->shape == REPLY_MALFORMED)
+        return rotation_is_strict(input->rotation) ? VERDICT_UNCERTAIN : VERDICT_PROVIDER;
+    /* A provider that asks to wait says nothing about the grant, whatever else is in the reply. */
+    if (input->status == 429 || input->status == 420)
+        return VERDICT_THROTTLED;
+    /* The connector's own words may speak of a 5xx too; the standard ones never do. */
+    if (input->error.data && of_words(input->error, words, &verdict))
+        return verdict;
+    if (input->status >= 500)
+        return of_status(input->status, input->has_retry_after);
+    if (input->error.data && of_standard(input->error, &verdict))
+        return verdict;
+    return is_success(input->status) ? VERDICT_PROVIDER
+                                     : of_status(input->status, input->has_retry_after);
+}
+
+enum verdict_class verdict_of(const struct verdict_input *input, const struct verdict_words *words)
+{
+    switch (input->end) {
+    case EXCHANGE_REPLY:
+        return of_reply(input, words);
+    case EXCHANGE_LOST:
+        return rotation_is_strict(input->rotation) ? VERDICT_UNCERTAIN : VERDICT_PROVIDER;
+    case EXCHANGE_UNSENT:
+        break;
+    }
+    return VERDICT_PROVIDER;
+}
+
+bool rotation_is_strict(enum rotation_rule rotation)
+{
+    return rotation == ROTATION_STRICT || rotation == ROTATION_UNKNOWN;
+}
+
+bool rotation_rule_of(struct text word, enum rotation_rule *out_rule)
+{
+    static const char *const words[] = {[ROTATION_NONE] = "none",
+                                        [ROTATION_REUSE_GRACE] = "reuse_grace",
+                                        [ROTATION_STRICT] = "strict",
+                                        [ROTATION_UNKNOWN] = "unknown"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (text_is(word, words[i])) {
+            *out_rule = (enum rotation_rule)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct {
+    const char *name;
+    int error;
+} classes[] = {
+    [VERDICT_OK] = {"ok", 0},
+    [VERDICT_GRANT] = {"grant", BURSAR_E_NEEDS_REAUTH},
+    [VERDICT_CLIENT] = {"client", BURSAR_E_CLIENT_REJECTED},
+    [VERDICT_PROVIDER] = {"provider", BURSAR_E_PROVIDER_UNAVAILABLE},
+    [VERDICT_THROTTLED] = {"provider", BURSAR_E_RATE_LIMITED},
+    [VERDICT_UNCERTAIN] = {"provider", BURSAR_E_IN_DOUBT},
+};
+static_assert(sizeof classes / sizeof classes[0] == VERDICT_END, "one row a class");
+
+const char *verdict_class_name(enum verdict_class verdict)
+{
+    return classes[verdict].name;
+}
+
+int verdict_error(enum verdict_class verdict)
+{
+    return classes[verdict].error;
+}
+
+enum recovery recovery_of(bool has_reply, enum rotation_rule rotation)
+{
+    if (has_reply)
+        return RECOVERY_READ_REPLY;
+    return rotation_is_strict(rotation) ? RECOVERY_PROBE : RECOVERY_SEND_AGAIN;
+}

@@ -1,0 +1,325 @@
+#include "store/sqlite/reader.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "policy/expiry.h"
+#include "store/sqlite/db.h"
+
+struct store_reader {
+    struct db db;
+};
+
+/* Every column of struct conn_row, in the order of read_row(). */
+#define ROW                                                                                        \
+    "id, owner, provider, account, last_error, reason, kind, scopes, metadata, tags, secret, "     \
+    "\"grant\", state, prior_state, generation, invalid_generation, issued_at, expires_at, "       \
+    "due_at, next_refresh_at, refresh_expires_at, created_at, updated_at, last_refresh_at, "       \
+    "last_outcome, failures, is_probed, can_refresh "
+
+enum statement {
+    FIND_BY_ID,
+    FIND_BY_KEY,
+    DUE,
+    NEXT_DUE,
+    LIST,
+    INTENTS,
+    REPLY,
+    EVENTS,
+    COUNTS,
+    LAST_SEQ,
+    STATEMENT_COUNT
+};
+
+static const char *const texts[] = {
+    [FIND_BY_ID] = "SELECT " ROW "FROM connection WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)",
+    [FIND_BY_KEY] = "SELECT " ROW
+                    "FROM connection WHERE owner = ?1 AND provider = ?2 AND account = ?3",
+    [DUE] = "SELECT " ROW "FROM connection WHERE provider = ?1 AND next_refresh_at <= ?2"
+            " ORDER BY next_refresh_at LIMIT ?3",
+    [NEXT_DUE] = "SELECT min(next_refresh_at) FROM connection"
+                 " WHERE provider = ?1 AND next_refresh_at > ?2",
+    [LIST] = "SELECT " ROW "FROM connection"
+             " WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR provider = ?2)"
+             " AND (?3 = 0 OR state = ?3) AND (owner, provider, account) > (?4, ?5, ?6)"
+             " ORDER BY owner, provider, account LIMIT ?7",
+    [INTENTS] = "SELECT connection, generation, reply IS NOT NULL FROM intent WHERE provider = ?1",
+    [REPLY] = "SELECT reply FROM intent WHERE connection = ?1 AND generation = ?2",
+    [EVENTS] = "SELECT seq, owner, body FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    [COUNTS] = "SELECT state, count(*) FROM connection GROUP BY state",
+    [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
+    [STATEMENT_COUNT] = NULL,
+};
+
+int reader_open(const char *path, struct store_reader **out_reader, struct buf *error)
+{
+    struct store_reader *reader = calloc(1, sizeof *reader);
+    int result = reader ? db_open(&reader->db, path, false, texts, error) : BURSAR_E_NOMEM;
+    if (result < 0)
+        free(reader);
+    else
+        *out_reader = reader;
+    return result;
+}
+
+void reader_close(struct store_reader *reader)
+{
+    if (!reader)
+        return;
+    db_close(&reader->db);
+    free(reader);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static const size_t text_columns[] = {
+    offsetof(struct conn_row, id),         offsetof(struct conn_row, owner),
+    offsetof(struct conn_row, provider),   offsetof(struct conn_row, account),
+    offsetof(struct conn_row, last_error), offsetof(struct conn_row, reason),
+    offsetof(struct conn_row, kind),       offsetof(struct conn_row, scopes),
+    offsetof(struct conn_row, metadata),   offsetof(struct conn_row, tags),
+    offsetof(struct conn_row, secret),     offsetof(struct conn_row, grant),
+};
+enum { TEXT_COLUMNS = sizeof text_columns / sizeof text_columns[0] };
+
+/* Copies the texts of the current row into one block. */
+static int read_texts(sqlite3_stmt *statement, struct conn_row *row)
+{
+    struct text columns[TEXT_COLUMNS];
+    size_t total = 1;
+    for (int i = 0; i < TEXT_COLUMNS; i++) {
+        columns[i] = db_column_text(statement, i);
+        total += columns[i].len + 1;
+    }
+    char *to = row->block = malloc(total);
+    row->block_len = total;
+    if (!to)
+        return BURSAR_E_NOMEM;
+    for (int i = 0; i < TEXT_COLUMNS; i++) {
+        struct text *text = (struct text *)(void *)((char *)row + text_columns[i]);
+        *text = (struct text){columns[i].data ? to : NULL, columns[i].len};
+        if (!columns[i].data)
+            continue;
+        memcpy(to, columns[i].data, columns[i].len);
+        to[columns[i].len] = 0;
+        to += columns[i].len + 1;
+    }
+    return 0;
+}
+
+static int read_row(sqlite3_stmt *statement, struct conn_row *out_row)
+{
+    struct conn_row row = {0};
+    int at = TEXT_COLUMNS;
+    int result = read_texts(statement, &row);
+    if (result < 0)
+        return result;
+    row.state = (enum conn_state)sqlite3_column_int(statement, at++);
+    row.prior_state = (enum conn_state)sqlite3_column_int(statement, at++);
+    row.generation = (uint64_t)sqlite3_column_int64(statement, at++);
+    row.invalid_generation = (uint64_t)sqlite3_column_int64(statement, at++);
+    row.issued_at = db_column_time(statement, at++);
+    row.expires_at = db_column_time(statement, at++);
+    row.due_at = db_column_time(statement, at++);
+    row.next_refresh_at = db_column_time(statement, at++);
+    row.refresh_expires_at = db_column_time(statement, at++);
+    row.created_at = sqlite3_column_int64(statement, at++);
+    row.updated_at = sqlite3_column_int64(statement, at++);
+    row.last_refresh_at = sqlite3_column_int64(statement, at++);
+    row.last_outcome = (enum verdict_class)sqlite3_column_int(statement, at++);
+    row.failures = (unsigned)sqlite3_column_int(statement, at++);
+    row.is_probed = sqlite3_column_int(statement, at++) != 0;
+    row.can_refresh = sqlite3_column_int(statement, at++) != 0;
+    if (row.state >= CONN_STATE_END || row.prior_state >= CONN_STATE_END ||
+        row.last_outcome >= VERDICT_END) {
+        conn_row_free(&row);
+        return BURSAR_E_STORE_UNAVAILABLE;
+    }
+    *out_row = row;
+    return 0;
+}
+
+/* Gives each row to the function and frees it. */
+static int each_row(struct store_reader *reader, sqlite3_stmt *statement, store_row_fn *each,
+                    void *context)
+{
+    int code, result = 0;
+    while (result == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
+        struct conn_row row;
+        result = code == SQLITE_ROW ? read_row(statement, &row) : db_failed(&reader->db, "read");
+        if (result < 0)
+            break;
+        bool goes_on = each(context, &row);
+        conn_row_free(&row);
+        if (!goes_on)
+            break;
+    }
+    sqlite3_reset(statement);
+    return result;
+}
+
+int reader_find(struct store_reader *reader, struct text owner, struct text connection,
+                struct text provider, struct text account, struct conn_row *out_row)
+{
+    sqlite3_stmt *statement =
+        db_statement(&reader->db, connection.data ? FIND_BY_ID : FIND_BY_KEY);
+    if (connection.data) {
+        db_bind_text(statement, 1, connection);
+        db_bind_text(statement, 2, owner);
+    } else {
+        db_bind_text(statement, 1, owner);
+        db_bind_text(statement, 2, provider);
+        db_bind_text(statement, 3, account);
+    }
+    int code = sqlite3_step(statement);
+    int result = code == SQLITE_ROW    ? read_row(statement, out_row)
+                 : code == SQLITE_DONE ? BURSAR_E_NOT_FOUND
+                                       : db_failed(&reader->db, "find");
+    sqlite3_reset(statement);
+    return result;
+}
+
+int reader_due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
+               store_row_fn *each, void *context, int64_t *out_next_at)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, DUE);
+    db_bind_text(statement, 1, provider);
+    db_bind_int(statement, 2, now);
+    db_bind_int(statement, 3, (int64_t)limit);
+    int result = each_row(reader, statement, each, context);
+    if (result < 0)
+        return result;
+    statement = db_statement(&reader->db, NEXT_DUE);
+    db_bind_text(statement, 1, provider);
+    db_bind_int(statement, 2, now);
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        *out_next_at = db_column_time(statement, 0);
+    else
+        result = db_failed(&reader->db, "next due");
+    sqlite3_reset(statement);
+    return result;
+}
+
+int reader_list(struct store_reader *reader, const struct store_list_filter *filter,
+                store_row_fn *each, void *context)
+{
+    static const struct text empty = {"", 0};
+    sqlite3_stmt *statement = db_statement(&reader->db, LIST);
+    db_bind_text(statement, 1, filter->owner);
+    db_bind_text(statement, 2, filter->provider);
+    db_bind_int(statement, 3, filter->state);
+    db_bind_text(statement, 4, filter->after_owner.data ? filter->after_owner : empty);
+    db_bind_text(statement, 5, filter->after_provider.data ? filter->after_provider : empty);
+    db_bind_text(statement, 6, filter->after_account.data ? filter->after_account : empty);
+    db_bind_int(statement, 7, filter->limit);
+    return each_row(reader, statement, each, context);
+}
+
+/* ---- intents --------------------------------------------------------------------------------- */
+
+static int add_intent(sqlite3_stmt *statement, struct intent_row **rows, size_t *count)
+{
+    if (*count % 16 == 0) {
+        struct intent_row *more = realloc(*rows, (*count + 16) * sizeof **rows);
+        if (!more)
+            return BURSAR_E_NOMEM;
+        *rows = more;
+    }
+    struct intent_row *row = &(*rows)[*count];
+    struct text connection = db_column_text(statement, 0);
+    if (connection.len >= sizeof row->connection)
+        return BURSAR_E_STORE_UNAVAILABLE;
+    *row = (struct intent_row){.generation = (uint64_t)sqlite3_column_int64(statement, 1),
+                               .has_reply = sqlite3_column_int(statement, 2) != 0};
+    memcpy(row->connection, connection.data, connection.len);
+    (*count)++;
+    return 0;
+}
+
+int reader_intents(struct store_reader *reader, struct text provider, struct intent_row **out_rows,
+                   size_t *out_count)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, INTENTS);
+    struct intent_row *rows = NULL;
+    size_t count = 0;
+    int code, result = 0;
+    db_bind_text(statement, 1, provider);
+    while (result == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE)
+        result = code == SQLITE_ROW ? add_intent(statement, &rows, &count)
+                                    : db_failed(&reader->db, "intents");
+    sqlite3_reset(statement);
+    if (result < 0) {
+        free(rows);
+        return result;
+    }
+    *out_rows = rows;
+    *out_count = count;
+    return 0;
+}
+
+int reader_reply(struct store_reader *reader, struct text connection, uint64_t generation,
+                 struct buf *out_sealed)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, REPLY);
+    int result = 0;
+    db_bind_text(statement, 1, connection);
+    db_bind_int(statement, 2, (int64_t)generation);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
+        buf_append_text(out_sealed, db_column_text(statement, 0));
+        result = buf_error(out_sealed);
+    } else {
+        result = code == SQLITE_ROW || code == SQLITE_DONE ? BURSAR_E_NOT_FOUND
+                                                           : db_failed(&reader->db, "reply");
+    }
+    sqlite3_reset(statement);
+    return result;
+}
+
+/* ---- the log and figures --------------------------------------------------------------------- */
+
+int reader_events(struct store_reader *reader, uint64_t after_seq, size_t limit,
+                  store_event_fn *each, void *context)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, EVENTS);
+    int code, result = 0;
+    db_bind_int(statement, 1, (int64_t)after_seq);
+    db_bind_int(statement, 2, (int64_t)limit);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (!each(context, (uint64_t)sqlite3_column_int64(statement, 0),
+                  db_column_text(statement, 1), db_column_text(statement, 2)))
+            break;
+    }
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        result = db_failed(&reader->db, "events");
+    sqlite3_reset(statement);
+    return result;
+}
+
+int reader_counts(struct store_reader *reader, struct store_counts *out_counts)
+{
+    struct store_counts counts = {0};
+    sqlite3_stmt *statement = db_statement(&reader->db, COUNTS);
+    int code, result = 0;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        int state = sqlite3_column_int(statement, 0);
+        if (state >= 0 && state < CONN_STATE_END)
+            counts.by_state[state] = (uint64_t)sqlite3_column_int64(statement, 1);
+    }
+    sqlite3_reset(statement);
+    if (code != SQLITE_DONE)
+        return db_failed(&reader->db, "counts");
+    statement = db_statement(&reader->db, LAST_SEQ);
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        counts.last_seq = (uint64_t)sqlite3_column_int64(statement, 0);
+    else
+        result = db_failed(&reader->db, "last seq");
+    sqlite3_reset(statement);
+    if (result == 0)
+        *out_counts = counts;
+    return result;
+}

@@ -1,0 +1,24 @@
+/* The read side of the SQLite store.
+ * Thread: the reader's owner. The functions are those of struct store_engine. */
+#ifndef STORE_SQLITE_READER_H
+#define STORE_SQLITE_READER_H
+
+#include "store/store.h"
+
+int reader_open(const char *path, struct store_reader **out_reader, struct buf *error);
+void reader_close(struct store_reader *reader);
+int reader_find(struct store_reader *reader, struct text owner, struct text connection,
+                struct text provider, struct text account, struct conn_row *out_row);
+int reader_due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
+               store_row_fn *each, void *context, int64_t *out_next_at);
+int reader_list(struct store_reader *reader, const struct store_list_filter *filter,
+                store_row_fn *each, void *context);
+int reader_intents(struct store_reader *reader, struct text provider, struct intent_row **out_rows,
+                   size_t *out_count);
+int reader_reply(struct store_reader *reader, struct text connection, uint64_t generation,
+                 struct buf *out_sealed);
+int reader_events(struct store_reader *reader, uint64_t after_seq, size_t limit,
+                  store_event_fn *each, void *context);
+int reader_counts(struct store_reader *reader, struct store_counts *out_counts);
+
+#endif

@@ -1,0 +1,130 @@
+#include "store/sqlite/schema.h"
+
+#include <stdio.h>
+
+#include <bursar/error.h>
+
+enum { APPLICATION_ID = 0x62757273 }; /* "burs", PRAGMA application_id */
+
+/* migrations[n] brings a file of version n to version n + 1. Never edit one that was released: add. */
+static const char *const migrations[] = {
+    /* 1: A row's sealed blobs stand last, so that what is asked most is on its first page. The
+     * planner's index holds only rows that are planned. */
+    "CREATE TABLE connection ("
+    "  rowid INTEGER PRIMARY KEY,"
+    "  id TEXT NOT NULL,"
+    "  owner TEXT NOT NULL,"
+    "  provider TEXT NOT NULL,"
+    "  account TEXT NOT NULL,"
+    "  state INTEGER NOT NULL,"
+    "  prior_state INTEGER NOT NULL,"
+    "  generation INTEGER NOT NULL,"
+    "  invalid_generation INTEGER NOT NULL DEFAULT 0,"
+    "  issued_at INTEGER,"
+    "  expires_at INTEGER,"
+    "  due_at INTEGER,"
+    "  next_refresh_at INTEGER,"
+    "  refresh_expires_at INTEGER,"
+    "  created_at INTEGER NOT NULL,"
+    "  updated_at INTEGER NOT NULL,"
+    "  last_refresh_at INTEGER NOT NULL DEFAULT 0,"
+    "  last_outcome INTEGER NOT NULL DEFAULT 0,"
+    "  failures INTEGER NOT NULL DEFAULT 0,"
+    "  is_probed INTEGER NOT NULL DEFAULT 0,"
+    "  can_refresh INTEGER NOT NULL DEFAULT 0,"
+    "  last_error TEXT,"
+    "  reason TEXT,"
+    "  kind TEXT,"
+    "  scopes TEXT,"
+    "  metadata BLOB,"
+    "  tags BLOB,"
+    "  secret BLOB,"
+    "  \"grant\" BLOB,"
+    "  prior_secret BLOB," /* generation - 1, sealed as it was */
+    "  prior_grant BLOB"
+    ") STRICT;"
+    "CREATE UNIQUE INDEX connection_id ON connection (id);"
+    "CREATE UNIQUE INDEX connection_key ON connection (owner, provider, account);"
+    "CREATE INDEX connection_planned ON connection (provider, next_refresh_at)"
+    "  WHERE next_refresh_at IS NOT NULL;"
+    "CREATE TABLE intent ("
+    "  connection TEXT PRIMARY KEY," /* one flight at a time */
+    "  provider TEXT NOT NULL,"
+    "  generation INTEGER NOT NULL,"
+    "  token_hash BLOB NOT NULL,"
+    "  node TEXT NOT NULL,"
+    "  at_ms INTEGER NOT NULL,"
+    "  reply BLOB"
+    ") STRICT;"
+    "CREATE INDEX intent_provider ON intent (provider);"
+    "CREATE TABLE event ("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  type INTEGER NOT NULL,"
+    "  owner TEXT NOT NULL,"
+    "  body BLOB NOT NULL"
+    ") STRICT;",
+};
+enum { VERSION = sizeof migrations / sizeof migrations[0] };
+
+int schema_version(void)
+{
+    return VERSION;
+}
+
+static int read_pragma(sqlite3 *handle, const char *sql, int *out_value)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = BURSAR_E_STORE_UNAVAILABLE;
+    if (sqlite3_prepare_v2(handle, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        *out_value = sqlite3_column_int(statement, 0);
+        result = 0;
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static int fail(sqlite3 *handle, struct buf *error)
+{
+    buf_printf(error, "%s", sqlite3_errmsg(handle));
+    return BURSAR_E_STORE_UNAVAILABLE;
+}
+
+static int step(sqlite3 *handle, int version, struct buf *error)
+{
+    char after[128];
+    snprintf(after, sizeof after, "PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT",
+             version + 1, APPLICATION_ID);
+    if (sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_exec(handle, migrations[version], NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_exec(handle, after, NULL, NULL, NULL) == SQLITE_OK)
+        return 0;
+    fail(handle, error);
+    sqlite3_exec(handle, "ROLLBACK", NULL, NULL, NULL);
+    return BURSAR_E_STORE_UNAVAILABLE;
+}
+
+int schema_migrate(sqlite3 *handle, struct buf *error)
+{
+    int version, application, schema;
+    if (read_pragma(handle, "PRAGMA user_version", &version) < 0 ||
+        read_pragma(handle, "PRAGMA application_id", &application) < 0 ||
+        read_pragma(handle, "SELECT count(*) FROM sqlite_schema", &schema) < 0)
+        return fail(handle, error);
+    if (application != APPLICATION_ID && (application != 0 || version != 0 || schema != 0)) {
+        buf_append_string(error, "the file is a database of another program");
+        return BURSAR_E_CONFIG;
+    }
+    if (version > VERSION) {
+        buf_printf(error, "the file has schema version %d, this program knows %d: use a newer one",
+                   version, (int)VERSION);
+        return BURSAR_E_CONFIG;
+    }
+    for (; version < VERSION; version++) {
+        int result = step(handle, version, error);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}

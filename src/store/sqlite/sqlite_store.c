@@ -1,0 +1,22 @@
+#include "store/sqlite/sqlite_store.h"
+
+#include "store/sqlite/reader.h"
+#include "store/sqlite/writer.h"
+
+const struct store_engine sqlite_engine = {
+    .scheme = "sqlite",
+    .writer_open = writer_open,
+    .writer_close = writer_close,
+    .apply = writer_apply,
+    .can_write = writer_can_write,
+    .tidy = writer_tidy,
+    .reader_open = reader_open,
+    .reader_close = reader_close,
+    .find = reader_find,
+    .due = reader_due,
+    .list = reader_list,
+    .intents = reader_intents,
+    .reply = reader_reply,
+    .events = reader_events,
+    .counts = reader_counts,
+};

@@ -1,0 +1,142 @@
+/* The interface to the stores: one writer that commits changes together, and readers.
+ * Thread: a store_writer belongs to the store thread, each store_reader to the thread that opened it.
+ *
+ * An engine is a folder beside this file that fills the two tables of functions below. A change is
+ * a plain value; its conditions (owner, expected generation, allowed moves) are checked inside the
+ * transaction that makes it, so that whoever sent it decides on what is true when it is written. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "store/row.h"
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+enum change_type {
+    CHANGE_CREATE,     /* a PENDING row without a secret */
+    CHANGE_PUT,        /* a secret from outside; may make the row */
+    CHANGE_UPDATE,     /* metadata, tags */
+    CHANGE_MOVE,       /* revoke, restore, freeze, thaw, delete */
+    CHANGE_INVALIDATE, /* a caller had this generation refused */
+    CHANGE_PLAN,       /* the planner is to refresh it now */
+    CHANGE_INTENT,     /* a request is about to be sent */
+    CHANGE_REPLY,      /* the raw reply of it, before anybody reads it */
+    CHANGE_REFRESHED,  /* the new generation; ends the intent */
+    CHANGE_FAILED,     /* an attempt ended without one; ends the intent; may move the state */
+    CHANGE_INCIDENT,   /* an event that belongs to no connection */
+    CHANGE_TRIM,       /* drops events older than at */
+    CHANGE_TYPE_END
+};
+
+/* Secret parts of a PUT or REFRESHED. */
+struct change_secret {
+    struct text kind, scopes;  /* scopes absent: as they were */
+    struct text secret, grant; /* sealed for generation expect_generation + 1 */
+    int64_t issued_at, expires_at, due_at, refresh_expires_at;
+    bool can_refresh;
+};
+
+struct store_change {
+    enum change_type type;
+    int64_t at_ms;              /* now, since 1970 UTC */
+    struct text owner;          /* condition where it is not absent: the row is this owner's */
+    struct text connection;     /* which row */
+    uint64_t expect_generation; /* condition of all but MOVE, UPDATE without has_expect, TRIM … */
+    bool has_expect_generation; /* UPDATE only */
+    bool is_new;                        /* PUT: the row is made, under the id given */
+    struct text provider, account;      /* CREATE, PUT of a new row, INCIDENT */
+    struct text metadata, tags;         /* CREATE, UPDATE; absent: as it was */
+    struct change_secret secret;        /* PUT, REFRESHED */
+    enum conn_move move;                /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none */
+    uint8_t token_hash[32];             /* INTENT */
+    struct text node;                   /* INTENT: which daemon */
+    bool is_probe;                      /* INTENT: of an IN_DOUBT connection */
+    struct text reply;                  /* REPLY: sealed */
+    enum verdict_class outcome;         /* FAILED, INCIDENT */
+    struct text reason;                 /* FAILED with a move, INCIDENT: code */
+    struct text error;                  /* FAILED: one printable line */
+    struct text provider_error;         /* FAILED, INCIDENT: the provider's code, printable */
+    int http_status;                    /* FAILED, INCIDENT; 0: none */
+    int64_t next_refresh_at;            /* FAILED, seconds */
+    bool keeps_intent;                  /* FAILED: the kept reply is still to be read */
+    bool is_begin;                      /* INCIDENT: begin or end */
+
+    /* Filled by store_apply(). */
+    int result; /* 0, BURSAR_E_NOT_FOUND, _CONFLICT, _REVOKED, _FROZEN, _STORE_UNAVAILABLE */
+    uint64_t generation;   /* of the row afterwards */
+    enum conn_state state; /* of the row afterwards */
+    uint64_t event_seq;    /* 0: the change made no event */
+};
+
+/* An event as it was committed: what the publisher sends. The buffers are the batch's. */
+struct store_event {
+    uint64_t seq;
+    struct text topic, body;
+};
+
+struct store_batch {
+    struct store_change **changes;
+    size_t count;
+    struct store_event *events; /* filled by store_apply(); good until the next store_apply() */
+    size_t event_count;
+};
+
+/* ---- readers --------------------------------------------------------------------------------- */
+
+struct store_list_filter {
+    struct text owner, provider; /* absent: all */
+    enum conn_state state;       /* CONN_NONE: all */
+    struct text after_owner, after_provider, after_account; /* the list goes on behind this row;
+                                                             * absent: from the start */
+    uint32_t limit;
+};
+
+struct store_counts {
+    uint64_t by_state[CONN_STATE_END];
+    uint64_t last_seq;
+};
+
+typedef bool store_row_fn(void *context, const struct conn_row *row); /* false ends the list */
+typedef bool store_event_fn(void *context, uint64_t seq, struct text owner, struct text body);
+
+struct store_writer;
+struct store_reader;
+
+struct store_engine {
+    const char *scheme; /* "sqlite" */
+
+    int (*writer_open)(const char *where, struct store_writer **out_writer, struct buf *error);
+    void (*writer_close)(struct store_writer *writer);
+    int (*apply)(struct store_writer *writer, struct store_batch *batch);
+    int (*can_write)(struct store_writer *writer);
+    int (*tidy)(struct store_writer *writer);
+
+    int (*reader_open)(const char *where, struct store_reader **out_reader, struct buf *error);
+    void (*reader_close)(struct store_reader *reader);
+    /* By id (connection given; owner absent only for the broker's own work) or by key. 0,
+     * BURSAR_E_NOT_FOUND, BURSAR_E_STORE_UNAVAILABLE or BURSAR_E_NOMEM. */
+    int (*find)(struct store_reader *reader, struct text owner, struct text connection,
+                struct text provider, struct text account, struct conn_row *out_row);
+    int (*due)(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
+               store_row_fn *each, void *context, int64_t *out_next_at);
+    int (*list)(struct store_reader *reader, const struct store_list_filter *filter,
+                store_row_fn *each, void *context);
+    int (*intents)(struct store_reader *reader, struct text provider, struct intent_row **out_rows,
+                   size_t *out_count);
+    int (*reply)(struct store_reader *reader, struct text connection, uint64_t generation,
+                 struct buf *out_sealed);
+    int (*events)(struct store_reader *reader, uint64_t after_seq, size_t limit,
+                  store_event_fn *each, void *context);
+    int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
+};
+
+/* A store by its URI (`sqlite:PATH`); borrows nothing. NULL for an unknown scheme. where is what
+ * stands behind the scheme and borrows from uri. */
+const struct store_engine *store_engine_of(const char *uri, const char **out_where);
+
+#endif

@@ -1,0 +1,56 @@
+/* The envelope around each stored secret.
+ * Thread: any; pure but for randomness.
+ *
+ * A sealed blob is, in this order:
+ *
+ *     1   format version (1)
+ *     8   id of the key-encryption key
+ *     24  nonce of the wrap
+ *     48  fresh data key, XChaCha20-Poly1305 under the key-encryption key; associated data: the 9
+ *         bytes above
+ *     24  nonce of the body
+ *     n   body, XChaCha20-Poly1305 under the data key; associated data: format version, what the blob
+ *         is, generation, connection and owner, each text with its length
+ *     16  tag of the body
+ *
+ * So a blob opens in its own row, for its own owner and its own generation, and nowhere else. */
+#ifndef VAULT_SEAL_H
+#define VAULT_SEAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "vault/keyring.h"
+
+#define SEAL_OVERHEAD 121 /* bytes that a blob is longer than what is in it */
+
+/* What a blob is. Numbers are bound into blobs: never renumber. */
+enum seal_kind {
+    SEAL_SECRET = 1, /* what a vend may give out */
+    SEAL_GRANT = 2,  /* what stays here: the refresh token */
+    SEAL_REPLY = 3,  /* a raw reply of a token endpoint that nobody has read yet */
+};
+
+/* Where a blob belongs. */
+struct seal_place {
+    struct text owner;
+    struct text connection;
+    enum seal_kind kind;
+    uint64_t generation;
+};
+
+/* Appends the blob; 0, BURSAR_E_NOMEM or BURSAR_E_TOO_BIG. */
+int seal(const struct keyring *keyring, const struct seal_place *place, struct text plain,
+         struct buf *out_blob);
+
+/* Appends what is in the blob to a secret buffer; 0, BURSAR_E_BAD_SEAL, BURSAR_E_UNKNOWN_KEY,
+ * BURSAR_E_NOMEM or BURSAR_E_TOO_BIG. */
+int unseal(const struct keyring *keyring, const struct seal_place *place, struct text blob,
+           struct buf *out_plain);
+
+/* The id of the key that a blob needs, as lower-case hex; false for what is no blob. */
+bool seal_key_id_text(struct text blob, char text[static KEYRING_ID_LEN * 2 + 1]);
+
+#endif

@@ -1,0 +1,395 @@
+#include "wire/job.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+#include <bursar/protocol.h>
+
+enum { ID_MAX_BYTES = 1024, DEADLINE_MAX_MS = 3600 * 1000, TAGS_MAX = 64, PAIRS_MAX = 64 };
+
+struct job_reader {
+    struct tree *tree;
+    struct buf id;
+};
+
+static const struct job_rule rules[] = {
+    [OP_NONE] = {"", ROLE_NONE, false, false},
+    [OP_VEND] = {"vend", ROLE_VEND, true, false},
+    [OP_REFRESH] = {"refresh", ROLE_REFRESH, true, true},
+    [OP_INVALIDATE] = {"invalidate", ROLE_REFRESH, true, true},
+    [OP_PUT] = {"credential.put", ROLE_CONNECT, true, false},
+    [OP_CREATE] = {"connection.create", ROLE_CONNECT, true, false},
+    [OP_GET] = {"connection.get", ROLE_VEND, true, false},
+    [OP_LIST] = {"connection.list", ROLE_MANAGE, false, false},
+    [OP_UPDATE] = {"connection.update", ROLE_MANAGE, true, false},
+    [OP_REVOKE] = {"connection.revoke", ROLE_MANAGE, true, false},
+    [OP_RESTORE] = {"connection.restore", ROLE_MANAGE, true, false},
+    [OP_DELETE] = {"connection.delete", ROLE_MANAGE, true, false},
+    [OP_EVENTS_SINCE] = {"events.since", ROLE_EVENTS, false, false},
+    [OP_STATUS] = {"status", ROLE_NONE, false, false},
+    [OP_WHOAMI] = {"whoami", ROLE_NONE, false, false},
+};
+static_assert(sizeof rules / sizeof rules[0] == OP_END, "one rule an op");
+
+const struct job_rule *job_rule(enum job_op op)
+{
+    return &rules[op];
+}
+
+/* ---- the keys -------------------------------------------------------------------------------- */
+
+enum key_type {
+    KEY_TEXT,      /* 1 to max bytes, UTF-8 without control characters */
+    KEY_UINT,      /* to max, into a uint64_t */
+    KEY_UINT32,    /* to max, into a uint32_t */
+    KEY_INT64,     /* 0 to max, into an int64_t */
+    KEY_BOOL,
+    KEY_NODE_MAP,  /* map of texts, numbers or booleans */
+    KEY_NODE_LIST, /* list of texts */
+    KEY_NODE_SECRET,
+    KEY_INCLUDE,
+};
+
+#define NO_FLAG SIZE_MAX
+#define AT(member) offsetof(struct job, member)
+
+static const struct key {
+    const char *name;
+    enum key_type type;
+    size_t at;
+    size_t flag_at; /* a bool that tells that the key is there */
+    uint64_t max;
+} keys[] = {
+    {"deadline_ms", KEY_UINT32, AT(deadline_ms), NO_FLAG, DEADLINE_MAX_MS},
+    {"owner", KEY_TEXT, AT(owner), NO_FLAG, BURSAR_MAX_OWNER_BYTES},
+    {"connection", KEY_TEXT, AT(connection), NO_FLAG, 1024},
+    {"provider", KEY_TEXT, AT(provider), NO_FLAG, 1024},
+    {"account", KEY_TEXT, AT(account), NO_FLAG, BURSAR_MAX_ACCOUNT_BYTES},
+    {"ref", KEY_TEXT, AT(ref), NO_FLAG, 1024},
+    {"min_ttl_s", KEY_INT64, AT(min_ttl_s), NO_FLAG, (uint64_t)10 * 365 * 86400},
+    {"kind", KEY_TEXT, AT(kind), NO_FLAG, 64},
+    {"include", KEY_INCLUDE, AT(include_refresh_token), NO_FLAG, 0},
+    {"force", KEY_BOOL, AT(force), NO_FLAG, 0},
+    {"async", KEY_BOOL, AT(is_async), NO_FLAG, 0},
+    {"generation", KEY_UINT, AT(generation), AT(has_generation), INT64_MAX},
+    {"access_token_sha256", KEY_TEXT, AT(access_token_sha256), NO_FLAG, 64},
+    {"vend", KEY_BOOL, AT(vend), NO_FLAG, 0},
+    {"secret", KEY_NODE_SECRET, AT(secret), NO_FLAG, 0},
+    {"scopes", KEY_NODE_LIST, AT(scopes), NO_FLAG, 256},
+    {"expires_at", KEY_INT64, AT(expires_at), AT(has_expires_at), (uint64_t)1 << 40},
+    {"expect_generation", KEY_UINT, AT(expect_generation), AT(has_expect_generation), INT64_MAX},
+    {"metadata", KEY_NODE_MAP, AT(metadata), NO_FLAG, PAIRS_MAX},
+    {"tags", KEY_NODE_LIST, AT(tags), NO_FLAG, TAGS_MAX},
+    {"at_provider", KEY_BOOL, AT(at_provider), NO_FLAG, 0},
+    {"state", KEY_TEXT, AT(state), NO_FLAG, 32},
+    {"cursor", KEY_TEXT, AT(cursor), NO_FLAG, 128},
+    {"limit", KEY_UINT32, AT(limit), NO_FLAG, 10000},
+    {"seq", KEY_UINT, AT(seq), NO_FLAG, INT64_MAX},
+};
+enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
+static_assert(KEY_COUNT <= 32, "seen is a 32-bit set");
+
+static int refuse(struct buf *error, const char *name, const char *what)
+{
+    buf_printf(error, "%s %s", name, what);
+    return BURSAR_E_BAD_REQUEST;
+}
+
+static bool is_scalar(const struct node *node)
+{
+    switch (node_type(node)) {
+    case NODE_BOOL:
+    case NODE_UINT:
+    case NODE_NEGATIVE:
+    case NODE_DOUBLE:
+        return true;
+    case NODE_TEXT:
+        return text_is_printable(node_text(node));
+    default:
+        return false;
+    }
+}
+
+static bool is_scalar_map(const struct node *node, uint64_t max)
+{
+    if (node_type(node) != NODE_MAP || node_count(node) > max)
+        return false;
+    for (size_t i = 0; i < node_count(node); i++) {
+        const struct node *name, *value;
+        node_pair(node, i, &name, &value);
+        if (node_type(name) != NODE_TEXT || !is_scalar(name) || !is_scalar(value))
+            return false;
+    }
+    return true;
+}
+
+static bool is_text_list(const struct node *node, uint64_t max)
+{
+    if (node_type(node) != NODE_ARRAY || node_count(node) > max)
+        return false;
+    for (size_t i = 0; i < node_count(node); i++) {
+        const struct node *item = node_item(node, i);
+        if (node_type(item) != NODE_TEXT || !is_scalar(item))
+            return false;
+    }
+    return true;
+}
+
+static int take_text(const struct key *key, const struct node *node, struct text *to,
+                     struct buf *error)
+{
+    struct text text = node_text(node);
+    if (node_type(node) != NODE_TEXT)
+        return refuse(error, key->name, "must be a text");
+    if (text.len < 1 || text.len > key->max) {
+        buf_printf(error, "%s must have 1 to %llu bytes", key->name, (unsigned long long)key->max);
+        return BURSAR_E_BAD_REQUEST;
+    }
+    if (!text_is_printable(text))
+        return refuse(error, key->name, "must be UTF-8 without control characters");
+    *to = text;
+    return 0;
+}
+
+static int take_number(const struct key *key, const struct node *node, void *to, struct buf *error)
+{
+    uint64_t value = node_uint(node);
+    if (node_type(node) != NODE_UINT || value > key->max) {
+        buf_printf(error, "%s must be a whole number from 0 to %llu", key->name,
+                   (unsigned long long)key->max);
+        return BURSAR_E_BAD_REQUEST;
+    }
+    if (key->type == KEY_UINT32)
+        *(uint32_t *)to = (uint32_t)value;
+    else if (key->type == KEY_INT64)
+        *(int64_t *)to = (int64_t)value;
+    else
+        *(uint64_t *)to = value;
+    return 0;
+}
+
+static int take_node(bool is_right, const struct key *key, const struct node *node, void *to,
+                     const char *what, struct buf *error)
+{
+    if (!is_right)
+        return refuse(error, key->name, what);
+    *(const struct node **)to = node;
+    return 0;
+}
+
+static int take_include(const struct node *node, bool *to, struct buf *error)
+{
+    if (!is_text_list(node, 8))
+        return refuse(error, "include", "must be a list of texts");
+    for (size_t i = 0; i < node_count(node); i++) {
+        if (!text_is(node_text(node_item(node, i)), "refresh_token"))
+            return refuse(error, "include", "can name only `refresh_token`");
+        *to = true;
+    }
+    return 0;
+}
+
+static int take_key(const struct key *key, const struct node *node, struct job *job,
+                    struct buf *error)
+{
+    void *to = (char *)job + key->at;
+    switch (key->type) {
+    case KEY_TEXT:
+        return take_text(key, node, to, error);
+    case KEY_UINT:
+    case KEY_UINT32:
+    case KEY_INT64:
+        return take_number(key, node, to, error);
+    case KEY_BOOL:
+        if (node_type(node) != NODE_BOOL)
+            return refuse(error, key->name, "must be true or false");
+        *(bool *)to = node_bool(node);
+        return 0;
+    case KEY_NODE_MAP:
+        return take_node(is_scalar_map(node, key->max), key, node, to,
+                         "must be a map of at most 64 texts, numbers or booleans", error);
+    case KEY_NODE_LIST:
+        return take_node(is_text_list(node, key->max), key, node, to,
+                         "must be a short list of texts", error);
+    case KEY_NODE_SECRET:
+        return take_node(node_type(node) == NODE_MAP, key, node, to, "must be a map", error);
+    case KEY_INCLUDE:
+        return take_include(node, to, error);
+    }
+    return BURSAR_E_INTERNAL;
+}
+
+static size_t key_index(struct text name)
+{
+    size_t i = 0;
+    while (i < KEY_COUNT && !text_is(name, keys[i].name))
+        i++;
+    return i;
+}
+
+static int take_pairs(const struct node *root, struct job *job, struct buf *error)
+{
+    uint32_t seen = 0;
+    for (size_t i = 0; i < node_count(root); i++) {
+        const struct node *name, *value;
+        node_pair(root, i, &name, &value);
+        if (node_type(name) != NODE_TEXT)
+            return refuse(error, "job", "must have texts as keys");
+        size_t k = key_index(node_text(name));
+        if (k == KEY_COUNT || node_type(value) == NODE_NIL)
+            continue; /* unknown keys are ignored, nil is absent */
+        if (seen & 1U << k)
+            return refuse(error, keys[k].name, "stands twice");
+        seen |= 1U << k;
+        int result = take_key(&keys[k], value, job, error);
+        if (result != 0)
+            return result;
+        if (keys[k].flag_at != NO_FLAG)
+            *(bool *)((char *)job + keys[k].flag_at) = true;
+    }
+    return 0;
+}
+
+/* ---- what belongs together ------------------------------------------------------------------- */
+
+static int check_name(const struct job *job, struct buf *error)
+{
+    if (job->ref.data) {
+        if (job->owner.data || job->connection.data || job->provider.data || job->account.data)
+            return refuse(error, "ref", "stands instead of owner, connection and provider");
+        return 0;
+    }
+    if (!job->owner.data)
+        return refuse(error, "owner", "is required");
+    if (!job->connection.data && !job->provider.data)
+        return refuse(error, "connection", "or provider is required");
+    if (job->connection.data && (job->provider.data || job->account.data))
+        return refuse(error, "connection", "stands instead of provider and account");
+    return 0;
+}
+
+static bool is_sha256_hex(struct text text)
+{
+    if (text.len != 64)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (!strchr("0123456789abcdef", text.data[i]))
+            return false;
+    }
+    return true;
+}
+
+static int check_op(const struct job *job, struct buf *error)
+{
+    if (job->access_token_sha256.data && !is_sha256_hex(job->access_token_sha256))
+        return refuse(error, "access_token_sha256", "must be 64 lower-case hexadecimal digits");
+    switch (job->op) {
+    case OP_INVALIDATE:
+        if (job->has_generation && job->access_token_sha256.data)
+            return refuse(error, "generation", "and access_token_sha256 exclude each other");
+        return 0;
+    case OP_PUT:
+        return job->secret ? 0 : refuse(error, "secret", "is required");
+    case OP_CREATE:
+        return job->connection.data ? refuse(error, "connection", "is made by the broker") : 0;
+    case OP_UPDATE:
+        if (!job->metadata && !job->tags)
+            return refuse(error, "metadata", "or tags is required");
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int take_op(const struct node *root, struct job *job, struct buf *error)
+{
+    const struct node *op = node_get(root, "op");
+    if (node_type(op) != NODE_TEXT)
+        return refuse(error, "op", op ? "must be a text" : "is required");
+    for (int i = OP_NONE + 1; i < OP_END; i++) {
+        if (text_is(node_text(op), rules[i].name)) {
+            job->op = (enum job_op)i;
+            return 0;
+        }
+    }
+    if (!text_is_printable(node_text(op)) || node_text(op).len > 64)
+        return refuse(error, "op", "must be the name of an operation");
+    const char *names[OP_END];
+    for (int i = 1; i < OP_END; i++)
+        names[i - 1] = rules[i].name;
+    const char *near = text_nearest(node_text(op), names, OP_END - 1);
+    buf_append_string(error, "no operation ");
+    buf_append_text(error, node_text(op));
+    if (near)
+        buf_printf(error, "; did you mean %s?", near);
+    return BURSAR_E_UNSUPPORTED_OP;
+}
+
+static int take_id(struct job_reader *reader, const struct node *root, struct job *job,
+                   struct buf *error)
+{
+    const struct node *id = node_get(root, "id");
+    buf_clear(&reader->id);
+    if (!id)
+        return 0;
+    switch (node_type(id)) {
+    case NODE_ARRAY:
+    case NODE_MAP:
+    case NODE_OTHER:
+        return refuse(error, "id", "must be a scalar");
+    default:
+        node_pack(id, &reader->id);
+    }
+    if (buf_error(&reader->id) != 0)
+        return refuse(error, "id", "must have at most 1024 bytes");
+    job->id = buf_text(&reader->id);
+    return 0;
+}
+
+int job_read(struct job_reader *reader, struct text body, struct job *out_job, struct buf *error)
+{
+    *out_job = (struct job){.deadline_ms = BURSAR_DEFAULT_DEADLINE_MS};
+    int result = tree_fill(reader->tree, body);
+    if (result == BURSAR_E_BAD_REQUEST)
+        buf_append_string(error, "body is not one MessagePack map within the limits");
+    if (result != 0)
+        return result;
+    const struct node *root = tree_root(reader->tree);
+    if (node_type(root) != NODE_MAP)
+        return refuse(error, "body", "must be a map");
+    result = take_id(reader, root, out_job, error);
+    if (result == 0)
+        result = take_op(root, out_job, error);
+    if (result == 0)
+        result = take_pairs(root, out_job, error);
+    if (result == 0 && rules[out_job->op].names_connection)
+        result = check_name(out_job, error);
+    if (result == 0)
+        result = check_op(out_job, error);
+    return result;
+}
+
+struct job_reader *job_reader_new(void)
+{
+    struct job_reader *reader = calloc(1, sizeof *reader);
+    if (!reader)
+        return NULL;
+    reader->id = buf_make(ID_MAX_BYTES);
+    reader->tree = tree_new();
+    if (!reader->tree) {
+        free(reader);
+        return NULL;
+    }
+    return reader;
+}
+
+void job_reader_free(struct job_reader *reader)
+{
+    if (!reader)
+        return;
+    tree_free(reader->tree);
+    buf_free(&reader->id);
+    free(reader);
+}

@@ -1,0 +1,159 @@
+#include "wire/pack.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include <msgpack.h>
+
+enum { HEAD_LEN = 5, MAP32 = 0xdf, ARRAY32 = 0xdd };
+
+static int write_to_buf(void *data, const char *bytes, size_t len)
+{
+    struct buf *out = data;
+    buf_append(out, bytes, len);
+    return buf_error(out);
+}
+
+static msgpack_packer packer_of(struct buf *out)
+{
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, out, write_to_buf);
+    return packer;
+}
+
+/* The count is not known yet: the 32-bit form has room for every one. */
+static struct pack open_with(struct buf *out, uint8_t type)
+{
+    const uint8_t head[HEAD_LEN] = {type};
+    struct pack pack = {out, out->len, 0};
+    buf_append(out, head, sizeof head);
+    return pack;
+}
+
+struct pack pack_map(struct buf *out)
+{
+    return open_with(out, MAP32);
+}
+
+struct pack pack_array(struct buf *out)
+{
+    return open_with(out, ARRAY32);
+}
+
+void pack_close(struct pack *pack)
+{
+    if (buf_error(pack->out) != 0)
+        return;
+    uint8_t *count = pack->out->data + pack->head + 1;
+    for (int i = 0; i < 4; i++)
+        count[i] = (uint8_t)(pack->count >> (24 - 8 * i));
+}
+
+static void add_text(struct buf *out, struct text text)
+{
+    msgpack_packer packer = packer_of(out);
+    if (text.data)
+        msgpack_pack_str_with_body(&packer, text.data, text.len);
+    else
+        msgpack_pack_nil(&packer);
+}
+
+void pack_key(struct pack *map, const char *key)
+{
+    add_text(map->out, text_of(key));
+    map->count++;
+}
+
+void pack_item_text(struct pack *array, struct text text)
+{
+    add_text(array->out, text);
+    array->count++;
+}
+
+void pack_item_uint(struct pack *array, uint64_t value)
+{
+    msgpack_packer packer = packer_of(array->out);
+    msgpack_pack_uint64(&packer, value);
+    array->count++;
+}
+
+struct pack pack_item_map(struct pack *array)
+{
+    array->count++;
+    return pack_map(array->out);
+}
+
+void pack_item_raw(struct pack *array, struct text packed)
+{
+    array->count++;
+    buf_append_text(array->out, packed);
+}
+
+void pack_text(struct pack *map, const char *key, struct text value)
+{
+    pack_key(map, key);
+    add_text(map->out, value);
+}
+
+void pack_string(struct pack *map, const char *key, const char *value)
+{
+    pack_text(map, key, text_of(value));
+}
+
+void pack_uint(struct pack *map, const char *key, uint64_t value)
+{
+    pack_key(map, key);
+    msgpack_packer packer = packer_of(map->out);
+    msgpack_pack_uint64(&packer, value);
+}
+
+void pack_int(struct pack *map, const char *key, int64_t value)
+{
+    pack_key(map, key);
+    msgpack_packer packer = packer_of(map->out);
+    msgpack_pack_int64(&packer, value);
+}
+
+void pack_double(struct pack *map, const char *key, double value)
+{
+    pack_key(map, key);
+    msgpack_packer packer = packer_of(map->out);
+    msgpack_pack_double(&packer, value);
+}
+
+void pack_bool(struct pack *map, const char *key, bool value)
+{
+    pack_key(map, key);
+    msgpack_packer packer = packer_of(map->out);
+    if (value)
+        msgpack_pack_true(&packer);
+    else
+        msgpack_pack_false(&packer);
+}
+
+void pack_raw(struct pack *map, const char *key, struct text packed)
+{
+    pack_key(map, key);
+    buf_append_text(map->out, packed);
+}
+
+void pack_splice(struct pack *map, struct text packed_map)
+{
+    const uint8_t *head = (const uint8_t *)packed_map.data;
+    if (packed_map.len < HEAD_LEN || head[0] != MAP32)
+        return;
+    map->count += (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 | head[4];
+    buf_append(map->out, packed_map.data + HEAD_LEN, packed_map.len - HEAD_LEN);
+}
+
+struct pack pack_map_in(struct pack *map, const char *key)
+{
+    pack_key(map, key);
+    return pack_map(map->out);
+}
+
+struct pack pack_array_in(struct pack *map, const char *key)
+{
+    pack_key(map, key);
+    return pack_array(map->out);
+}
