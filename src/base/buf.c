@@ -40,6 +40,8 @@ void buf_clear(struct buf *buf)
 {
     if (buf->is_secret)
         secret_wipe(buf->data, buf->cap);
+    if (buf->data)
+        buf->data[0] = 0;
     buf->len = 0;
     buf->error = 0;
 }

@@ -458,7 +458,10 @@ static void take_answer(struct dispatcher *self, struct answer *answer)
         give_answer(self, pending, &reply);
     }
     close_secret(self);
-    if (answer->keep && answer->entry) {
+    bool is_kept = answer->keep == WARM_YES ||
+                   (answer->keep == WARM_IF_KNOWN && answer->entry &&
+                    warm_table_by_id(self->warm, answer->entry->owner, answer->entry->id));
+    if (is_kept && answer->entry) {
         warm_table_put(self->warm, answer->entry);
         answer->entry = NULL;
     }

@@ -80,9 +80,9 @@ struct answer {
     const char *refresh_state; /* constant */
     struct buf last_error;     /* empty: none */
     struct buf grant;          /* sealed; only for who may have the refresh token */
-    /* In any case, before the answer: what the warm table forgets and learns. */
+    /* In any case: what the warm table forgets before the answer and learns after it. */
     char forget[ID_SIZE]; /* empty: nothing */
-    bool keep;            /* entry may be answered from memory from now on */
+    enum warm_use { WARM_NOT, WARM_IF_KNOWN, WARM_YES } keep;
 };
 /* ticket may be TICKET_NONE. */
 struct answer *answer_new(uint64_t ticket);

@@ -255,16 +255,13 @@ static void put(struct worker *self, struct request *request)
     struct doc_put doc = {.secret = {0}};
     struct conn_row row = {0};
     struct write_message *message = NULL;
-    int result = self->connector ? doc_read_put(job->secret, &doc, &error)
-                                 : BURSAR_E_UNKNOWN_PROVIDER;
-    if (result < 0) {
-        worker_refuse(self, request, result, (const char *)error.data);
-        buf_free(&error);
-        return;
-    }
-    result = worker_find(self, job, &row);
+    /* First the row: about one that is not the owner's nothing else is said. */
+    int result = worker_find(self, job, &row);
     bool is_new = result == BURSAR_E_NOT_CONNECTED;
     if (result == 0 || is_new)
+        result = self->connector ? doc_read_put(job->secret, &doc, &error)
+                                 : BURSAR_E_UNKNOWN_PROVIDER;
+    if (result == 0)
         result = check_put(self, job, &doc, is_new ? NULL : &row, &error);
     if (result == 0 && !(message = make_put(self, request, &doc, is_new ? NULL : &row)))
         result = BURSAR_E_INTERNAL;

@@ -234,7 +234,7 @@ static void describe(struct flight *flight, const struct call_outcome *outcome)
     if (error.data)
         keep_printable(to->code, sizeof to->code, error);
     if (to->code[0] != 0)
-        snprintf(to->text, sizeof to->text, "%s (HTTP %d)", to->code, flight->reply.status);
+        snprintf(to->text, sizeof to->text, "%s", to->code);
     else if (flight->end != EXCHANGE_REPLY)
         snprintf(to->text, sizeof to->text, "%s", flight->reply.error);
     else if (flight->reply.status >= 200 && flight->reply.status < 300)
@@ -250,6 +250,8 @@ static int64_t delay_of(const struct flight *flight)
     int64_t asked_ms = 0;
     if (flight->is_local)
         return LOCAL_RETRY_S * 1000;
+    if (flight->outcome.verdict == VERDICT_GRANT)
+        return 0; /* never again with this secret */
     if (flight->end == EXCHANGE_REPLY)
         asked_ms = retry_after_ms(http_reply_header(&flight->reply, "Retry-After"),
                                   flight->replied_at);

@@ -274,6 +274,7 @@ static void answer(struct flight *flight)
     fault_point("conclusion-committed");
     atomic_fetch_add(verdict == VERDICT_OK ? &self->figures.refreshed : &self->figures.failed, 1);
     worker_note_verdict(self, &flight->outcome);
+    worker_tell_warm(self, text_of(flight->id));
     if (verdict == VERDICT_OK || verdict == VERDICT_GRANT || verdict == VERDICT_UNCERTAIN) {
         release_waiters(flight, 0);
         fault_point("answered");

@@ -98,7 +98,9 @@ void worker_refuse(struct worker *self, struct request *request, int error, cons
 int worker_find(struct worker *self, const struct job *job, struct conn_row *out_row);
 bool worker_can_refresh(const struct worker *self, const struct conn_row *row);
 struct vend_view worker_view(const struct worker *self, const struct conn_row *row);
-/* A change of the row was committed: the warm table forgets it, and whoever waits decides anew. */
+/* A change of the row was committed: the warm table follows. */
+void worker_tell_warm(struct worker *self, struct text id);
+/* The same, and whoever waits for its flight decides anew. */
 void worker_row_changed(struct worker *self, struct text id);
 
 /* worker_flight.c */

@@ -89,7 +89,7 @@ static struct answer *credential_answer(struct worker *self, const struct conn_r
     answer->entry = warm_of_row(row);
     answer->is_stale = decision->is_stale;
     answer->refresh_state = vend_refresh_state(view, clock_wall_s(), is_in_flight);
-    answer->keep = decision->action == VEND_SERVE && !decision->is_stale;
+    answer->keep = decision->action == VEND_SERVE && !decision->is_stale ? WARM_YES : WARM_NOT;
     if (view->is_failing || decision->is_stale)
         buf_append_text(&answer->last_error,
                         row->last_error.data ? row->last_error : TEXT_LITERAL(""));
@@ -434,13 +434,31 @@ void worker_look_all(struct worker *self, struct request *waiters)
         conn_row_free(&row);
 }
 
-void worker_row_changed(struct worker *self, struct text id)
+/* The warm table follows: a row that may be served from memory takes the place of the one that is
+ * there, any other takes it out. */
+void worker_tell_warm(struct worker *self, struct text id)
 {
+    struct conn_row row;
     struct answer *answer = answer_new(TICKET_NONE);
-    struct flight *flight = flight_find(self, id);
-    if (id.len < sizeof answer->forget)
+    static const struct text none = {NULL, 0};
+    if (self->broker->store->find(self->reader, none, id, none, none, &row) == 0) {
+        struct vend_view view = worker_view(self, &row);
+        struct vend_decision decision = vend_decide(&view, clock_wall_s(), 0);
+        if (decision.action == VEND_SERVE && !decision.is_stale) {
+            answer->entry = warm_of_row(&row);
+            answer->keep = WARM_IF_KNOWN;
+        }
+        conn_row_free(&row);
+    }
+    if (!answer->entry && id.len < sizeof answer->forget)
         memcpy(answer->forget, id.data, id.len);
     give(self, answer);
+}
+
+void worker_row_changed(struct worker *self, struct text id)
+{
+    struct flight *flight = flight_find(self, id);
+    worker_tell_warm(self, id);
     worker_plan_soon(self);
     if (flight)
         worker_look_all(self, flight_take_waiters(flight));

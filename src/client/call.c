@@ -101,24 +101,30 @@ void reply_end(struct reply *reply)
     *reply = (struct reply){0};
 }
 
+/* A body on its way through libzmq. */
+struct outgoing {
+    atomic_size_t len; /* written last, read first: libzmq's thread takes the block over by it */
+    char body[];
+};
+
 static void wipe_sent(void *data, void *hint)
 {
-    size_t *len = hint;
-    secret_wipe(data, *len);
-    free(hint); /* data lies behind it */
+    struct outgoing *outgoing = hint;
+    secret_wipe(data, atomic_load_explicit(&outgoing->len, memory_order_acquire));
+    free(outgoing);
 }
 
 /* The copy is wiped by libzmq's thread when it has gone out. */
 static int send_body(struct link *link, struct text body)
 {
-    size_t *block = malloc(sizeof *block + body.len);
+    struct outgoing *outgoing = malloc(sizeof *outgoing + body.len);
     zmq_msg_t message;
-    if (!block)
+    if (!outgoing)
         return BURSAR_E_NOMEM;
-    *block = body.len;
-    memcpy(block + 1, body.data, body.len);
-    if (zmq_msg_init_data(&message, block + 1, body.len, wipe_sent, block) != 0) {
-        wipe_sent(block + 1, block);
+    memcpy(outgoing->body, body.data, body.len);
+    atomic_store_explicit(&outgoing->len, body.len, memory_order_release);
+    if (zmq_msg_init_data(&message, outgoing->body, body.len, wipe_sent, outgoing) != 0) {
+        wipe_sent(outgoing->body, outgoing);
         return BURSAR_E_NOMEM;
     }
     if (zmq_msg_send(&message, link->socket, ZMQ_DONTWAIT) >= 0)
@@ -128,7 +134,7 @@ static int send_body(struct link *link, struct text body)
     return error;
 }
 
-/* The last frame is the body. */
+/* The last frame is the body; out_message was initialised. */
 static int receive(struct link *link, zmq_msg_t *out_message)
 {
     enum { MAX_FRAMES = 100 };
@@ -140,7 +146,8 @@ static int receive(struct link *link, zmq_msg_t *out_message)
             return errno == EAGAIN ? BURSAR_E_BAD_REPLY : BURSAR_E_IO;
         }
         if (!zmq_msg_more(&message)) {
-            *out_message = message; /* a message may be moved as long as one owner remains */
+            zmq_msg_move(out_message, &message);
+            zmq_msg_close(&message);
             return 0;
         }
         link_message_end(&message);
@@ -159,27 +166,25 @@ static bool is_answer(const struct call *call, const struct node *root)
     return node_type(id) == NODE_UINT && node_uint(id) == call->id;
 }
 
+/* A short message lies inside its zmq_msg_t and the tree points into it: neither may be copied. */
 static int read_reply(const struct call *call, struct link *link, struct reply *out_reply)
 {
-    struct reply reply = {.tree = tree_new()};
-    if (!reply.tree)
+    out_reply->tree = tree_new();
+    if (!out_reply->tree)
         return BURSAR_E_NOMEM;
-    int error = receive(link, &reply.message);
-    if (error != 0) {
-        tree_free(reply.tree);
-        return error;
-    }
-    struct text body = {zmq_msg_data(&reply.message), zmq_msg_size(&reply.message)};
-    error = tree_fill(reply.tree, body);
-    if (error == 0 && !is_answer(call, tree_root(reply.tree)))
+    zmq_msg_init(&out_reply->message);
+    int error = receive(link, &out_reply->message);
+    struct text body = {zmq_msg_data(&out_reply->message), zmq_msg_size(&out_reply->message)};
+    if (error == 0)
+        error = tree_fill(out_reply->tree, body);
+    if (error == 0 && !is_answer(call, tree_root(out_reply->tree)))
         error = BURSAR_E_BAD_REPLY;
-    if (error != 0) {
-        reply_end(&reply);
-        return error == BURSAR_E_NOMEM ? error : BURSAR_E_BAD_REPLY;
+    if (error == 0) {
+        out_reply->root = tree_root(out_reply->tree);
+        return 0;
     }
-    reply.root = tree_root(reply.tree);
-    *out_reply = reply;
-    return 0;
+    reply_end(out_reply);
+    return error == BURSAR_E_BAD_REQUEST ? BURSAR_E_BAD_REPLY : error;
 }
 
 static int exchange_once(struct call *call, int64_t until_ms, struct reply *out_reply)

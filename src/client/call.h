@@ -39,6 +39,7 @@ struct call {
     bool is_repeatable; /* may be sent again where the connection broke: it changes nothing */
 };
 
+/* Not to be copied: a short message lies inside its zmq_msg_t. */
 struct reply {
     zmq_msg_t message; /* what the tree points into */
     struct tree *tree;

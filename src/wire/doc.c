@@ -1,5 +1,6 @@
 #include "wire/doc.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include <bursar/error.h>
@@ -35,6 +36,7 @@ static const struct part {
     {"", "apply", PART_APPLY, false, false},
 };
 enum { PART_COUNT = sizeof parts / sizeof parts[0] };
+static_assert(PART_COUNT <= 32, "seen is a 32-bit set");
 
 static const char *const kinds[][2] = {{"oauth2", "access_token"}, {"api_key", "api_key"},
                                        {"basic", "password"},      {"bearer", "token"},
@@ -56,9 +58,32 @@ static int refuse(struct buf *error, const char *name, const char *what)
     return BURSAR_E_BAD_REQUEST;
 }
 
+/* Valid UTF-8 of a bounded length: a client that reads its reply strictly could not read another. */
 static bool is_short_text(const struct node *node)
 {
-    return node_type(node) == NODE_TEXT && node_text(node).len <= FIELD_MAX_BYTES;
+    struct text text = node_text(node);
+    if (node_type(node) != NODE_TEXT || text.len > FIELD_MAX_BYTES)
+        return false;
+    while (text.len > 0) {
+        size_t n = text_utf8_len(text);
+        if (n == 0)
+            return false;
+        text = (struct text){text.data + n, text.len - n};
+    }
+    return true;
+}
+
+/* Whether a key of the map's pair stands in an earlier pair too. */
+static bool is_repeated(const struct node *map, size_t index)
+{
+    const struct node *key, *earlier, *value;
+    node_pair(map, index, &key, &value);
+    for (size_t i = 0; i < index; i++) {
+        node_pair(map, i, &earlier, &value);
+        if (text_equal(node_text(key), node_text(earlier)))
+            return true;
+    }
+    return false;
 }
 
 static bool is_text_map(const struct node *node)
@@ -68,7 +93,7 @@ static bool is_text_map(const struct node *node)
     for (size_t i = 0; i < node_count(node); i++) {
         const struct node *key, *value;
         node_pair(node, i, &key, &value);
-        if (!is_short_text(key) || !is_short_text(value))
+        if (!is_short_text(key) || !is_short_text(value) || is_repeated(node, i))
             return false;
     }
     return true;
@@ -108,7 +133,9 @@ static int check_part(const struct part *part, const struct node *value, struct 
             return 0;
         return refuse(error, part->name, "must be a non-empty text");
     case PART_TEXT_MAP:
-        return is_text_map(value) ? 0 : refuse(error, part->name, "must be a map of texts");
+        return is_text_map(value) ? 0
+                                  : refuse(error, part->name,
+                                           "must be a map of at most 64 texts, each once");
     case PART_TEXT_LIST:
         return is_text_list(value) ? 0 : refuse(error, part->name, "must be a list of texts");
     case PART_APPLY:
@@ -164,15 +191,20 @@ static int take_pairs(const struct node *secret, struct text kind, struct doc_pu
 {
     struct pack secret_map = pack_map(&put->secret);
     struct pack grant_map = pack_map(&put->grant);
+    uint32_t seen = 0;
     int result = 0;
     pack_text(&secret_map, "kind", kind);
     for (size_t i = 0; i < node_count(secret) && result == 0; i++) {
         const struct node *key, *value;
         node_pair(secret, i, &key, &value);
-        const struct part *part = part_of(kind, node_text(key));
+        const struct part *part =
+            node_type(key) == NODE_TEXT ? part_of(kind, node_text(key)) : NULL;
         if (!part || node_type(value) == NODE_NIL)
             continue; /* unknown keys are ignored, nil is absent */
         result = check_part(part, value, error);
+        if (result == 0 && (seen & 1U << (part - parts)) != 0)
+            result = refuse(error, part->name, "stands twice");
+        seen |= 1U << (part - parts);
         if (result == 0)
             put_pair(part->is_grant ? &grant_map : &secret_map, node_text(key), value);
     }
@@ -183,7 +215,8 @@ static int take_pairs(const struct node *secret, struct text kind, struct doc_pu
 
 int doc_read_put(const struct node *secret, struct doc_put *out, struct buf *error)
 {
-    struct text kind = node_text(node_get(secret, "kind"));
+    const struct node *kind_node = node_get(secret, "kind");
+    struct text kind = node_text(node_type(kind_node) == NODE_TEXT ? kind_node : NULL);
     struct doc_put put = {.secret = buf_make_secret(BURSAR_MAX_JOB_BYTES * 2),
                           .grant = buf_make_secret(BURSAR_MAX_JOB_BYTES * 2)};
     int result = check_parts(secret, kind, error);

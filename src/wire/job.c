@@ -50,6 +50,7 @@ enum key_type {
     KEY_NODE_LIST, /* list of texts */
     KEY_NODE_SECRET,
     KEY_INCLUDE,
+    KEY_ELSEWHERE, /* read before the others; stands here so that it stands once */
 };
 
 #define NO_FLAG SIZE_MAX
@@ -62,6 +63,8 @@ static const struct key {
     size_t flag_at; /* a bool that tells that the key is there */
     uint64_t max;
 } keys[] = {
+    {"op", KEY_ELSEWHERE, 0, NO_FLAG, 0},
+    {"id", KEY_ELSEWHERE, 0, NO_FLAG, 0},
     {"deadline_ms", KEY_UINT32, AT(deadline_ms), NO_FLAG, DEADLINE_MAX_MS},
     {"owner", KEY_TEXT, AT(owner), NO_FLAG, BURSAR_MAX_OWNER_BYTES},
     {"connection", KEY_TEXT, AT(connection), NO_FLAG, 1024},
@@ -217,6 +220,8 @@ static int take_key(const struct key *key, const struct node *node, struct job *
         return take_node(node_type(node) == NODE_MAP, key, node, to, "must be a map", error);
     case KEY_INCLUDE:
         return take_include(node, to, error);
+    case KEY_ELSEWHERE:
+        return 0;
     }
     return BURSAR_E_INTERNAL;
 }

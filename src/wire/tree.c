@@ -60,21 +60,23 @@ static const struct {
     [0x1e] = {2, 0, 2, 1},  [0x1f] = {4, 0, 2, 1},                         /* map */
 };
 
-/* Passes one head; out_values is how many values belong inside it. */
-static bool walk_head(struct walk *walk, uint64_t *out_values)
+/* What stands behind a head: nothing more, or so many values. */
+struct inside {
+    bool is_container; /* an array or a map */
+    uint64_t values;
+};
+
+/* Passes one head, and the content of what holds no values. */
+static bool walk_head(struct walk *walk, struct inside *out)
 {
     uint64_t first, length = 0;
-    *out_values = 0;
+    *out = (struct inside){false, 0};
     if (!read_be(walk, 1, &first))
         return false;
     if (first < 0x80 || first >= 0xe0) /* small integers */
         return true;
-    if (first < 0x90) {
-        *out_values = (first & 15) * 2;
-        return true;
-    }
-    if (first < 0xa0) {
-        *out_values = first & 15;
+    if (first < 0xa0) { /* small maps and arrays */
+        *out = (struct inside){true, (first & 15) * (first < 0x90 ? 2 : 1)};
         return true;
     }
     if (first < 0xc0)
@@ -83,7 +85,7 @@ static bool walk_head(struct walk *walk, uint64_t *out_values)
     if (!types[type].is_valid || !read_be(walk, types[type].width, &length))
         return false;
     if (types[type].values > 0) {
-        *out_values = length * types[type].values;
+        *out = (struct inside){true, length * types[type].values};
         return true;
     }
     return skip(walk, length + types[type].fixed);
@@ -96,18 +98,18 @@ static bool is_bounded(struct text body)
     uint64_t left[BURSAR_MAX_NESTING + 1] = {1};
     size_t depth = 0;
     for (;;) {
-        uint64_t values;
+        struct inside inside;
         while (left[depth] == 0) {
             if (depth-- == 0)
                 return walk.at == walk.end;
         }
         left[depth]--;
-        if (!walk_head(&walk, &values) || values > (uint64_t)(walk.end - walk.at))
+        if (!walk_head(&walk, &inside) || inside.values > (uint64_t)(walk.end - walk.at))
             return false;
-        if (values > 0) {
+        if (inside.is_container) {
             if (depth == BURSAR_MAX_NESTING)
                 return false;
-            left[++depth] = values;
+            left[++depth] = inside.values;
         }
     }
 }

@@ -63,6 +63,7 @@ static void test_max(void **state)
         assert_null(buf_reserve(&buf, 0));
         buf_clear(&buf);
         assert_int_equal(buf_error(&buf), 0);
+        assert_true(holds(&buf, ""));
         buf_append_string(&buf, "123456");
         assert_int_equal(buf_error(&buf), BURSAR_E_TOO_BIG);
         buf_append_string(&buf, "1");

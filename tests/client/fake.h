@@ -6,6 +6,7 @@
  *     garbage   bytes that are no map   stranger  the reply to another id
  *     broke     error needs_reauth with all that an error can say
  *     anonymous error bad_request without an id
+ *     tiny      the shortest reply that there is
  * and else `ok` with a secret, the job's own `account` and what FAKE_ANSWER below has. */
 #ifndef TESTS_CLIENT_FAKE_H
 #define TESTS_CLIENT_FAKE_H

@@ -165,6 +165,10 @@ static void test_call(void **state)
         BURSAR_E_NEEDS_REAUTH);
     assert_non_null(strstr(reply, "\"code\":\"needs_reauth\""));
     bursar_text_free(reply);
+    assert_int_equal(bursar_call(fixture->client, "vend", "{\"owner\": \"tiny\"}", &reply, NULL),
+                     0);
+    assert_non_null(strstr(reply, ",\"ok\":true}"));
+    bursar_text_free(reply);
     static const char *const wrong[] = {"{\"secret\": \"hunter2\"", "[\"hunter2\"]", "hunter2", ""};
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(bursar_call(fixture->client, "vend", wrong[i], &reply, &failure),

@@ -31,16 +31,28 @@ int db_exec(struct db *db, const char *sql)
                : db_failed(db, sql);
 }
 
+/* A new file takes its page size when the first table is made; nothing is written here, so that a
+ * file of another program stays as it was. */
+static int bring_up_to_date(struct db *db, const char *path, struct buf *error)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA page_size = %d", DB_PAGE_BYTES);
+    if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return fail(db, path, error);
+    buf_printf(error, "%s: ", path);
+    int result = schema_migrate(db->handle, error);
+    if (result == 0)
+        buf_clear(error);
+    return result;
+}
+
 /* WAL: readers never wait for the writer. FULL: a commit is on the disk when it returns. The writer
  * checkpoints by itself when there is time (tidy), not in the middle of a commit. */
 static int set_up(struct db *db, bool is_writer)
 {
-    char sql[256];
-    snprintf(sql, sizeof sql,
-             "PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-             "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY",
-             DB_PAGE_BYTES);
-    return db_exec(db, is_writer ? sql
+    return db_exec(db, is_writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                   "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768;"
+                                   "PRAGMA temp_store = MEMORY"
                                  : "PRAGMA query_only = ON; PRAGMA cache_size = -4096;"
                                    "PRAGMA mmap_size = 1073741824; PRAGMA temp_store = MEMORY");
 }
@@ -82,19 +94,11 @@ int db_open(struct db *db, const char *path, bool is_writer, const char *const *
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (sqlite3_open_v2(path, &db->handle, flags, NULL) != SQLITE_OK)
         result = fail(db, path, error);
-    if (result == 0) {
+    else
         sqlite3_busy_timeout(db->handle, BUSY_MS);
-        result = set_up(db, is_writer);
-        if (result < 0)
-            fail(db, path, error);
-    }
-    if (result == 0 && is_writer) {
-        buf_printf(error, "%s: ", path);
-        result = schema_migrate(db->handle, error);
-        if (result == 0)
-            buf_clear(error);
-    }
-    if (result == 0 && (result = prepare_all(db, texts)) < 0)
+    if (result == 0 && is_writer)
+        result = bring_up_to_date(db, path, error);
+    if (result == 0 && ((result = set_up(db, is_writer)) < 0 || (result = prepare_all(db, texts)) < 0))
         fail(db, path, error);
     if (result < 0)
         db_close(db);

@@ -27,6 +27,7 @@ enum statement {
     DUE,
     NEXT_DUE,
     LIST,
+    LIST_OF_OWNER,
     INTENTS,
     REPLY,
     EVENTS,
@@ -47,6 +48,11 @@ static const char *const texts[] = {
              " WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR provider = ?2)"
              " AND (?3 = 0 OR state = ?3) AND (owner, provider, account) > (?4, ?5, ?6)"
              " ORDER BY owner, provider, account LIMIT ?7",
+    /* Only the owner's part of the index is read, however many others there are. */
+    [LIST_OF_OWNER] = "SELECT " ROW "FROM connection"
+                      " WHERE owner = ?1 AND (?2 IS NULL OR provider = ?2)"
+                      " AND (?3 = 0 OR state = ?3) AND (provider, account) > (?5, ?6)"
+                      " ORDER BY provider, account LIMIT ?7",
     [INTENTS] = "SELECT connection, generation, reply IS NOT NULL FROM intent WHERE provider = ?1",
     [REPLY] = "SELECT reply FROM intent WHERE connection = ?1 AND generation = ?2",
     [EVENTS] = "SELECT seq, owner, body FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -208,7 +214,9 @@ int reader_list(struct store_reader *reader, const struct store_list_filter *fil
                 store_row_fn *each, void *context)
 {
     static const struct text empty = {"", 0};
-    sqlite3_stmt *statement = db_statement(&reader->db, LIST);
+    bool is_of_owner = filter->owner.data && (!filter->after_owner.data ||
+                                              text_equal(filter->after_owner, filter->owner));
+    sqlite3_stmt *statement = db_statement(&reader->db, is_of_owner ? LIST_OF_OWNER : LIST);
     db_bind_text(statement, 1, filter->owner);
     db_bind_text(statement, 2, filter->provider);
     db_bind_int(statement, 3, filter->state);

@@ -88,7 +88,7 @@ static int read_pragma(sqlite3 *handle, const char *sql, int *out_value)
 static int fail(sqlite3 *handle, struct buf *error)
 {
     buf_printf(error, "%s", sqlite3_errmsg(handle));
-    return BURSAR_E_STORE_UNAVAILABLE;
+    return sqlite3_errcode(handle) == SQLITE_NOTADB ? BURSAR_E_CONFIG : BURSAR_E_STORE_UNAVAILABLE;
 }
 
 static int step(sqlite3 *handle, int version, struct buf *error)
@@ -116,7 +116,7 @@ int schema_migrate(sqlite3 *handle, struct buf *error)
         buf_append_string(error, "the file is a database of another program");
         return BURSAR_E_CONFIG;
     }
-    if (version > VERSION) {
+    if (version < 0 || version > VERSION) {
         buf_printf(error, "the file has schema version %d, this program knows %d: use a newer one",
                    version, (int)VERSION);
         return BURSAR_E_CONFIG;

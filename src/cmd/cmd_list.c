@@ -1,0 +1,106 @@
+#include "cmd/cmd_reply.h"
+#include "cmd/cmd_table.h"
+#include "cmd/cmd_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+enum { MAX_PAGES = 100000, STATE_WIDTH = 12, MIN_WIDTH = 8 };
+
+static const struct cmd_option options[] = {
+    {"provider", "ID", "of this provider only"},
+    {"state", "STATE", "in this state only, such as NEEDS_REAUTH"},
+    {NULL, NULL, NULL},
+};
+
+static json_t *make_request(const struct cmd_args *args, const char *cursor)
+{
+    const struct {
+        const char *key, *value;
+    } members[] = {{"owner", args->word_count > 0 ? args->words[0] : NULL},
+                   {"provider", cmd_option(args, "provider")},
+                   {"state", cmd_option(args, "state")},
+                   {"cursor", cursor}};
+    json_t *request = json_object();
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        if (members[i].value)
+            json_object_set_new(request, members[i].key, json_string(members[i].value));
+    }
+    return request;
+}
+
+/* Widths of a page's first columns. */
+struct widths {
+    int owner, account;
+};
+
+static int account_text(const json_t *record, char *out, size_t size)
+{
+    return snprintf(out, size, "%s/%s", cmd_text_of(record, "provider"),
+                    cmd_text_of(record, "account"));
+}
+
+static struct widths measure(const json_t *records)
+{
+    struct widths widths = {MIN_WIDTH, MIN_WIDTH};
+    for (size_t i = 0; i < json_array_size(records); i++) {
+        char account[512];
+        const json_t *record = json_array_get(records, i);
+        int owner_len = (int)strlen(cmd_text_of(record, "owner"));
+        int account_len = account_text(record, account, sizeof account);
+        widths.owner = owner_len > widths.owner ? owner_len : widths.owner;
+        widths.account = account_len > widths.account ? account_len : widths.account;
+    }
+    return widths;
+}
+
+static void print_page(const json_t *records, bool is_first)
+{
+    struct widths widths = measure(records);
+    if (is_first && json_array_size(records) > 0)
+        printf("%-*s  %-*s  %-*s  %-36s  %s\n", widths.owner, "OWNER", widths.account, "CONNECTION",
+               STATE_WIDTH, "STATE", "EXPIRES", "ID");
+    for (size_t i = 0; i < json_array_size(records); i++) {
+        char account[512];
+        char expires[CMD_TEXT_TIME_SIZE];
+        const json_t *record = json_array_get(records, i);
+        account_text(record, account, sizeof account);
+        cmd_text_time(json_integer_value(json_object_get(record, "expires_at")), clock_wall_s(),
+                      expires);
+        printf("%-*s  %-*s  ", widths.owner, cmd_text_of(record, "owner"), widths.account, account);
+        cmd_text_state(cmd_text_of(record, "state"), STATE_WIDTH);
+        printf("  %-36s  %s\n", expires, cmd_text_of(record, "id"));
+    }
+}
+
+static int run(const struct cmd_args *args)
+{
+    json_t *cursor = NULL;
+    int status = CMD_DONE;
+    for (int page = 0; page < MAX_PAGES && status == CMD_DONE; page++) {
+        struct cmd_reply reply =
+            cmd_ask(args, "connection.list", make_request(args, json_string_value(cursor)));
+        status = reply.status;
+        if (status == CMD_DONE && !args->is_json)
+            print_page(json_object_get(reply.root, "connections"), page == 0);
+        json_decref(cursor);
+        cursor = json_incref(json_object_get(reply.root, "cursor"));
+        cmd_reply_free(&reply);
+        if (!json_is_string(cursor))
+            break;
+    }
+    json_decref(cursor);
+    return status;
+}
+
+const struct cmd cmd_list = {
+    "list",
+    "[OWNER] [--provider ID] [--state STATE]",
+    "list connections, never their secrets",
+    options,
+    0,
+    1,
+    run,
+};

@@ -1,0 +1,47 @@
+/* Asking the daemon for a command, and telling what came of it.
+ * Thread: the program's only one. */
+#ifndef CMD_CMD_REPLY_H
+#define CMD_CMD_REPLY_H
+
+#include <jansson.h>
+
+#include <bursar/client.h>
+
+#include "base/text.h"
+#include "cmd/cmd.h"
+
+/* Makes JSON values wipe what they held; once, before any is made. */
+void cmd_reply_start(void);
+
+/* What the daemon answered. */
+struct cmd_reply {
+    int status; /* an enum cmd_status; anything but CMD_DONE was printed */
+    char *text; /* the reply as it came, NULL without one */
+    json_t *root;
+};
+
+/* Sends the job (takes request) and waits for the reply. With --json the reply is printed. */
+struct cmd_reply cmd_ask(const struct cmd_args *args, const char *op, json_t *request);
+/* The same for a command that prints the reply in a way of its own: only failures are printed. */
+struct cmd_reply cmd_ask_quietly(const struct cmd_args *args, const char *op, json_t *request);
+void cmd_reply_free(struct cmd_reply *reply);
+
+/* Prints why something failed (with --json as a reply would say it) and gives the status. */
+int cmd_fail(const struct cmd_args *args, const struct bursar_failure *failure);
+
+struct bursar_client_options cmd_client_options(const struct cmd_args *args);
+
+/* ---- what requests are made of -------------------------------------------------------------- */
+
+/* A request with the owner and the connection of two words. NULL where the second is neither an id
+ * nor PROVIDER[/ACCOUNT]; that was printed. */
+json_t *cmd_request_for(const struct cmd_args *args, const char *owner, const char *connection);
+/* Reads a whole number; false where it is none, which was printed. */
+bool cmd_number(const struct cmd_args *args, const char *option, json_int_t max, json_int_t *out);
+
+/* ---- output --------------------------------------------------------------------------------- */
+
+/* Writes without leaving a copy in stdio's buffer. false where it cannot be written. */
+bool cmd_write(struct text text);
+
+#endif

@@ -1,0 +1,17 @@
+#include "cmd/cmd_reply.h"
+#include "cmd/cmd_table.h"
+#include "cmd/cmd_text.h"
+
+static int run(const struct cmd_args *args)
+{
+    struct cmd_reply reply = cmd_ask(args, "status", json_object());
+    int status = reply.status;
+    if (status == CMD_DONE && !args->is_json)
+        cmd_text_answer(reply.root);
+    cmd_reply_free(&reply);
+    return status;
+}
+
+const struct cmd cmd_status = {
+    "status", "", "show how the daemon and its providers fare", NULL, 0, 0, run,
+};

@@ -1,0 +1,520 @@
+#include "store/sqlite/apply.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include <bursar/error.h>
+
+#include "policy/expiry.h"
+#include "store/event.h"
+
+enum { TRIM_ROWS = 1000 };
+
+const char *const apply_texts[] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [LOAD] = "SELECT rowid, owner, provider, account, tags, state, prior_state, generation, due_at,"
+             " is_probed, can_refresh FROM connection WHERE id = ?1",
+    [INSERT] = "INSERT INTO connection (id, owner, provider, account, state, prior_state,"
+               " generation, created_at, updated_at, metadata, tags)"
+               " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?6, ?7, ?8)",
+    [SET_SECRET] = "UPDATE connection SET prior_secret = secret, prior_grant = \"grant\","
+                   " generation = ?2, state = ?3, issued_at = ?4, expires_at = ?5, due_at = ?6,"
+                   " next_refresh_at = ?7, refresh_expires_at = ?8, updated_at = ?9, kind = ?10,"
+                   " scopes = coalesce(?11, scopes), secret = ?12, \"grant\" = ?13,"
+                   " can_refresh = ?14, last_refresh_at = ?9, last_outcome = 0, failures = 0,"
+                   " is_probed = 0, last_error = NULL, reason = NULL WHERE rowid = ?1",
+    [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
+                 " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
+    [SET_STATE] = "UPDATE connection SET state = ?2, prior_state = ?3, next_refresh_at = ?4,"
+                  " updated_at = ?5 WHERE rowid = ?1",
+    [SET_INVALID] = "UPDATE connection SET invalid_generation = generation,"
+                    " next_refresh_at = ?2, updated_at = ?3 WHERE rowid = ?1",
+    [SET_PLANNED] = "UPDATE connection SET next_refresh_at = ?2 WHERE rowid = ?1 AND can_refresh",
+    [SET_FAILED] = "UPDATE connection SET state = ?2, next_refresh_at = ?3, updated_at = ?4,"
+                   " last_refresh_at = ?4, last_outcome = ?5, failures = failures + 1,"
+                   " is_probed = ?6, last_error = ?7, reason = coalesce(?8, reason)"
+                   " WHERE rowid = ?1",
+    [SET_PROBED] = "UPDATE connection SET is_probed = 1, next_refresh_at = NULL WHERE rowid = ?1",
+    [DROP] = "DELETE FROM connection WHERE rowid = ?1",
+    [INTENT_ADD] = "INSERT INTO intent (connection, provider, generation, token_hash, node, at_ms)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+    [INTENT_REPLY] = "UPDATE intent SET reply = ?3 WHERE connection = ?1 AND generation = ?2",
+    [INTENT_DROP] = "DELETE FROM intent WHERE connection = ?1 AND generation = ?2",
+    [INTENT_DROP_ALL] = "DELETE FROM intent WHERE connection = ?1",
+    [EVENT_ADD] = "INSERT INTO event (seq, at_ms, type, owner, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+    /* The newest stays whatever its age: the next number comes after it. */
+    [EVENT_TRIM] = "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE at_ms < ?1"
+                   " AND seq < (SELECT max(seq) FROM event) ORDER BY seq LIMIT ?2)",
+    [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
+    [APPLY_STATEMENT_COUNT] = NULL,
+};
+
+/* What a change needs to know of its row; texts lie in the writer's buffer. */
+struct loaded {
+    int64_t rowid;
+    struct text owner, provider, account, tags;
+    enum conn_state state, prior_state;
+    uint64_t generation;
+    int64_t due_at;
+    bool is_probed, can_refresh;
+};
+
+/* ---- pieces ---------------------------------------------------------------------------------- */
+
+static struct text keep_text(struct store_writer *writer, struct text text)
+{
+    if (!text.data)
+        return text;
+    size_t at = writer->text.len;
+    buf_append_text(&writer->text, text);
+    return (struct text){(const char *)writer->text.data + at, text.len};
+}
+
+/* 0, BURSAR_E_NOT_FOUND or BURSAR_E_STORE_UNAVAILABLE. A row of another owner is not found. */
+static int load(struct store_writer *writer, const struct store_change *change,
+                struct loaded *out_row)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, LOAD);
+    db_bind_text(statement, 1, change->connection);
+    int code = sqlite3_step(statement);
+    if (code != SQLITE_ROW) {
+        sqlite3_reset(statement);
+        return code == SQLITE_DONE ? BURSAR_E_NOT_FOUND : db_failed(&writer->db, "load");
+    }
+    buf_clear(&writer->text);
+    size_t need = 0;
+    for (int i = 1; i <= 4; i++)
+        need += db_column_text(statement, i).len;
+    /* All the room first: later texts must not move the earlier ones. */
+    if (!buf_reserve(&writer->text, need)) {
+        sqlite3_reset(statement);
+        return BURSAR_E_STORE_UNAVAILABLE;
+    }
+    *out_row = (struct loaded){
+        .rowid = sqlite3_column_int64(statement, 0),
+        .owner = keep_text(writer, db_column_text(statement, 1)),
+        .provider = keep_text(writer, db_column_text(statement, 2)),
+        .account = keep_text(writer, db_column_text(statement, 3)),
+        .tags = keep_text(writer, db_column_text(statement, 4)),
+        .state = (enum conn_state)sqlite3_column_int(statement, 5),
+        .prior_state = (enum conn_state)sqlite3_column_int(statement, 6),
+        .generation = (uint64_t)sqlite3_column_int64(statement, 7),
+        .due_at = db_column_time(statement, 8),
+        .is_probed = sqlite3_column_int(statement, 9) != 0,
+        .can_refresh = sqlite3_column_int(statement, 10) != 0,
+    };
+    sqlite3_reset(statement);
+    if (change->owner.data && !text_equal(change->owner, out_row->owner))
+        return BURSAR_E_NOT_FOUND;
+    if (out_row->state >= CONN_STATE_END || out_row->prior_state >= CONN_STATE_END)
+        return BURSAR_E_STORE_UNAVAILABLE;
+    return 0;
+}
+
+static int remember_event(struct store_writer *writer, uint64_t seq, size_t topic_at,
+                          size_t body_at)
+{
+    if (writer->event_count == writer->event_cap) {
+        size_t cap = writer->event_cap > 0 ? writer->event_cap * 2 : 64;
+        struct store_event *events = realloc(writer->events, cap * sizeof *events);
+        if (!events)
+            return BURSAR_E_STORE_UNAVAILABLE;
+        writer->events = events;
+        writer->event_cap = cap;
+    }
+    /* Lengths now, places when the batch is whole and the buffer moves no more. */
+    writer->events[writer->event_count++] =
+        (struct store_event){.seq = seq,
+                             .topic = {NULL, body_at - topic_at},
+                             .body = {NULL, writer->event_text.len - body_at}};
+    return 0;
+}
+
+static int add_event(struct store_writer *writer, struct store_change *change, struct event *event)
+{
+    size_t topic_at = writer->event_text.len;
+    event->seq = writer->last_seq + 1;
+    event->at_ms = change->at_ms;
+    event_topic(event, &writer->event_text);
+    size_t body_at = writer->event_text.len;
+    event_body(event, &writer->event_text);
+    if (buf_error(&writer->event_text) != 0)
+        return BURSAR_E_STORE_UNAVAILABLE;
+    sqlite3_stmt *statement = db_statement(&writer->db, EVENT_ADD);
+    db_bind_int(statement, 1, (int64_t)event->seq);
+    db_bind_int(statement, 2, event->at_ms);
+    db_bind_int(statement, 3, event->type);
+    db_bind_text(statement, 4, event->owner.data ? event->owner : text_of("-"));
+    db_bind_blob(statement, 5,
+                 (struct text){(const char *)writer->event_text.data + body_at,
+                               writer->event_text.len - body_at});
+    int result = db_run(&writer->db, statement);
+    if (result == 0)
+        result = remember_event(writer, event->seq, topic_at, body_at);
+    if (result == 0)
+        change->event_seq = ++writer->last_seq;
+    return result;
+}
+
+/* The event of a move, where it has one. */
+static int add_move_event(struct store_writer *writer, struct store_change *change,
+                          const struct loaded *row, const struct lifecycle_step *step,
+                          uint64_t generation)
+{
+    if (step->event == EVENT_NONE)
+        return 0;
+    struct event event = {.type = step->event,
+                          .owner = row->owner,
+                          .provider = row->provider,
+                          .account = row->account,
+                          .connection = change->connection,
+                          .state = step->state,
+                          .generation = generation,
+                          .tags = row->tags};
+    if (step->event == EVENT_REAUTH || step->event == EVENT_IN_DOUBT)
+        event.reason = (struct event_reason){change->reason, verdict_class_name(change->outcome),
+                                             change->http_status, change->provider_error};
+    return add_event(writer, change, &event);
+}
+
+static int drop_intent(struct store_writer *writer, const struct store_change *change)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, INTENT_DROP);
+    db_bind_text(statement, 1, change->connection);
+    db_bind_int(statement, 2, (int64_t)change->expect_generation);
+    return db_run(&writer->db, statement);
+}
+
+static int64_t seconds(int64_t ms)
+{
+    return ms / 1000;
+}
+
+/* When the planner looks at a row of this state next. */
+static int64_t planned_at(const struct loaded *row, enum conn_state state, int64_t now)
+{
+    if (!row->can_refresh)
+        return EXPIRY_NEVER;
+    if (state == CONN_ACTIVE)
+        return row->due_at;
+    return state == CONN_IN_DOUBT && !row->is_probed ? now : EXPIRY_NEVER;
+}
+
+/* ---- one function a type of change ------------------------------------------------------------ */
+
+typedef int apply_fn(struct store_writer *writer, struct store_change *change);
+
+static int insert(struct store_writer *writer, struct store_change *change, enum conn_state state)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, INSERT);
+    db_bind_text(statement, 1, change->connection);
+    db_bind_text(statement, 2, change->owner);
+    db_bind_text(statement, 3, change->provider);
+    db_bind_text(statement, 4, change->account);
+    db_bind_int(statement, 5, state);
+    db_bind_int(statement, 6, seconds(change->at_ms));
+    db_bind_blob(statement, 7, change->metadata);
+    db_bind_blob(statement, 8, change->tags);
+    int code = sqlite3_step(statement);
+    sqlite3_reset(statement);
+    if ((code & 0xff) == SQLITE_CONSTRAINT)
+        return BURSAR_E_CONFLICT;
+    return code == SQLITE_DONE ? 0 : db_failed(&writer->db, "insert");
+}
+
+static int apply_create(struct store_writer *writer, struct store_change *change)
+{
+    struct lifecycle_step step = lifecycle_move(CONN_NONE, CONN_NONE, MOVE_CREATE);
+    int result = insert(writer, change, step.state);
+    if (result < 0)
+        return result;
+    struct loaded row = {.owner = change->owner,
+                         .provider = change->provider,
+                         .account = change->account,
+                         .tags = change->tags};
+    change->state = step.state;
+    return add_move_event(writer, change, &row, &step, 0);
+}
+
+/* The new generation into its row. */
+static int set_secret(struct store_writer *writer, struct store_change *change, struct loaded *row,
+                      const struct lifecycle_step *step)
+{
+    const struct change_secret *secret = &change->secret;
+    int64_t now = seconds(change->at_ms);
+    row->due_at = secret->due_at;
+    row->can_refresh = secret->can_refresh;
+    row->is_probed = false;
+    change->generation = row->generation + 1;
+    change->state = step->state;
+    sqlite3_stmt *statement = db_statement(&writer->db, SET_SECRET);
+    db_bind_int(statement, 1, row->rowid);
+    db_bind_int(statement, 2, (int64_t)change->generation);
+    db_bind_int(statement, 3, step->state);
+    db_bind_time(statement, 4, secret->issued_at);
+    db_bind_time(statement, 5, secret->expires_at);
+    db_bind_time(statement, 6, secret->due_at);
+    db_bind_time(statement, 7, planned_at(row, step->state, now));
+    db_bind_time(statement, 8, secret->refresh_expires_at);
+    db_bind_int(statement, 9, now);
+    db_bind_text(statement, 10, secret->kind);
+    db_bind_text(statement, 11, secret->scopes);
+    db_bind_blob(statement, 12, secret->secret);
+    db_bind_blob(statement, 13, secret->grant);
+    db_bind_int(statement, 14, secret->can_refresh);
+    int result = db_run(&writer->db, statement);
+    return result == 0 ? add_move_event(writer, change, row, step, change->generation) : result;
+}
+
+static int apply_put(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    struct lifecycle_step step = {0};
+    if (change->is_new && change->expect_generation != 0)
+        return BURSAR_E_CONFLICT; /* before a row is made that nobody hears of */
+    int result = change->is_new ? insert(writer, change, CONN_PENDING) : 0;
+    if (result == 0)
+        result = load(writer, change, &row);
+    if (result == BURSAR_E_NOT_FOUND && !change->is_new)
+        return BURSAR_E_CONFLICT; /* it was there a moment ago: look again */
+    if (result < 0)
+        return result;
+    if (row.generation != change->expect_generation)
+        return BURSAR_E_CONFLICT;
+    step = lifecycle_move(row.state, row.prior_state, MOVE_PUT);
+    if (!step.is_allowed)
+        return step.refusal;
+    result = set_secret(writer, change, &row, &step);
+    if (result < 0)
+        return result;
+    /* A flight that is under way is for a grant that is replaced: its end will find this. */
+    sqlite3_stmt *statement = db_statement(&writer->db, INTENT_DROP_ALL);
+    db_bind_text(statement, 1, change->connection);
+    return db_run(&writer->db, statement);
+}
+
+static int apply_update(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    int result = load(writer, change, &row);
+    if (result < 0)
+        return result;
+    if (change->has_expect_generation && row.generation != change->expect_generation)
+        return BURSAR_E_CONFLICT;
+    change->generation = row.generation;
+    change->state = row.state;
+    sqlite3_stmt *statement = db_statement(&writer->db, SET_DATA);
+    db_bind_int(statement, 1, row.rowid);
+    db_bind_blob(statement, 2, change->metadata);
+    db_bind_blob(statement, 3, change->tags);
+    db_bind_int(statement, 4, seconds(change->at_ms));
+    return db_run(&writer->db, statement);
+}
+
+static int drop(struct store_writer *writer, struct store_change *change, const struct loaded *row)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, DROP);
+    db_bind_int(statement, 1, row->rowid);
+    int result = db_run(&writer->db, statement);
+    if (result < 0)
+        return result;
+    statement = db_statement(&writer->db, INTENT_DROP_ALL);
+    db_bind_text(statement, 1, change->connection);
+    return db_run(&writer->db, statement);
+}
+
+static int set_state(struct store_writer *writer, const struct store_change *change,
+                     const struct loaded *row, enum conn_state state)
+{
+    bool is_aside = state == CONN_REVOKED || state == CONN_FROZEN;
+    bool was_aside = row->state == CONN_REVOKED || row->state == CONN_FROZEN;
+    int64_t now = seconds(change->at_ms);
+    sqlite3_stmt *statement = db_statement(&writer->db, SET_STATE);
+    db_bind_int(statement, 1, row->rowid);
+    db_bind_int(statement, 2, state);
+    db_bind_int(statement, 3, is_aside && was_aside ? row->prior_state : row->state);
+    db_bind_time(statement, 4, planned_at(row, state, now));
+    db_bind_int(statement, 5, now);
+    return db_run(&writer->db, statement);
+}
+
+static int apply_move(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    int result = load(writer, change, &row);
+    if (result < 0)
+        return result;
+    struct lifecycle_step step = lifecycle_move(row.state, row.prior_state, change->move);
+    change->generation = row.generation;
+    change->state = step.state;
+    if (!step.is_allowed)
+        return step.refusal;
+    if (step.event == EVENT_NONE)
+        return 0;
+    result = change->move == MOVE_DELETE ? drop(writer, change, &row)
+                                         : set_state(writer, change, &row, step.state);
+    return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
+}
+
+static int apply_invalidate(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    int result = load(writer, change, &row);
+    if (result < 0)
+        return result;
+    change->generation = row.generation;
+    change->state = row.state;
+    if (row.generation != change->expect_generation)
+        return BURSAR_E_CONFLICT;
+    int64_t now = seconds(change->at_ms);
+    row.due_at = now;
+    sqlite3_stmt *statement = db_statement(&writer->db, SET_INVALID);
+    db_bind_int(statement, 1, row.rowid);
+    db_bind_time(statement, 2, planned_at(&row, row.state, now));
+    db_bind_int(statement, 3, now);
+    return db_run(&writer->db, statement);
+}
+
+static int apply_plan(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    int result = load(writer, change, &row);
+    if (result < 0)
+        return result;
+    change->generation = row.generation;
+    change->state = row.state;
+    if (row.generation != change->expect_generation || row.state != CONN_ACTIVE)
+        return BURSAR_E_CONFLICT;
+    sqlite3_stmt *statement = db_statement(&writer->db, SET_PLANNED);
+    db_bind_int(statement, 1, row.rowid);
+    db_bind_int(statement, 2, seconds(change->at_ms));
+    return db_run(&writer->db, statement);
+}
+
+static int apply_intent(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    int result = load(writer, change, &row);
+    if (result < 0)
+        return result;
+    enum conn_state needed = change->is_probe ? CONN_IN_DOUBT : CONN_ACTIVE;
+    change->generation = row.generation;
+    change->state = row.state;
+    if (row.generation != change->expect_generation || row.state != needed)
+        return BURSAR_E_CONFLICT;
+    if (change->is_probe && row.is_probed)
+        return BURSAR_E_CONFLICT; /* there is one probe, and it was sent */
+    sqlite3_stmt *statement = db_statement(&writer->db, INTENT_ADD);
+    db_bind_text(statement, 1, change->connection);
+    db_bind_text(statement, 2, row.provider);
+    db_bind_int(statement, 3, (int64_t)row.generation);
+    sqlite3_bind_blob(statement, 4, change->token_hash, sizeof change->token_hash, SQLITE_STATIC);
+    db_bind_text(statement, 5, change->node);
+    db_bind_int(statement, 6, change->at_ms);
+    result = db_run(&writer->db, statement);
+    if (result == 0 && sqlite3_changes(writer->db.handle) == 0)
+        return BURSAR_E_CONFLICT; /* another flight has it */
+    if (result < 0 || !change->is_probe)
+        return result;
+    statement = db_statement(&writer->db, SET_PROBED);
+    db_bind_int(statement, 1, row.rowid);
+    return db_run(&writer->db, statement);
+}
+
+static int apply_reply(struct store_writer *writer, struct store_change *change)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, INTENT_REPLY);
+    db_bind_text(statement, 1, change->connection);
+    db_bind_int(statement, 2, (int64_t)change->expect_generation);
+    db_bind_blob(statement, 3, change->reply);
+    int result = db_run(&writer->db, statement);
+    if (result == 0 && sqlite3_changes(writer->db.handle) == 0)
+        return BURSAR_E_CONFLICT;
+    return result;
+}
+
+/* The row of a flight that ends, if it is still what the flight was for. */
+static int load_for_end(struct store_writer *writer, struct store_change *change,
+                        struct loaded *out_row)
+{
+    int result = change->keeps_intent ? 0 : drop_intent(writer, change);
+    if (result == 0)
+        result = load(writer, change, out_row);
+    if (result < 0)
+        return result;
+    change->generation = out_row->generation;
+    change->state = out_row->state;
+    return out_row->generation == change->expect_generation ? 0 : BURSAR_E_CONFLICT;
+}
+
+static int apply_refreshed(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    int result = load_for_end(writer, change, &row);
+    if (result < 0)
+        return result;
+    struct lifecycle_step step = lifecycle_move(row.state, row.prior_state, MOVE_REFRESHED);
+    return step.is_allowed ? set_secret(writer, change, &row, &step) : step.refusal;
+}
+
+static int apply_failed(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    int result = load_for_end(writer, change, &row);
+    if (result < 0)
+        return result;
+    struct lifecycle_step step = {.state = row.state, .event = EVENT_NONE, .is_allowed = true};
+    if (change->move != MOVE_END)
+        step = lifecycle_move(row.state, row.prior_state, change->move);
+    /* A probe that was lost too is the last; every other end leaves the probe to be used. */
+    bool is_probed = row.state == CONN_IN_DOUBT && change->outcome == VERDICT_UNCERTAIN;
+    bool is_planned = step.state == CONN_ACTIVE || (step.state == CONN_IN_DOUBT && !is_probed);
+    change->state = step.state;
+    sqlite3_stmt *statement = db_statement(&writer->db, SET_FAILED);
+    db_bind_int(statement, 1, row.rowid);
+    db_bind_int(statement, 2, step.state);
+    db_bind_time(statement, 3, is_planned ? change->next_refresh_at : EXPIRY_NEVER);
+    db_bind_int(statement, 4, seconds(change->at_ms));
+    db_bind_int(statement, 5, change->outcome);
+    db_bind_int(statement, 6, is_probed);
+    db_bind_text(statement, 7, change->error);
+    db_bind_text(statement, 8, step.event == EVENT_NONE ? (struct text){NULL, 0} : change->reason);
+    result = db_run(&writer->db, statement);
+    return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
+}
+
+static int apply_incident(struct store_writer *writer, struct store_change *change)
+{
+    struct event event = {.type = EVENT_INCIDENT,
+                          .provider = change->provider,
+                          .phase = change->is_begin ? "begin" : "end",
+                          .reason = {change->reason, verdict_class_name(change->outcome),
+                                     change->http_status, change->provider_error}};
+    return add_event(writer, change, &event);
+}
+
+static int apply_trim(struct store_writer *writer, struct store_change *change)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, EVENT_TRIM);
+    db_bind_int(statement, 1, change->at_ms);
+    db_bind_int(statement, 2, TRIM_ROWS);
+    return db_run(&writer->db, statement);
+}
+
+static apply_fn *const functions[] = {
+    [CHANGE_CREATE] = apply_create,       [CHANGE_PUT] = apply_put,
+    [CHANGE_UPDATE] = apply_update,       [CHANGE_MOVE] = apply_move,
+    [CHANGE_INVALIDATE] = apply_invalidate, [CHANGE_PLAN] = apply_plan, [CHANGE_INTENT] = apply_intent,
+    [CHANGE_REPLY] = apply_reply,         [CHANGE_REFRESHED] = apply_refreshed,
+    [CHANGE_FAILED] = apply_failed,       [CHANGE_INCIDENT] = apply_incident,
+    [CHANGE_TRIM] = apply_trim,
+};
+static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
+
+int apply_change(struct store_writer *writer, struct store_change *change)
+{
+    change->event_seq = 0;
+    return functions[change->type](writer, change);
+}

@@ -1,0 +1,55 @@
+/* What each type of change does to the tables, inside the writer's transaction.
+ * Thread: the writer's owner. */
+#ifndef STORE_SQLITE_APPLY_H
+#define STORE_SQLITE_APPLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "store/sqlite/db.h"
+#include "store/store.h"
+
+struct store_writer {
+    struct db db;
+    char *path;
+    int lock_fd;
+    uint64_t last_seq;
+    struct buf text;       /* of the row that a change is about */
+    struct buf event_text; /* topics and bodies of the batch */
+    struct store_event *events;
+    size_t event_count, event_cap;
+};
+
+/* Index into apply_texts, and for db_statement() of the writer's database. */
+enum apply_statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    LOAD,
+    INSERT,
+    SET_SECRET,
+    SET_DATA,
+    SET_STATE,
+    SET_INVALID,
+    SET_PLANNED,
+    SET_FAILED,
+    SET_PROBED,
+    DROP,
+    INTENT_ADD,
+    INTENT_REPLY,
+    INTENT_DROP,
+    INTENT_DROP_ALL,
+    EVENT_ADD,
+    EVENT_TRIM,
+    LAST_SEQ,
+    APPLY_STATEMENT_COUNT
+};
+
+extern const char *const apply_texts[]; /* NULL-ended */
+
+/* Makes one change. 0 or what the change's `result` may say; BURSAR_E_STORE_UNAVAILABLE: the
+ * transaction cannot go on. */
+int apply_change(struct store_writer *writer, struct store_change *change);
+
+#endif

@@ -1,0 +1,536 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "fixture.h"
+#include "policy/expiry.h"
+
+#define T(s) TEXT_LITERAL(s)
+
+static void put(struct fixture *f, const char *connection)
+{
+    apply_right(f, change_put(connection, connection, 0), EVENT_CONNECTED);
+}
+
+/* ---- rows made and changed from outside ------------------------------------------------------ */
+
+static void test_create(void **state)
+{
+    struct fixture *f = *state;
+    struct store_change create = change_of(CHANGE_CREATE, "c.1");
+    create.provider = T("github");
+    create.account = T("a");
+    create.metadata = T("\x81\xa1" "m\x01");
+    apply_right(f, create, EVENT_CREATED);
+    struct conn_row row = row_of(f, "c.1");
+    assert_int_equal(row.state, CONN_PENDING);
+    assert_true(text_is(row.owner, "acme") && text_is(row.provider, "github"));
+    assert_true(text_is(row.account, "a") && text_equal(row.metadata, create.metadata));
+    assert_null(row.tags.data);
+    assert_null(row.secret.data);
+    assert_true(row.generation == 0 && row.created_at == NOW_S && row.updated_at == NOW_S);
+    assert_true(row.expires_at == EXPIRY_NEVER && row.next_refresh_at == EXPIRY_NEVER);
+    conn_row_free(&row);
+    apply_refused(f, create, BURSAR_E_CONFLICT); /* the same id */
+    create.connection = T("c.2");
+    apply_refused(f, create, BURSAR_E_CONFLICT); /* the same account */
+    create.owner = T("other");
+    apply_right(f, create, EVENT_CREATED);
+}
+
+static void test_put(void **state)
+{
+    struct fixture *f = *state;
+    struct store_change first = change_put("c.1", "a", 0);
+    first.tags = T("\x91\xa1t");
+    apply_right(f, first, EVENT_CONNECTED);
+    struct conn_row row = row_of(f, "c.1");
+    assert_int_equal(row.state, CONN_ACTIVE);
+    assert_true(row.generation == 1 && row.can_refresh && row.failures == 0);
+    assert_true(text_is(row.kind, "oauth2") && text_is(row.scopes, "read write"));
+    assert_true(text_is(row.secret, "sealed secret") && text_is(row.grant, "sealed grant"));
+    assert_true(row.issued_at == NOW_S && row.expires_at == NOW_S + 3600);
+    assert_true(row.due_at == NOW_S + 3300 && row.next_refresh_at == NOW_S + 3300);
+    assert_true(row.refresh_expires_at == EXPIRY_NEVER && text_equal(row.tags, first.tags));
+    conn_row_free(&row);
+
+    struct store_change second = change_put("c.1", "a", 1);
+    second.secret.secret = T("second");
+    second.secret.grant = (struct text){NULL, 0};
+    second.secret.scopes = (struct text){NULL, 0};
+    second.secret.can_refresh = false;
+    second.secret.refresh_expires_at = NOW_S + 9;
+    second.at_ms += 1000;
+    apply_right(f, second, EVENT_REFRESHED);
+    row = row_of(f, "c.1");
+    assert_true(row.generation == 2 && text_is(row.secret, "second"));
+    assert_null(row.grant.data);
+    assert_true(text_is(row.scopes, "read write"));
+    assert_true(row.next_refresh_at == EXPIRY_NEVER && row.due_at == NOW_S + 3300);
+    assert_true(row.refresh_expires_at == NOW_S + 9);
+    assert_true(row.created_at == NOW_S && row.updated_at == NOW_S + 1);
+    conn_row_free(&row);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connection WHERE prior_secret ="
+                                    " CAST('sealed secret' AS BLOB) AND"
+                                    " prior_grant = CAST('sealed grant' AS BLOB)"),
+                     1);
+}
+
+static void test_put_refused(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    apply_refused(f, change_put("c.1", "c.1", 0), BURSAR_E_CONFLICT);  /* it is there */
+    apply_refused(f, change_put("c.9", "c.1", 0), BURSAR_E_CONFLICT);  /* under another id */
+    apply_refused(f, change_put("c.1", "c.1", 2), BURSAR_E_CONFLICT);  /* not the current one */
+    apply_refused(f, change_put("c.2", "c.2", 1), BURSAR_E_CONFLICT);  /* it is not there */
+    struct store_change change = change_put("c.2", "c.2", 0);
+    change.expect_generation = 5;
+    apply_refused(f, change, BURSAR_E_CONFLICT); /* a new one has no generation: and no row is made */
+    change = change_put("c.1", "c.1", 1);
+    change.owner = T("other");
+    apply_refused(f, change, BURSAR_E_CONFLICT);
+    apply_right(f, change_move("c.1", MOVE_FREEZE), EVENT_FROZEN);
+    apply_refused(f, change_put("c.1", "c.1", 1), BURSAR_E_FROZEN);
+    apply_right(f, change_move("c.1", MOVE_REVOKE), EVENT_REVOKED);
+    apply_refused(f, change_put("c.1", "c.1", 1), BURSAR_E_REVOKED);
+}
+
+/* A put over a row that waits for its first secret. */
+static void test_put_into_pending(void **state)
+{
+    struct fixture *f = *state;
+    struct store_change create = change_of(CHANGE_CREATE, "c.1");
+    create.provider = T("github");
+    create.account = T("a");
+    apply_right(f, create, EVENT_CREATED);
+    struct store_change change = change_put("c.1", "a", 0);
+    apply_refused(f, change, BURSAR_E_CONFLICT);
+    change.is_new = false;
+    apply_right(f, change, EVENT_CONNECTED);
+}
+
+static void test_update(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    struct store_change update = change_of(CHANGE_UPDATE, "c.1");
+    update.tags = T("\x91\xa1t");
+    update.at_ms += 2000;
+    apply_right(f, update, EVENT_NONE);
+    update.tags = (struct text){NULL, 0};
+    update.metadata = T("\x80");
+    update.has_expect_generation = true;
+    update.expect_generation = 1;
+    apply_right(f, update, EVENT_NONE);
+    struct conn_row row = row_of(f, "c.1");
+    assert_true(text_equal(row.tags, T("\x91\xa1t")) && text_equal(row.metadata, T("\x80")));
+    assert_true(row.updated_at == NOW_S + 2 && row.generation == 1);
+    conn_row_free(&row);
+    update.metadata = T("\x81\x01\x01");
+    update.expect_generation = 2;
+    apply_refused(f, update, BURSAR_E_CONFLICT);
+    update.has_expect_generation = false;
+    update.owner = T("other");
+    apply_refused(f, update, BURSAR_E_NOT_FOUND);
+    update.owner = (struct text){NULL, 0};
+    apply_right(f, update, EVENT_NONE);
+    update.connection = T("c.2");
+    apply_refused(f, update, BURSAR_E_NOT_FOUND);
+}
+
+/* ---- moves ----------------------------------------------------------------------------------- */
+
+static void expect_state(struct fixture *f, const char *connection, enum conn_state state,
+                         int64_t next_refresh_at)
+{
+    struct conn_row row = row_of(f, connection);
+    assert_int_equal(row.state, state);
+    assert_int_equal(row.next_refresh_at, next_refresh_at);
+    conn_row_free(&row);
+}
+
+static void test_moves(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    expect_state(f, "c.1", CONN_ACTIVE, NOW_S + 3300);
+    apply_right(f, change_move("c.1", MOVE_FREEZE), EVENT_FROZEN);
+    expect_state(f, "c.1", CONN_FROZEN, EXPIRY_NEVER);
+    apply_right(f, change_move("c.1", MOVE_FREEZE), EVENT_NONE);
+    apply_right(f, change_move("c.1", MOVE_THAW), EVENT_THAWED);
+    expect_state(f, "c.1", CONN_ACTIVE, NOW_S + 3300);
+    apply_refused(f, change_move("c.1", MOVE_THAW), BURSAR_E_CONFLICT);
+    apply_right(f, change_move("c.1", MOVE_REVOKE), EVENT_REVOKED);
+    expect_state(f, "c.1", CONN_REVOKED, EXPIRY_NEVER);
+    apply_right(f, change_move("c.1", MOVE_REVOKE), EVENT_NONE);
+    apply_refused(f, change_move("c.1", MOVE_FREEZE), BURSAR_E_REVOKED);
+    apply_right(f, change_move("c.1", MOVE_RESTORE), EVENT_RESTORED);
+    expect_state(f, "c.1", CONN_ACTIVE, NOW_S + 3300);
+    apply_refused(f, change_move("c.1", MOVE_RESTORE), BURSAR_E_CONFLICT);
+    struct store_change move = change_move("c.1", MOVE_DELETE);
+    move.owner = T("other");
+    apply_refused(f, move, BURSAR_E_NOT_FOUND);
+    apply_right(f, change_move("c.1", MOVE_DELETE), EVENT_DELETED);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connection"), 0);
+    apply_refused(f, change_move("c.1", MOVE_DELETE), BURSAR_E_NOT_FOUND);
+    put(f, "c.1"); /* the account can be connected again */
+}
+
+/* What was set aside comes back as what it was, whatever that is. */
+static void test_prior_states(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "dead");
+    put(f, "doubt");
+    struct store_change create = change_of(CHANGE_CREATE, "pending");
+    create.provider = T("github");
+    create.account = T("p");
+    apply_right(f, create, EVENT_CREATED);
+    apply_right(f, change_failed("dead", 1, MOVE_REFUSED, VERDICT_GRANT), EVENT_REAUTH);
+    apply_right(f, change_failed("doubt", 1, MOVE_LOST, VERDICT_UNCERTAIN), EVENT_IN_DOUBT);
+    static const struct {
+        const char *connection;
+        enum conn_state state;
+        int64_t next_refresh_at;
+    } cases[] = {{"dead", CONN_NEEDS_REAUTH, EXPIRY_NEVER},
+                 {"doubt", CONN_IN_DOUBT, NOW_S},
+                 {"pending", CONN_PENDING, EXPIRY_NEVER}};
+    for (size_t i = 0; i < 3; i++) {
+        const char *connection = cases[i].connection;
+        for (int round = 0; round < 2; round++) {
+            apply_right(f, change_move(connection, MOVE_FREEZE), EVENT_FROZEN);
+            apply_right(f, change_move(connection, MOVE_THAW), EVENT_THAWED);
+            expect_state(f, connection, cases[i].state, cases[i].next_refresh_at);
+            apply_right(f, change_move(connection, MOVE_REVOKE), EVENT_REVOKED);
+            apply_right(f, change_move(connection, MOVE_RESTORE), EVENT_RESTORED);
+            expect_state(f, connection, cases[i].state, cases[i].next_refresh_at);
+        }
+    }
+    apply_right(f, change_move("dead", MOVE_FREEZE), EVENT_FROZEN);
+    apply_right(f, change_move("dead", MOVE_REVOKE), EVENT_REVOKED);
+    struct conn_row row = row_of(f, "dead");
+    assert_int_equal(row.prior_state, CONN_NEEDS_REAUTH);
+    conn_row_free(&row);
+}
+
+static void test_invalidate(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    struct store_change change = change_of(CHANGE_INVALIDATE, "c.1");
+    change.expect_generation = 1;
+    apply_right(f, change, EVENT_NONE);
+    apply_right(f, change, EVENT_NONE);
+    struct conn_row row = row_of(f, "c.1");
+    assert_true(conn_row_view(&row).is_invalidated && row.invalid_generation == 1);
+    assert_true(row.next_refresh_at == NOW_S);
+    conn_row_free(&row);
+    apply_right(f, change_refreshed("c.1", 1), EVENT_REFRESHED);
+    row = row_of(f, "c.1");
+    assert_false(conn_row_view(&row).is_invalidated);
+    assert_true(row.next_refresh_at == NOW_S + 3300);
+    conn_row_free(&row);
+    apply_refused(f, change, BURSAR_E_CONFLICT); /* an older one */
+    change.expect_generation = 3;
+    apply_refused(f, change, BURSAR_E_CONFLICT);
+    change.expect_generation = 2;
+    change.owner = T("other");
+    apply_refused(f, change, BURSAR_E_NOT_FOUND);
+    change.owner = T("acme");
+    apply_right(f, change_failed("c.1", 2, MOVE_REFUSED, VERDICT_GRANT), EVENT_REAUTH);
+    apply_right(f, change, EVENT_NONE); /* kept, and nothing is planned for it */
+    expect_state(f, "c.1", CONN_NEEDS_REAUTH, EXPIRY_NEVER);
+}
+
+/* ---- refreshes ------------------------------------------------------------------------------- */
+
+static size_t intents(struct fixture *f)
+{
+    return (size_t)fixture_sql(f, "SELECT count(*) FROM intent");
+}
+
+static struct store_change reply_of(const char *connection, uint64_t generation, const char *sealed)
+{
+    struct store_change change = change_of(CHANGE_REPLY, connection);
+    change.expect_generation = generation;
+    change.reply = text_of(sealed);
+    return change;
+}
+
+static void test_refresh(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    apply_refused(f, reply_of("c.1", 1, "raw"), BURSAR_E_CONFLICT); /* nothing was begun */
+    apply_refused(f, change_intent("c.1", 2), BURSAR_E_CONFLICT);
+    apply_refused(f, change_intent("c.2", 1), BURSAR_E_NOT_FOUND);
+    apply_right(f, change_intent("c.1", 1), EVENT_NONE);
+    apply_refused(f, change_intent("c.1", 1), BURSAR_E_CONFLICT); /* one flight at a time */
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM intent WHERE provider = 'github' AND"
+                                    " node = 'node-1' AND length(token_hash) = 32 AND"
+                                    " hex(token_hash) LIKE 'ABAB%AB' AND reply IS NULL"),
+                     1);
+    apply_refused(f, reply_of("c.1", 2, "raw"), BURSAR_E_CONFLICT);
+    apply_right(f, reply_of("c.1", 1, "raw"), EVENT_NONE);
+    struct store_change refreshed = change_refreshed("c.1", 1);
+    refreshed.secret.secret = T("new");
+    apply_right(f, refreshed, EVENT_REFRESHED);
+    assert_int_equal(intents(f), 0);
+    struct conn_row row = row_of(f, "c.1");
+    assert_true(row.generation == 2 && text_is(row.secret, "new"));
+    assert_true(row.last_refresh_at == NOW_S && row.last_outcome == VERDICT_OK);
+    conn_row_free(&row);
+    apply_refused(f, refreshed, BURSAR_E_CONFLICT); /* an older secret never wins */
+}
+
+static void test_failed(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    for (unsigned i = 1; i <= 3; i++) {
+        apply_right(f, change_intent("c.1", 1), EVENT_NONE);
+        apply_right(f, change_failed("c.1", 1, MOVE_END, VERDICT_THROTTLED), EVENT_NONE);
+        assert_int_equal(intents(f), 0);
+        struct conn_row row = row_of(f, "c.1");
+        assert_true(row.state == CONN_ACTIVE && row.generation == 1);
+        assert_true(row.failures == i && conn_row_view(&row).is_failing);
+        assert_int_equal(row.last_outcome, VERDICT_THROTTLED);
+        assert_true(text_is(row.last_error, "what went wrong"));
+        assert_null(row.reason.data); /* of a move alone */
+        assert_true(row.next_refresh_at == NOW_S + 60 && row.last_refresh_at == NOW_S);
+        conn_row_free(&row);
+    }
+    apply_right(f, change_refreshed("c.1", 1), EVENT_REFRESHED);
+    struct conn_row row = row_of(f, "c.1");
+    assert_true(row.failures == 0 && row.last_outcome == VERDICT_OK);
+    assert_null(row.last_error.data);
+    conn_row_free(&row);
+    apply_refused(f, change_failed("c.1", 1, MOVE_REFUSED, VERDICT_GRANT), BURSAR_E_CONFLICT);
+    apply_refused(f, change_failed("c.2", 1, MOVE_END, VERDICT_GRANT), BURSAR_E_NOT_FOUND);
+}
+
+static void test_refused_grant(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    apply_right(f, change_intent("c.1", 1), EVENT_NONE);
+    apply_right(f, change_failed("c.1", 1, MOVE_REFUSED, VERDICT_GRANT), EVENT_REAUTH);
+    expect_state(f, "c.1", CONN_NEEDS_REAUTH, EXPIRY_NEVER);
+    assert_int_equal(intents(f), 0);
+    apply_right(f, change_failed("c.1", 1, MOVE_REFUSED, VERDICT_GRANT), EVENT_NONE); /* once */
+    apply_refused(f, change_intent("c.1", 1), BURSAR_E_CONFLICT); /* nothing is sent any more */
+    struct conn_row row = row_of(f, "c.1");
+    assert_true(text_is(row.reason, "the_reason") && text_is(row.secret, "sealed secret"));
+    conn_row_free(&row);
+    apply_right(f, change_put("c.1", "c.1", 1), EVENT_RECOVERED);
+    row = row_of(f, "c.1");
+    assert_true(row.state == CONN_ACTIVE && row.generation == 2);
+    assert_null(row.reason.data);
+    conn_row_free(&row);
+}
+
+/* ---- in doubt -------------------------------------------------------------------------------- */
+
+static struct store_change probe(const char *connection, uint64_t generation)
+{
+    struct store_change change = change_intent(connection, generation);
+    change.is_probe = true;
+    return change;
+}
+
+static void lose(struct fixture *f, const char *connection)
+{
+    put(f, connection);
+    apply_right(f, change_intent(connection, 1), EVENT_NONE);
+    apply_refused(f, probe(connection, 1), BURSAR_E_CONFLICT); /* it is not in doubt yet */
+    apply_right(f, change_failed(connection, 1, MOVE_LOST, VERDICT_UNCERTAIN), EVENT_IN_DOUBT);
+    expect_state(f, connection, CONN_IN_DOUBT, NOW_S + 60);
+}
+
+static bool is_probed(struct fixture *f, const char *connection)
+{
+    struct conn_row row = row_of(f, connection);
+    bool result = row.is_probed;
+    conn_row_free(&row);
+    return result;
+}
+
+static void test_probe_ends_well(void **state)
+{
+    struct fixture *f = *state;
+    lose(f, "c.1");
+    assert_false(is_probed(f, "c.1"));
+    apply_refused(f, change_intent("c.1", 1), BURSAR_E_CONFLICT); /* no usual refresh */
+    apply_right(f, probe("c.1", 1), EVENT_NONE);
+    assert_true(is_probed(f, "c.1"));
+    expect_state(f, "c.1", CONN_IN_DOUBT, EXPIRY_NEVER);
+    apply_right(f, change_refreshed("c.1", 1), EVENT_RECOVERED);
+    assert_false(is_probed(f, "c.1"));
+    expect_state(f, "c.1", CONN_ACTIVE, NOW_S + 3300);
+}
+
+static void test_probe_refused(void **state)
+{
+    struct fixture *f = *state;
+    lose(f, "c.1");
+    apply_right(f, probe("c.1", 1), EVENT_NONE);
+    apply_right(f, change_failed("c.1", 1, MOVE_REFUSED, VERDICT_GRANT), EVENT_REAUTH);
+    expect_state(f, "c.1", CONN_NEEDS_REAUTH, EXPIRY_NEVER);
+}
+
+/* A probe that was lost is the last, also after a freeze. */
+static void test_probe_lost(void **state)
+{
+    struct fixture *f = *state;
+    lose(f, "c.1");
+    apply_right(f, probe("c.1", 1), EVENT_NONE);
+    apply_right(f, change_failed("c.1", 1, MOVE_LOST, VERDICT_UNCERTAIN), EVENT_NONE);
+    assert_true(is_probed(f, "c.1"));
+    expect_state(f, "c.1", CONN_IN_DOUBT, EXPIRY_NEVER);
+    apply_refused(f, probe("c.1", 1), BURSAR_E_CONFLICT);
+    apply_right(f, change_move("c.1", MOVE_FREEZE), EVENT_FROZEN);
+    apply_right(f, change_move("c.1", MOVE_THAW), EVENT_THAWED);
+    expect_state(f, "c.1", CONN_IN_DOUBT, EXPIRY_NEVER);
+    apply_refused(f, probe("c.1", 1), BURSAR_E_CONFLICT);
+    apply_right(f, change_put("c.1", "c.1", 1), EVENT_RECOVERED);
+    assert_false(is_probed(f, "c.1"));
+}
+
+/* One that reached nobody may be sent once more. */
+static void test_probe_unsent(void **state)
+{
+    struct fixture *f = *state;
+    lose(f, "c.1");
+    apply_right(f, probe("c.1", 1), EVENT_NONE);
+    apply_right(f, change_failed("c.1", 1, MOVE_END, VERDICT_PROVIDER), EVENT_NONE);
+    assert_false(is_probed(f, "c.1"));
+    expect_state(f, "c.1", CONN_IN_DOUBT, NOW_S + 60);
+    apply_right(f, probe("c.1", 1), EVENT_NONE);
+}
+
+/* ---- what comes between ---------------------------------------------------------------------- */
+
+static void test_delete_during_flight(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    apply_right(f, change_intent("c.1", 1), EVENT_NONE);
+    apply_right(f, change_move("c.1", MOVE_DELETE), EVENT_DELETED);
+    assert_int_equal(intents(f), 0);
+    apply_refused(f, reply_of("c.1", 1, "raw"), BURSAR_E_CONFLICT);
+    apply_refused(f, change_refreshed("c.1", 1), BURSAR_E_NOT_FOUND);
+    apply_refused(f, change_failed("c.1", 1, MOVE_REFUSED, VERDICT_GRANT), BURSAR_E_NOT_FOUND);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connection"), 0);
+}
+
+static void test_put_during_flight(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    apply_right(f, change_intent("c.1", 1), EVENT_NONE);
+    apply_right(f, change_put("c.1", "c.1", 1), EVENT_REFRESHED);
+    assert_int_equal(intents(f), 0);
+    apply_right(f, change_intent("c.1", 2), EVENT_NONE);
+    apply_refused(f, reply_of("c.1", 1, "raw"), BURSAR_E_CONFLICT);
+    apply_refused(f, change_refreshed("c.1", 1), BURSAR_E_CONFLICT);
+    apply_refused(f, change_failed("c.1", 1, MOVE_REFUSED, VERDICT_GRANT), BURSAR_E_CONFLICT);
+    assert_int_equal(intents(f), 1); /* the new flight is not ended by the old one's end */
+}
+
+/* A rotated token that comes in behind a decision is kept, and the decision stands. */
+static void test_decision_during_flight(void **state)
+{
+    struct fixture *f = *state;
+    static const enum conn_move moves[] = {MOVE_REVOKE, MOVE_FREEZE};
+    static const enum conn_state states[] = {CONN_REVOKED, CONN_FROZEN};
+    static const enum event_type events[] = {EVENT_REVOKED, EVENT_FROZEN};
+    static const char *const names[] = {"c.1", "c.2"};
+    for (size_t i = 0; i < 2; i++) {
+        put(f, names[i]);
+        apply_right(f, change_intent(names[i], 1), EVENT_NONE);
+        apply_right(f, change_move(names[i], moves[i]), events[i]);
+        apply_refused(f, probe(names[i], 1), BURSAR_E_CONFLICT);
+        apply_right(f, reply_of(names[i], 1, "raw"), EVENT_NONE);
+        apply_right(f, change_refreshed(names[i], 1), EVENT_REFRESHED);
+        expect_state(f, names[i], states[i], EXPIRY_NEVER);
+        apply_refused(f, change_intent(names[i], 2), BURSAR_E_CONFLICT);
+        apply_right(f, change_failed(names[i], 2, MOVE_REFUSED, VERDICT_GRANT), EVENT_NONE);
+        expect_state(f, names[i], states[i], EXPIRY_NEVER);
+    }
+}
+
+/* ---- the log --------------------------------------------------------------------------------- */
+
+static void test_incident(void **state)
+{
+    struct fixture *f = *state;
+    struct store_change incident = {.type = CHANGE_INCIDENT,
+                                    .at_ms = NOW_MS,
+                                    .provider = T("github"),
+                                    .outcome = VERDICT_CLIENT,
+                                    .reason = T("invalid_client"),
+                                    .is_begin = true};
+    apply_right(f, incident, EVENT_INCIDENT);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM event WHERE owner = '-'"), 1);
+    incident.is_begin = false;
+    apply_right(f, incident, EVENT_INCIDENT);
+}
+
+static void test_trim(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 5; i++) {
+        struct store_change change = i == 0 ? change_put("c.1", "a", 0)
+                                            : change_refreshed("c.1", (uint64_t)i);
+        change.at_ms = NOW_MS + i * 1000;
+        apply_right(f, change, i == 0 ? EVENT_CONNECTED : EVENT_REFRESHED);
+    }
+    struct store_change trim = {.type = CHANGE_TRIM, .at_ms = NOW_MS + 2000};
+    assert_int_equal(apply_one(f, &trim), 0);
+    assert_int_equal(fixture_sql(f, "SELECT min(seq) * 10 + count(*) FROM event"), 33);
+    trim.at_ms = NOW_MS + 1000000;
+    assert_int_equal(apply_one(f, &trim), 0);
+    assert_int_equal(fixture_sql(f, "SELECT min(seq) * 10 + count(*) FROM event"), 51);
+    assert_int_equal(apply_one(f, &trim), 0);
+    fixture_close(f);
+    fixture_open(f); /* the numbers go on where they were */
+    apply_right(f, change_refreshed("c.1", 5), EVENT_REFRESHED);
+    assert_int_equal(fixture_sql(f, "SELECT max(seq) FROM event"), 6);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_create),
+        TEST(test_put),
+        TEST(test_put_refused),
+        TEST(test_put_into_pending),
+        TEST(test_update),
+        TEST(test_moves),
+        TEST(test_prior_states),
+        TEST(test_invalidate),
+        TEST(test_refresh),
+        TEST(test_failed),
+        TEST(test_refused_grant),
+        TEST(test_probe_ends_well),
+        TEST(test_probe_refused),
+        TEST(test_probe_lost),
+        TEST(test_probe_unsent),
+        TEST(test_delete_during_flight),
+        TEST(test_put_during_flight),
+        TEST(test_decision_during_flight),
+        TEST(test_incident),
+        TEST(test_trim),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,259 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include <bursar/error.h>
+
+#include "fixture.h"
+#include "store/sqlite/db.h"
+#include "store/sqlite/schema.h"
+
+#define T(s) TEXT_LITERAL(s)
+
+/* ---- a file that is ours --------------------------------------------------------------------- */
+
+static void test_new_file(void **state)
+{
+    struct fixture *f = *state;
+    struct stat status;
+    assert_int_equal(stat(f->path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    assert_int_equal(fixture_sql(f, "PRAGMA page_size"), DB_PAGE_BYTES);
+    assert_int_equal(fixture_sql(f, "PRAGMA user_version"), schema_version());
+    assert_int_equal(fixture_sql(f, "PRAGMA application_id"), 0x62757273);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM pragma_journal_mode WHERE"
+                                    " journal_mode = 'wal'"),
+                     1);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM pragma_table_list WHERE schema = 'main'"
+                                    " AND name NOT LIKE 'sqlite%' AND NOT strict"),
+                     0);
+}
+
+/* What a writer that is open has set for its own connection cannot be asked from outside; the
+ * texts of the statements say it, and that a commit is on the disk the durability test shows. */
+static void test_restart(void **state)
+{
+    struct fixture *f = *state;
+    apply_right(f, change_put("c.1", "a", 0), EVENT_CONNECTED);
+    apply_right(f, change_intent("c.1", 1), EVENT_NONE);
+    fixture_close(f);
+    fixture_open(f);
+    struct conn_row row = row_of(f, "c.1");
+    assert_true(row.generation == 1 && text_is(row.secret, "sealed secret"));
+    conn_row_free(&row);
+    struct intent_row *rows;
+    size_t count;
+    assert_int_equal(f->engine->intents(f->reader, T("github"), &rows, &count), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].connection, "c.1");
+    free(rows);
+    apply_right(f, change_refreshed("c.1", 1), EVENT_REFRESHED);
+    assert_int_equal(fixture_sql(f, "SELECT max(seq) FROM event"), 2);
+}
+
+static void test_one_writer(void **state)
+{
+    struct fixture *f = *state;
+    struct store_writer *second = NULL;
+    struct buf error = buf_make(500);
+    char expected[200];
+    assert_int_equal(f->engine->writer_open(f->path, &second, &error), BURSAR_E_CONFLICT);
+    snprintf(expected, sizeof expected, "%s: another bursard has this store open", f->path);
+    assert_true(text_is(buf_text(&error), expected));
+    assert_null(second);
+    buf_clear(&error);
+    apply_right(f, change_put("c.1", "a", 0), EVENT_CONNECTED); /* the first goes on */
+    fixture_close(f);
+    assert_int_equal(f->engine->writer_open(f->path, &second, &error), 0);
+    f->engine->writer_close(second);
+    f->engine->writer_close(NULL);
+    f->engine->reader_close(NULL);
+    fixture_open(f);
+    buf_free(&error);
+}
+
+static void test_can_write(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(f->engine->can_write(f->writer), 0);
+    apply_right(f, change_put("c.1", "a", 0), EVENT_CONNECTED);
+    assert_int_equal(f->engine->tidy(f->writer), 0);
+    /* What was committed is in the database itself now: a copy without the log has it. */
+    assert_int_equal(fixture_sql(f, "PRAGMA wal_checkpoint(PASSIVE)"), 0);
+}
+
+static void test_engines(void **state)
+{
+    (void)state;
+    const char *where = NULL;
+    const struct store_engine *engine = store_engine_of("sqlite:/a:b", &where);
+    assert_non_null(engine);
+    assert_string_equal(engine->scheme, "sqlite");
+    assert_string_equal(where, "/a:b");
+    static const char *const unknown[] = {"", "sqlite", "/a", "sqlit:/a", "sqlitex:/a", ":/a",
+                                          "SQLITE:/a", "postgresql://h/d"};
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+        assert_null(store_engine_of(unknown[i], &where));
+    assert_string_equal(where, "/a:b");
+}
+
+/* ---- files that are not ---------------------------------------------------------------------- */
+
+static void run_sql(const char *path, const char *sql)
+{
+    sqlite3 *handle;
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+}
+
+static void remove_all(const struct fixture *f)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[120];
+        snprintf(path, sizeof path, "%s%s", f->path, suffixes[i]);
+        unlink(path);
+    }
+}
+
+static struct buf content_of(const char *path)
+{
+    struct buf content = buf_make(1 << 20);
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    ssize_t got = read(fd, buf_reserve(&content, 1 << 19), 1 << 19);
+    assert_true(got >= 0);
+    buf_added(&content, (size_t)got);
+    close(fd);
+    return content;
+}
+
+/* The file is refused with this text, and stays as it was to the last byte. */
+static void expect_refused(struct fixture *f, int result, const char *message)
+{
+    struct store_writer *writer = NULL;
+    struct buf error = buf_make(500), before = content_of(f->path);
+    char expected[300];
+    snprintf(expected, sizeof expected, "%s: %s", f->path, message);
+    int got = f->engine->writer_open(f->path, &writer, &error);
+    if (got != result || !text_is(buf_text(&error), expected))
+        fail_msg("%s: %s", bursar_error_code(got), error.data ? (char *)error.data : "");
+    assert_null(writer);
+    struct buf after = content_of(f->path);
+    assert_true(text_equal(buf_text(&before), buf_text(&after)));
+    buf_free(&before);
+    buf_free(&after);
+    buf_free(&error);
+}
+
+static void test_other_files(void **state)
+{
+    struct fixture *f = *state;
+    char text[200];
+    fixture_close(f);
+    static const struct {
+        const char *sql, *message;
+    } cases[] = {
+        {"CREATE TABLE t (a)", "the file is a database of another program"},
+        {"PRAGMA application_id = 5", "the file is a database of another program"},
+        {"PRAGMA user_version = 1", "the file is a database of another program"},
+        {"PRAGMA application_id = 5; CREATE TABLE connection (a); PRAGMA user_version = 1",
+         "the file is a database of another program"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        remove_all(f);
+        run_sql(f->path, cases[i].sql);
+        expect_refused(f, BURSAR_E_CONFIG, cases[i].message);
+    }
+    remove_all(f);
+    memset(text, 'x', sizeof text);
+    int fd = open(f->path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, text, sizeof text), sizeof text);
+    close(fd);
+    expect_refused(f, BURSAR_E_CONFIG, "file is not a database");
+    remove_all(f);
+    fixture_open(f);
+}
+
+static void test_other_versions(void **state)
+{
+    struct fixture *f = *state;
+    char sql[100], message[200];
+    fixture_close(f);
+    static const int versions[] = {1, 100, -1 - 1000, INT32_MIN / 2};
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+        int version = versions[i] > 0 ? schema_version() + versions[i] : versions[i];
+        snprintf(sql, sizeof sql, "PRAGMA user_version = %d", version);
+        run_sql(f->path, sql);
+        snprintf(message, sizeof message,
+                 "the file has schema version %d, this program knows %d: use a newer one", version,
+                 schema_version());
+        expect_refused(f, BURSAR_E_CONFIG, message);
+    }
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", schema_version());
+    run_sql(f->path, sql);
+    fixture_open(f);
+}
+
+/* A migration that fails leaves the version where it was, and nothing half made. */
+static void test_failed_migration(void **state)
+{
+    struct fixture *f = *state;
+    struct store_writer *writer = NULL;
+    struct buf error = buf_make(500);
+    fixture_close(f);
+    remove_all(f);
+    run_sql(f->path, "PRAGMA application_id = 1651864179; CREATE TABLE event (a)");
+    assert_int_equal(f->engine->writer_open(f->path, &writer, &error), BURSAR_E_STORE_UNAVAILABLE);
+    assert_non_null(strstr((char *)error.data, "table event already exists"));
+    assert_int_equal(fixture_sql(f, "PRAGMA user_version"), 0);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM sqlite_schema"), 1);
+    remove_all(f);
+    fixture_open(f);
+    buf_free(&error);
+}
+
+static void test_no_place(void **state)
+{
+    struct fixture *f = *state;
+    struct store_writer *writer = NULL;
+    struct store_reader *reader = NULL;
+    struct buf error = buf_make(500);
+    char path[160];
+    snprintf(path, sizeof path, "%s/no/such/bursar.db", f->folder);
+    assert_int_equal(f->engine->writer_open(path, &writer, &error), BURSAR_E_STORE_UNAVAILABLE);
+    assert_non_null(strstr((char *)error.data, "cannot be opened: No such file or directory"));
+    assert_null(writer);
+    buf_clear(&error);
+    snprintf(path, sizeof path, "%s/other.db", f->folder);
+    assert_int_equal(f->engine->reader_open(path, &reader, &error), BURSAR_E_STORE_UNAVAILABLE);
+    assert_true(error.len > strlen(path));
+    assert_null(reader);
+    assert_int_not_equal(access(path, F_OK), 0); /* a reader makes no file */
+    buf_free(&error);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_new_file),    TEST(test_restart),     TEST(test_one_writer),
+        TEST(test_can_write),   TEST(test_other_files), TEST(test_other_versions),
+        TEST(test_failed_migration), TEST(test_no_place), cmocka_unit_test(test_engines),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,531 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+#include <bursar/protocol.h>
+
+#include "body.h"
+#include "wire/job.h"
+
+#define T(s) TEXT_LITERAL(s)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define SHA "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define NAMED "\"owner\": \"o\", \"connection\": \"c\""
+
+static struct buf body, error;
+
+static int set_up(void **state)
+{
+    *state = job_reader_new();
+    error = buf_make(1000);
+    return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    job_reader_free(*state);
+    job_reader_free(NULL);
+    buf_free(&body);
+    buf_free(&error);
+    return 0;
+}
+
+/* Reads a job written as JSON; the message is left in error, and the job borrows from body. */
+static int read_job(struct job_reader *reader, const char *json, struct job *job)
+{
+    buf_free(&body);
+    body = body_of(json);
+    buf_clear(&error);
+    int result = job_read(reader, buf_text(&body), job, &error);
+    assert_int_equal(result == 0, error.len == 0);
+    return result;
+}
+
+static struct job read_right(struct job_reader *reader, const char *json)
+{
+    struct job job;
+    if (read_job(reader, json, &job) != 0)
+        fail_msg("%s: %s", json, (char *)error.data);
+    return job;
+}
+
+static void expect(struct job_reader *reader, const char *json, int result, const char *message)
+{
+    struct job job;
+    if (read_job(reader, json, &job) != result || !text_is(buf_text(&error), message))
+        fail_msg("%s: %s", json, error.data ? (char *)error.data : "taken");
+}
+
+#define BAD(json, message) expect(*state, json, BURSAR_E_BAD_REQUEST, message)
+
+/* ---- ops ------------------------------------------------------------------------------------- */
+
+static const struct {
+    enum job_op op;
+    const char *name;
+    enum job_role role;
+    bool names_connection, is_intake;
+    const char *more; /* keys without which it is refused */
+    const char *message;
+} ops[] = {
+    {OP_VEND, "vend", ROLE_VEND, true, false, "", NULL},
+    {OP_REFRESH, "refresh", ROLE_REFRESH, true, true, "", NULL},
+    {OP_INVALIDATE, "invalidate", ROLE_REFRESH, true, true, "", NULL},
+    {OP_PUT, "credential.put", ROLE_CONNECT, true, false, ", \"secret\": {}",
+     "secret is required"},
+    {OP_CREATE, "connection.create", ROLE_CONNECT, true, false, "", NULL},
+    {OP_GET, "connection.get", ROLE_VEND, true, false, "", NULL},
+    {OP_LIST, "connection.list", ROLE_MANAGE, false, false, "", NULL},
+    {OP_UPDATE, "connection.update", ROLE_MANAGE, true, false, ", \"tags\": []",
+     "metadata or tags is required"},
+    {OP_REVOKE, "connection.revoke", ROLE_MANAGE, true, false, "", NULL},
+    {OP_RESTORE, "connection.restore", ROLE_MANAGE, true, false, "", NULL},
+    {OP_DELETE, "connection.delete", ROLE_MANAGE, true, false, "", NULL},
+    {OP_EVENTS_SINCE, "events.since", ROLE_EVENTS, false, false, "", NULL},
+    {OP_STATUS, "status", ROLE_NONE, false, false, "", NULL},
+    {OP_WHOAMI, "whoami", ROLE_NONE, false, false, "", NULL},
+};
+
+static void test_ops(void **state)
+{
+    char json[500];
+    assert_int_equal(COUNT(ops), OP_END - 1);
+    for (size_t i = 0; i < COUNT(ops); i++) {
+        const struct job_rule *rule = job_rule(ops[i].op);
+        assert_string_equal(rule->name, ops[i].name);
+        assert_int_equal(rule->role, ops[i].role);
+        assert_int_equal(rule->names_connection, ops[i].names_connection);
+        assert_int_equal(rule->is_intake, ops[i].is_intake);
+        snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\", \"provider\": \"p\"%s}",
+                 ops[i].name, ops[i].more);
+        struct job job = read_right(*state, json);
+        assert_int_equal(job.op, ops[i].op);
+        assert_true(text_is(job.owner, "o") && text_is(job.provider, "p"));
+    }
+}
+
+static void test_required_keys(void **state)
+{
+    char json[500];
+    for (size_t i = 0; i < COUNT(ops); i++) {
+        snprintf(json, sizeof json, "{\"op\": \"%s\"%s}", ops[i].name, ops[i].more);
+        if (ops[i].names_connection)
+            BAD(json, "owner is required");
+        else
+            read_right(*state, json);
+        snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\"%s}", ops[i].name,
+                 ops[i].more);
+        if (ops[i].names_connection)
+            BAD(json, "connection or provider is required");
+        snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\", \"account\": \"a\"%s}",
+                 ops[i].name, ops[i].more);
+        if (ops[i].names_connection)
+            BAD(json, "connection or provider is required");
+        snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\", \"provider\": \"p\"}",
+                 ops[i].name);
+        if (ops[i].message)
+            BAD(json, ops[i].message);
+    }
+}
+
+static void test_names_of_connections(void **state)
+{
+    struct job job = read_right(*state, "{\"op\": \"vend\", \"ref\": \"warehouse\"}");
+    assert_true(text_is(job.ref, "warehouse"));
+    job = read_right(*state, "{\"op\": \"vend\", \"owner\": \"o\", \"provider\": \"p\","
+                             " \"account\": \"a\"}");
+    assert_true(text_is(job.account, "a"));
+#define REF "ref stands instead of owner, connection and provider"
+    BAD("{\"op\": \"vend\", \"ref\": \"r\", \"owner\": \"o\"}", REF);
+    BAD("{\"op\": \"vend\", \"ref\": \"r\", \"connection\": \"c\"}", REF);
+    BAD("{\"op\": \"vend\", \"ref\": \"r\", \"provider\": \"p\"}", REF);
+    BAD("{\"op\": \"vend\", \"ref\": \"r\", \"account\": \"a\"}", REF);
+#define EITHER "connection stands instead of provider and account"
+    BAD("{\"op\": \"vend\", " NAMED ", \"provider\": \"p\"}", EITHER);
+    BAD("{\"op\": \"vend\", " NAMED ", \"account\": \"a\"}", EITHER);
+    BAD("{\"op\": \"connection.create\", " NAMED "}", "connection is made by the broker");
+}
+
+static void test_op_itself(void **state)
+{
+    BAD("{}", "op is required");
+    BAD("{\"op\": null}", "op must be a text");
+    BAD("{\"op\": 7}", "op must be a text");
+    BAD("{\"op\": \"bin:vend\"}", "op must be a text");
+    BAD("{\"op\": \"a\nb\"}", "op must be the name of an operation");
+    BAD("{\"op\": \"\xff\"}", "op must be the name of an operation");
+    BAD("{\"op\": \"vend\", \"op\": \"status\", " NAMED "}", "op stands twice");
+#define NO(json, message) expect(*state, json, BURSAR_E_UNSUPPORTED_OP, message)
+    NO("{\"op\": \"vendd\"}", "no operation vendd; did you mean vend?");
+    NO("{\"op\": \"refesh\"}", "no operation refesh; did you mean refresh?");
+    NO("{\"op\": \"connection.lst\"}",
+       "no operation connection.lst; did you mean connection.list?");
+    NO("{\"op\": \"something else entirely\"}", "no operation something else entirely");
+    NO("{\"op\": \"%s%n\"}", "no operation %s%n");
+    char json[200];
+    memset(json, 'x', sizeof json);
+    memcpy(json, "{\"op\": \"", 8);
+    memcpy(json + 8 + 64, "\"}", 3);
+    struct job job;
+    assert_int_equal(read_job(*state, json, &job), BURSAR_E_UNSUPPORTED_OP);
+    memcpy(json + 8 + 64, "x\"}", 4);
+    BAD(json, "op must be the name of an operation");
+}
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+enum takes { TEXT, NUMBER, BOOL, MAP, LIST, SECRET, INCLUDE };
+
+static const struct {
+    const char *name;
+    enum takes takes;
+    uint64_t max;
+} keys[] = {
+    {"deadline_ms", NUMBER, 3600000},
+    {"owner", TEXT, 128},
+    {"connection", TEXT, 1024},
+    {"provider", TEXT, 1024},
+    {"account", TEXT, 256},
+    {"ref", TEXT, 1024},
+    {"min_ttl_s", NUMBER, 315360000},
+    {"kind", TEXT, 64},
+    {"include", INCLUDE, 0},
+    {"force", BOOL, 0},
+    {"async", BOOL, 0},
+    {"generation", NUMBER, INT64_MAX},
+    {"access_token_sha256", TEXT, 64},
+    {"vend", BOOL, 0},
+    {"secret", SECRET, 0},
+    {"scopes", LIST, 256},
+    {"expires_at", NUMBER, (uint64_t)1 << 40},
+    {"expect_generation", NUMBER, INT64_MAX},
+    {"metadata", MAP, 64},
+    {"tags", LIST, 64},
+    {"at_provider", BOOL, 0},
+    {"state", TEXT, 32},
+    {"cursor", TEXT, 128},
+    {"limit", NUMBER, 10000},
+    {"seq", NUMBER, INT64_MAX},
+};
+
+/* A value of each type, and what takes it. */
+static const struct {
+    const char *json;
+    unsigned taken_by;
+} values[] = {
+    {"\"a\"", 1U << TEXT},
+    {"\"bin:a\"", 0},
+    {"5", 1U << NUMBER},
+    {"-5", 0},
+    {"5.0", 0},
+    {"true", 1U << BOOL},
+    {"false", 1U << BOOL},
+    {"[]", 1U << LIST | 1U << INCLUDE},
+    {"[\"refresh_token\"]", 1U << LIST | 1U << INCLUDE},
+    {"[1]", 0},
+    {"[\"\xff\"]", 0},
+    {"[[]]", 0},
+    {"{}", 1U << MAP | 1U << SECRET},
+    {"{\"a\": \"b\", \"c\": 1, \"d\": -1, \"e\": 0.5, \"f\": true}", 1U << MAP | 1U << SECRET},
+    {"{\"a\": []}", 1U << SECRET},
+    {"{\"a\": null}", 1U << SECRET},
+    {"{\"a\": \"\xff\"}", 1U << SECRET},
+    {"{1: \"a\"}", 1U << SECRET},
+    {"\"\"", 0},
+    {"\"a\nb\"", 0},
+    {"\"\xff\"", 0},
+};
+
+/* A wrong type is refused with the key's name, a right one is not (or not for its type). */
+static void test_types(void **state)
+{
+    char json[300];
+    for (size_t k = 0; k < COUNT(keys); k++) {
+        for (size_t v = 0; v < COUNT(values); v++) {
+            struct job job;
+            snprintf(json, sizeof json, "{\"op\": \"status\", \"%s\": %s}", keys[k].name,
+                     values[v].json);
+            int result = read_job(*state, json, &job);
+            bool is_taken = values[v].taken_by >> keys[k].takes & 1;
+            if (strcmp(keys[k].name, "access_token_sha256") == 0)
+                is_taken = false;
+            if (result != (is_taken ? 0 : BURSAR_E_BAD_REQUEST))
+                fail_msg("%s: %d", json, result);
+            size_t len = strlen(keys[k].name);
+            if (!is_taken)
+                assert_true(error.len > len && memcmp(error.data, keys[k].name, len) == 0 &&
+                            error.data[len] == ' ');
+        }
+        snprintf(json, sizeof json, "{\"op\": \"status\", \"%s\": null}", keys[k].name);
+        read_right(*state, json);
+    }
+}
+
+static void test_number_bounds(void **state)
+{
+    char json[300], message[200];
+    for (size_t k = 0; k < COUNT(keys); k++) {
+        if (keys[k].takes != NUMBER)
+            continue;
+        unsigned long long max = keys[k].max;
+        snprintf(json, sizeof json, "{\"op\": \"status\", \"%s\": %llu}", keys[k].name, max);
+        read_right(*state, json);
+        snprintf(json, sizeof json, "{\"op\": \"status\", \"%s\": %llu}", keys[k].name, max + 1);
+        snprintf(message, sizeof message, "%s must be a whole number from 0 to %llu", keys[k].name,
+                 max);
+        BAD(json, message);
+    }
+}
+
+static void test_text_bounds(void **state)
+{
+    static char json[3000], value[2000], message[200];
+    for (size_t k = 0; k < COUNT(keys); k++) {
+        if (keys[k].takes != TEXT || strcmp(keys[k].name, "access_token_sha256") == 0)
+            continue;
+        memset(value, 'x', sizeof value);
+        value[keys[k].max] = 0;
+        snprintf(json, sizeof json, "{\"op\": \"status\", \"%s\": \"%s\"}", keys[k].name, value);
+        read_right(*state, json);
+        memcpy(value + keys[k].max, "x", 2);
+        snprintf(json, sizeof json, "{\"op\": \"status\", \"%s\": \"%s\"}", keys[k].name, value);
+        snprintf(message, sizeof message, "%s must have 1 to %llu bytes", keys[k].name,
+                 (unsigned long long)keys[k].max);
+        BAD(json, message);
+    }
+    BAD("{\"op\": \"status\", \"owner\": \"\"}", "owner must have 1 to 128 bytes");
+    BAD("{\"op\": \"status\", \"owner\": \"a\x7f\"}",
+        "owner must be UTF-8 without control characters");
+}
+
+static void test_count_bounds(void **state)
+{
+    for (size_t k = 0; k < COUNT(keys); k++) {
+        bool is_map = keys[k].takes == MAP;
+        if (!is_map && keys[k].takes != LIST)
+            continue;
+        for (uint64_t count = keys[k].max - 1; count <= keys[k].max + 1; count++) {
+            struct buf json = buf_make(10000);
+            struct job job;
+            buf_printf(&json, "{\"op\": \"status\", \"%s\": %c", keys[k].name, is_map ? '{' : '[');
+            for (uint64_t i = 0; i < count; i++)
+                buf_printf(&json, is_map ? "\"%llu\": true," : "\"%llu\",", (unsigned long long)i);
+            buf_append_string(&json, is_map ? "}}" : "]}");
+            assert_int_equal(read_job(*state, (char *)json.data, &job),
+                             count <= keys[k].max ? 0 : BURSAR_E_BAD_REQUEST);
+            buf_free(&json);
+        }
+    }
+    BAD("{\"op\": \"status\", \"include\": [\"access_token\"]}",
+        "include can name only `refresh_token`");
+    BAD("{\"op\": \"status\", \"include\": [\"refresh_token\", \"id_token\"]}",
+        "include can name only `refresh_token`");
+}
+
+static void test_keys_twice(void **state)
+{
+    char json[300], message[100];
+    for (size_t k = 0; k < COUNT(keys); k++) {
+        static const char *const one_of[] = {"\"a\"", "5", "true", "{}", "[]", "{}", "[]"};
+        const char *value = one_of[keys[k].takes];
+        snprintf(json, sizeof json, "{\"op\": \"status\", \"%s\": %s, \"x\": 1, \"%s\": %s}",
+                 keys[k].name, value, keys[k].name, value);
+        snprintf(message, sizeof message, "%s stands twice", keys[k].name);
+        BAD(json, message);
+    }
+    BAD("{\"op\": \"status\", \"id\": 1, \"id\": 2}", "id stands twice");
+    BAD("{\"op\": \"status\", \"op\": \"status\"}", "op stands twice");
+}
+
+static void test_unknown_keys(void **state)
+{
+    struct job job = read_right(*state, "{\"x\": 1, \"op\": \"status\", \"ownr\": [[{}]],"
+                                        " \"x\": 2, \"\": null, \"OP\": \"vend\"}");
+    assert_int_equal(job.op, OP_STATUS);
+    BAD("{\"op\": \"status\", 5: 6}", "job must have texts as keys");
+    BAD("{\"op\": \"status\", \"bin:owner\": \"a\"}", "job must have texts as keys");
+}
+
+static void test_every_value(void **state)
+{
+    struct job job = read_right(
+        *state, "{\"op\": \"vend\", " NAMED ", \"deadline_ms\": 1, \"min_ttl_s\": 2,"
+                " \"kind\": \"oauth2\", \"include\": [\"refresh_token\"], \"force\": true,"
+                " \"async\": true, \"generation\": 3, \"vend\": true, \"secret\": {\"a\": 4},"
+                " \"scopes\": [\"s\"], \"expires_at\": 5, \"expect_generation\": 6,"
+                " \"metadata\": {\"m\": 7}, \"tags\": [\"t\"], \"at_provider\": true,"
+                " \"state\": \"ACTIVE\", \"cursor\": \"z\", \"limit\": 8, \"seq\": 9}");
+    assert_true(text_is(job.owner, "o") && text_is(job.connection, "c"));
+    assert_int_equal(job.deadline_ms, 1);
+    assert_int_equal(job.min_ttl_s, 2);
+    assert_true(text_is(job.kind, "oauth2"));
+    assert_true(job.include_refresh_token && job.force && job.is_async && job.vend);
+    assert_true(job.has_generation && job.generation == 3);
+    assert_true(node_uint(node_get(job.secret, "a")) == 4);
+    assert_true(text_is(node_text(node_item(job.scopes, 0)), "s"));
+    assert_true(job.has_expires_at && job.expires_at == 5);
+    assert_true(job.has_expect_generation && job.expect_generation == 6);
+    assert_true(node_uint(node_get(job.metadata, "m")) == 7);
+    assert_true(text_is(node_text(node_item(job.tags, 0)), "t"));
+    assert_true(job.at_provider);
+    assert_true(text_is(job.state, "ACTIVE") && text_is(job.cursor, "z"));
+    assert_true(job.limit == 8 && job.seq == 9);
+}
+
+static void test_defaults(void **state)
+{
+    struct job job = read_right(*state, "{\"op\": \"vend\", " NAMED ", \"force\": false}");
+    assert_int_equal(job.deadline_ms, 30000);
+    assert_null(job.id.data);
+    assert_null(job.account.data);
+    assert_false(job.force || job.is_async || job.vend || job.include_refresh_token);
+    assert_false(job.has_generation || job.has_expires_at || job.has_expect_generation);
+    assert_null(job.secret);
+    assert_true(job.limit == 0 && job.min_ttl_s == 0);
+    job = read_right(*state, "{\"op\": \"vend\", " NAMED ", \"generation\": 0}");
+    assert_true(job.has_generation);
+}
+
+static void test_invalidate(void **state)
+{
+    struct job job = read_right(*state, "{\"op\": \"invalidate\", " NAMED
+                                        ", \"access_token_sha256\": \"" SHA "\"}");
+    assert_true(text_is(job.access_token_sha256, SHA));
+    BAD("{\"op\": \"invalidate\", " NAMED ", \"generation\": 1, \"access_token_sha256\": \"" SHA
+        "\"}",
+        "generation and access_token_sha256 exclude each other");
+#define HEX "access_token_sha256 must be 64 lower-case hexadecimal digits"
+    BAD("{\"op\": \"invalidate\", " NAMED ", \"access_token_sha256\": \"ab\"}", HEX);
+    char json[300];
+    for (size_t i = 0; i < 64; i++) {
+        for (const char *wrong = "AFg/:`"; *wrong; wrong++) {
+            snprintf(json, sizeof json, "{\"op\": \"invalidate\", " NAMED
+                                        ", \"access_token_sha256\": \"" SHA "\"}");
+            strstr(json, SHA)[i] = *wrong;
+            BAD(json, HEX);
+        }
+    }
+}
+
+/* ---- id -------------------------------------------------------------------------------------- */
+
+static void test_ids(void **state)
+{
+    static const char *const scalars[] = {"\"text\"", "\"\"", "\"\xff\"", "\"bin:\x01\"", "0",
+                                          "18446744073709551615", "-5", "0.5", "true", "false",
+                                          "null"};
+    char json[300];
+    for (size_t i = 0; i < COUNT(scalars); i++) {
+        snprintf(json, sizeof json, "{\"op\": \"status\", \"id\": %s}", scalars[i]);
+        struct job job = read_right(*state, json);
+        struct buf expected = body_of(scalars[i]);
+        assert_true(text_equal(job.id, buf_text(&expected)));
+        /* Also where the job is refused, so that the caller knows which one it was. */
+        snprintf(json, sizeof json, "{\"owner\": 5, \"op\": \"status\", \"id\": %s}", scalars[i]);
+        assert_int_equal(read_job(*state, json, &job), BURSAR_E_BAD_REQUEST);
+        assert_true(text_equal(job.id, buf_text(&expected)));
+        snprintf(json, sizeof json, "{\"op\": \"none\", \"id\": %s}", scalars[i]);
+        assert_int_equal(read_job(*state, json, &job), BURSAR_E_UNSUPPORTED_OP);
+        assert_true(text_equal(job.id, buf_text(&expected)));
+        buf_free(&expected);
+    }
+    struct job job = read_right(*state, "{\"op\": \"status\"}");
+    assert_null(job.id.data); /* and not that of the job before */
+    BAD("{\"op\": \"status\", \"id\": []}", "id must be a scalar");
+    BAD("{\"op\": \"status\", \"id\": {}}", "id must be a scalar");
+}
+
+static void test_long_id(void **state)
+{
+    static char json[2000];
+    for (int len = 1015; len < 1030; len++) {
+        struct job job;
+        snprintf(json, sizeof json, "{\"op\": \"status\", \"id\": \"%0*d\"}", len, 0);
+        bool fits = len + 3 <= 1024; /* a text of that length has a head of three bytes */
+        assert_int_equal(read_job(*state, json, &job), fits ? 0 : BURSAR_E_BAD_REQUEST);
+        assert_int_equal(job.id.len, fits ? len + 3 : 0);
+        if (!fits)
+            assert_true(text_is(buf_text(&error), "id must have at most 1024 bytes"));
+    }
+    read_right(*state, "{\"op\": \"status\", \"id\": 1}"); /* nothing of it stays */
+}
+
+/* ---- bodies ---------------------------------------------------------------------------------- */
+
+static void test_bodies(void **state)
+{
+    static const struct text bodies[] = {
+        {NULL, 0}, T(""), T("\xc1"), T("\x81"), T("\x80\x80"), T("\xdf\xff\xff\xff\xff"),
+        T("{\"op\": \"status\"}"),
+    };
+    struct job job;
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        buf_clear(&error);
+        assert_int_equal(job_read(*state, bodies[i], &job, &error), BURSAR_E_BAD_REQUEST);
+        assert_true(
+            text_is(buf_text(&error), "body is not one MessagePack map within the limits"));
+        assert_int_equal(job.op, OP_NONE);
+        assert_null(job.id.data);
+    }
+    BAD("[]", "body must be a map");
+    BAD("\"vend\"", "body must be a map");
+    BAD("null", "body must be a map");
+}
+
+/* Random changes of right jobs end in an answer; what is taken is within its bounds. */
+static void test_mutated_jobs(void **state)
+{
+    static const char *const right[] = {
+        "{\"op\": \"vend\", " NAMED ", \"id\": 7, \"min_ttl_s\": 60, \"include\": []}",
+        "{\"op\": \"credential.put\", \"owner\": \"o\", \"provider\": \"p\", \"account\": \"a\","
+        " \"secret\": {\"kind\": \"oauth2\"}, \"scopes\": [\"a\"], \"expires_at\": 5}",
+        "{\"op\": \"connection.update\", " NAMED ", \"metadata\": {\"a\": 1}, \"tags\": [\"t\"]}",
+    };
+    uint32_t random = 1;
+    size_t taken = 0;
+    for (int i = 0; i < 60000; i++) {
+        struct job job;
+        struct buf one = body_of(right[i % 3]);
+        for (uint32_t k = 0; k <= random >> 30; k++) {
+            random = random * 1664525 + 1013904223;
+            one.data[(random >> 8) % one.len] = (uint8_t)(random >> 24);
+        }
+        buf_clear(&error);
+        int result = job_read(*state, buf_text(&one), &job, &error);
+        assert_true(result == 0 || result == BURSAR_E_BAD_REQUEST ||
+                    result == BURSAR_E_UNSUPPORTED_OP);
+        assert_int_equal(result == 0, error.len == 0);
+        assert_true(text_is_printable(buf_text(&error)));
+        if (result == 0) {
+            taken++;
+            assert_true(job.owner.len > 0 && job.owner.len <= BURSAR_MAX_OWNER_BYTES);
+            assert_true(job.connection.data || job.provider.data);
+        }
+        buf_free(&one);
+    }
+    assert_in_range(taken, 1000, 50000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ops),           cmocka_unit_test(test_required_keys),
+        cmocka_unit_test(test_names_of_connections), cmocka_unit_test(test_op_itself),
+        cmocka_unit_test(test_types),         cmocka_unit_test(test_number_bounds),
+        cmocka_unit_test(test_text_bounds),   cmocka_unit_test(test_count_bounds),
+        cmocka_unit_test(test_keys_twice),    cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_every_value),   cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_invalidate),    cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_long_id),       cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_mutated_jobs),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
