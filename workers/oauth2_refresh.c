@@ -10,8 +10,7 @@ static const struct bursar_option options[] = {
     {"revoke_url", BURSAR_OPTION_URL, .help = "the revocation endpoint (RFC 7009)"},
     {"client_id", BURSAR_OPTION_STRING, .required = true, .help = "our client"},
     {"client_secret", BURSAR_OPTION_SECRET, .help = "its secret; absent: a public client"},
-    {"client_auth", BURSAR_OPTION_CHOICE,
-     .choices = "client_secret_basic|client_secret_post|none",
+    {"client_auth", BURSAR_OPTION_CHOICE, .choices = "client_secret_basic|client_secret_post|none",
      .default_text = "client_secret_basic", .help = "how the client shows who it is"},
     {"scopes", BURSAR_OPTION_LIST, .help = "asked for at each refresh; absent: as granted"},
     {"scope_separator", BURSAR_OPTION_STRING, .default_text = " ", .help = "between scopes"},
@@ -143,8 +142,7 @@ static void emit_json_scopes(const struct bursar_call *call, json_t *value)
     size_t len = 0, i;
     json_t *item;
     emit_json_text(call, BURSAR_OUT_SCOPES, value);
-    json_array_foreach(value, i, item)
-    {
+    json_array_foreach(value, i, item) {
         size_t item_len = json_string_length(item);
         if (!json_is_string(item) || len + item_len + 1 > sizeof joined)
             return;
@@ -161,14 +159,20 @@ static void emit_json_scopes(const struct bursar_call *call, json_t *value)
  * instance URLs and the like that some providers send beside the token. */
 static void emit_fields(const struct bursar_call *call, json_t *root)
 {
-    static const char *const known[] = {
-        "access_token", "refresh_token",     "token_type", "expires_in", "scope",
-        "error",        "error_description", "expires",    "id_token",   "refresh_token_expires_in"};
+    static const char *const known[] = {"access_token",
+                                        "refresh_token",
+                                        "token_type",
+                                        "expires_in",
+                                        "scope",
+                                        "error",
+                                        "error_description",
+                                        "expires",
+                                        "id_token",
+                                        "refresh_token_expires_in"};
     const char *name;
     json_t *value;
     size_t left = 16;
-    json_object_foreach(root, name, value)
-    {
+    json_object_foreach(root, name, value) {
         bool is_known = strlen(name) > 63;
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
             is_known = is_known || strcmp(name, known[i]) == 0;
@@ -206,8 +210,8 @@ static enum bursar_read read_object(const struct bursar_call *call, json_t *root
 static enum bursar_read read_refresh(const struct bursar_call *call,
                                      const struct bursar_response *response)
 {
-    json_t *root = json_loadb(response->body.data, response->body.len,
-                              JSON_DECODE_INT_AS_REAL, NULL);
+    json_t *root =
+        json_loadb(response->body.data, response->body.len, JSON_DECODE_INT_AS_REAL, NULL);
     enum bursar_read read = BURSAR_READ_MALFORMED;
     if (json_is_object(root))
         read = read_object(call, root);

@@ -52,12 +52,12 @@ struct bursar_option {
  * repeating another one replaces. */
 enum bursar_part {
     /* of a request */
-    BURSAR_REQ_METHOD,   /* default POST where there is a body, else GET */
-    BURSAR_REQ_URL,      /* required */
-    BURSAR_REQ_HEADER,   /* name, value */
-    BURSAR_REQ_FORM,     /* name, value: application/x-www-form-urlencoded body, encoded by bursar */
-    BURSAR_REQ_BASIC,    /* name = user, value = password: RFC 6749 section 2.3.1, encoded by bursar */
-    BURSAR_REQ_BODY,     /* the body as it is; Content-Type comes as a header */
+    BURSAR_REQ_METHOD, /* default POST where there is a body, else GET */
+    BURSAR_REQ_URL,    /* required */
+    BURSAR_REQ_HEADER, /* name, value */
+    BURSAR_REQ_FORM,   /* name, value: application/x-www-form-urlencoded body, encoded by bursar */
+    BURSAR_REQ_BASIC, /* name = user, value = password: RFC 6749 section 2.3.1, encoded by bursar */
+    BURSAR_REQ_BODY,  /* the body as it is; Content-Type comes as a header */
     /* of an outcome */
     BURSAR_OUT_ACCESS_TOKEN,
     BURSAR_OUT_TOKEN_TYPE,
@@ -112,7 +112,7 @@ struct bursar_response {
 
 enum bursar_connector_flags {
     BURSAR_CONNECTOR_REFRESHES = 1, /* has build_refresh and read_refresh */
-    BURSAR_CONNECTOR_ROTATES = 2,   /* a refresh may spend the refresh token (rotation rules hold) */
+    BURSAR_CONNECTOR_ROTATES = 2, /* a refresh may spend the refresh token (rotation rules hold) */
 };
 
 struct bursar_connector {

@@ -8,7 +8,8 @@ extern "C" {
 #endif
 
 #define BURSAR_VERSION "0.1.0"
-#define BURSAR_PROTOCOL 1 /* the number of doc/protocol.md; grows only where old clients would break */
+#define BURSAR_PROTOCOL \
+    1 /* the number of doc/protocol.md; grows only where old clients would break */
 
 /* Version of the library that is linked, which may be newer than BURSAR_VERSION. Constant. */
 const char *bursar_version(void);

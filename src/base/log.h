@@ -27,7 +27,8 @@ struct log_field {
 
 /* LOG(LOG_INFO, "refreshed", LOG_S("connection", id), LOG_I("generation", g)); */
 #define LOG(level, message, ...) \
-    log_write(level, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){NULL, {NULL, 0}, 0}})
+    log_write(level, message,    \
+              (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){NULL, {NULL, 0}, 0}})
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 

@@ -28,7 +28,12 @@ char *text_copy(struct text text)
 {
     if (!text.data)
         return NULL;
-    return strndup(text.data, text.len);
+    char *copy = malloc(text.len + 1);
+    if (copy) {
+        memcpy(copy, text.data, text.len);
+        copy[text.len] = 0;
+    }
+    return copy;
 }
 
 static bool is_lower_or_digit(char c)

@@ -98,7 +98,7 @@ void broker_stop(struct broker *broker)
 struct worker *broker_worker(const struct broker *broker, struct text provider)
 {
     const struct connector *connector = connectors_find(broker->connectors, provider);
-    size_t index = connector ? (size_t)(connector - broker->connectors->items)
-                             : broker->connectors->count;
+    size_t index =
+        connector ? (size_t)(connector - broker->connectors->items) : broker->connectors->count;
     return broker->workers[index];
 }

@@ -33,8 +33,8 @@ struct broker {
     const struct keyring *keyring;
     const struct store_engine *store;
     const char *store_where;
-    void *zmq; /* the ZeroMQ context */
-    uid_t uid; /* the daemon's own: it and root may speak */
+    void *zmq;          /* the ZeroMQ context */
+    uid_t uid;          /* the daemon's own: it and root may speak */
     int64_t started_at; /* seconds since 1970 */
     char node[64];      /* names this process in intents */
 

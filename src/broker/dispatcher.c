@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/credential_writer.h"
 #include "broker/memory.h"
 #include "broker/pending.h"
 #include "broker/query.h"
@@ -20,17 +21,13 @@
 #include "broker/warm_table.h"
 #include "broker/worker.h"
 #include "policy/vend.h"
-#include "vault/seal.h"
-#include "wire/doc.h"
 #include "wire/pack.h"
 
 enum {
-    FRAMES_MAX = 64,       /* of one message; a message of more is dropped */
-    JOBS_AT_ONCE = 256,    /* before answers are looked at again */
-    FRAME_MAX = 16 << 20,  /* a peer that sends more is cut off; over max_job_bytes: bad_request */
-    PLAIN_MAX = 1 << 20,
+    FRAMES_MAX = 64,      /* of one message; a message of more is dropped */
+    JOBS_AT_ONCE = 256,   /* before answers are looked at again */
+    FRAME_MAX = 16 << 20, /* a peer that sends more is cut off; over max_job_bytes: bad_request */
     REPLY_MAX = 64 << 20,
-    REPLY_ROOM = 1024      /* of a credential's reply, besides the secret */
 };
 
 struct dispatcher {
@@ -44,9 +41,9 @@ struct dispatcher {
     struct warm_table *warm;
     struct pending_table *pending;
     struct buf error; /* of the job that is being decoded */
-    struct buf plain; /* a secret in clear, for as long as its reply takes; locked memory */
+    struct credential_writer writer;
     bool is_draining;
-    size_t drained; /* workers that have */
+    size_t drained;    /* workers that have */
     int64_t end_at_ms; /* boot time at which draining ends */
 };
 
@@ -82,25 +79,6 @@ static void refuse(struct dispatcher *self, struct incoming *in, struct text id,
     send_reply(self, in->frames, in->count - 1, &reply);
 }
 
-/* The secret of an entry into self->plain. */
-static int open_secret(struct dispatcher *self, const struct warm *entry)
-{
-    struct seal_place place = {entry->owner, entry->id, SEAL_SECRET, entry->generation};
-    buf_clear(&self->plain);
-    int result = unseal(self->broker->keyring, &place, entry->secret, &self->plain);
-    if (result < 0)
-        LOG(LOG_ERROR, "a stored secret does not open", LOG_T("connection", entry->id),
-            LOG_I("generation", (int64_t)entry->generation),
-            LOG_S("error", bursar_error_code(result)));
-    return result;
-}
-
-static void close_secret(struct dispatcher *self)
-{
-    secret_wipe(self->plain.data, self->plain.len);
-    self->plain.len = 0;
-}
-
 /* ---- the way of a warm vend ---------------------------------------------------------------------- */
 
 static bool answer_warm(struct dispatcher *self, struct incoming *in, const struct job *job)
@@ -119,15 +97,13 @@ static bool answer_warm(struct dispatcher *self, struct incoming *in, const stru
                              .due_at = entry->due_at};
     if (vend_decide(&view, clock_wall_s(), job->min_ttl_s).action != VEND_SERVE)
         return false;
-    if (open_secret(self, entry) < 0)
-        return false;
     struct buf reply = buf_make(REPLY_MAX);
-    buf_reserve(&reply, self->plain.len + REPLY_ROOM);
-    reply_credential(&reply, job->id,
-                     &(struct reply_credential){.entry = entry,
-                                                .secret = buf_text(&self->plain),
-                                                .refresh_state = "idle"});
-    close_secret(self);
+    struct reply_credential credential = {.entry = entry, .refresh_state = "idle"};
+    if (credential_write(&self->writer, job->id, &credential, &reply) < 0) {
+        buf_free(&reply);
+        return false; /* the worker finds the same and says so */
+    }
+    credential_close(&self->writer);
     send_reply(self, in->frames, in->count - 1, &reply);
     return true;
 }
@@ -218,7 +194,7 @@ static void hand_over(struct dispatcher *self, struct incoming *in, struct text 
         }
     }
     struct request *request =
-        request_new(body, pending ? pending->ticket : TICKET_NONE, deadline_ms);
+        request_new(body, job->op == OP_PUT, pending ? pending->ticket : TICKET_NONE, deadline_ms);
     if (!request) {
         LOG(LOG_ERROR, "out of memory: ending");
         abort();
@@ -335,8 +311,7 @@ static bool may_speak(const struct broker *broker, zmq_msg_t *frame, const char 
     uint64_t uid;
     *out_user_id = user_id;
     return user_id && strncmp(user_id, "uid:", 4) == 0 &&
-           text_to_uint(text_of(user_id + 4), UINT32_MAX, &uid) &&
-           (uid == 0 || uid == broker->uid);
+           text_to_uint(text_of(user_id + 4), UINT32_MAX, &uid) && (uid == 0 || uid == broker->uid);
 }
 
 static bool take_from_jobs(struct dispatcher *self)
@@ -369,76 +344,6 @@ static bool take_from_intake(struct dispatcher *self)
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
-/* The secret with the refresh token in it, for those who may have it. */
-static int add_refresh_token(struct dispatcher *self, const struct answer *answer,
-                             struct buf *out_secret)
-{
-    struct seal_place place = {answer->entry->owner, answer->entry->id, SEAL_GRANT,
-                               answer->entry->generation};
-    struct buf grant = buf_make_secret(PLAIN_MAX);
-    struct tree *secret_tree = tree_new(), *grant_tree = tree_new();
-    int result = secret_tree && grant_tree ? 0 : BURSAR_E_NOMEM;
-    if (result == 0)
-        result = unseal(self->broker->keyring, &place, buf_text(&answer->grant), &grant);
-    if (result == 0)
-        result = tree_fill(grant_tree, buf_text(&grant));
-    if (result == 0)
-        result = tree_fill(secret_tree, buf_text(&self->plain));
-    if (result == 0) {
-        struct doc_change change = {.name = "refresh_token",
-                                    .value = doc_part(tree_root(grant_tree), "refresh_token")};
-        doc_merge(tree_root(secret_tree), &change, change.value.data ? 1 : 0, out_secret);
-    }
-    tree_free(secret_tree);
-    tree_free(grant_tree);
-    buf_free(&grant);
-    return result;
-}
-
-static void write_credential(struct dispatcher *self, const struct answer *answer,
-                             const struct pending *pending, struct buf *reply)
-{
-    struct text id = {pending->id.len > 0 ? (const char *)pending->id.data : NULL, pending->id.len};
-    struct reply_credential credential = {.entry = answer->entry,
-                                          .is_stale = answer->is_stale,
-                                          .refresh_state = answer->refresh_state,
-                                          .last_error = buf_text(&answer->last_error)};
-    struct buf with_token = buf_make_secret(PLAIN_MAX);
-    int result = 0;
-    if (pending->wants_secret) {
-        if (self->plain.len == 0)
-            result = open_secret(self, answer->entry);
-        credential.secret = buf_text(&self->plain);
-        if (result == 0 && pending->may_export && answer->grant.len > 0) {
-            result = add_refresh_token(self, answer, &with_token);
-            credential.secret = buf_text(&with_token);
-        }
-    }
-    buf_reserve(reply, credential.secret.len + REPLY_ROOM);
-    if (result == 0)
-        reply_credential(reply, id, &credential);
-    else
-        reply_error(reply, id, &(struct reply_error){.error = BURSAR_E_INTERNAL,
-                                                     .text = TEXT_LITERAL(
-                                                         "the stored secret does not open")});
-    buf_free(&with_token);
-}
-
-static void write_answer(struct dispatcher *self, const struct answer *answer,
-                         const struct pending *pending, struct buf *reply)
-{
-    struct text id = {pending->id.len > 0 ? (const char *)pending->id.data : NULL, pending->id.len};
-    if (answer->error < 0)
-        reply_error(reply, id,
-                    &(struct reply_error){answer->error, buf_text(&answer->text),
-                                          answer->retry_after_ms,
-                                          buf_text(&answer->provider_error)});
-    else if (answer->entry)
-        write_credential(self, answer, pending, reply);
-    else
-        reply_pairs(reply, id, buf_text(&answer->body));
-}
-
 static void give_answer(struct dispatcher *self, struct pending *pending, struct buf *reply)
 {
     send_reply(self, pending->envelope, pending->envelope_count, reply);
@@ -454,10 +359,10 @@ static void take_answer(struct dispatcher *self, struct answer *answer)
         if (!pending)
             continue; /* its deadline has passed */
         struct buf reply = buf_make(REPLY_MAX);
-        write_answer(self, answer, pending, &reply);
+        credential_write_answer(&self->writer, answer, pending, &reply);
         give_answer(self, pending, &reply);
     }
-    close_secret(self);
+    credential_close(&self->writer);
     bool is_kept = answer->keep == WARM_YES ||
                    (answer->keep == WARM_IF_KNOWN && answer->entry &&
                     warm_table_by_id(self->warm, answer->entry->owner, answer->entry->id));
@@ -496,8 +401,7 @@ static void expire(struct dispatcher *self, int64_t now_ms, int error)
          first && (first->deadline.at <= now_ms || error == BURSAR_E_SHUTTING_DOWN);
          first = pending_first(self->pending)) {
         struct buf reply = buf_make(REPLY_MAX);
-        struct text id = {first->id.len > 0 ? (const char *)first->id.data : NULL, first->id.len};
-        reply_error(&reply, id, &(struct reply_error){.error = error});
+        reply_error(&reply, pending_id(first), &(struct reply_error){.error = error});
         give_answer(self, first, &reply);
     }
 }
@@ -565,12 +469,13 @@ int dispatcher_new(struct broker *broker, struct dispatcher **out_dispatcher)
     struct dispatcher *self = memory_new(sizeof *self);
     self->broker = broker;
     self->error = buf_make(4096);
-    self->plain = buf_make_secret(PLAIN_MAX);
     self->reader = job_reader_new();
     self->warm = warm_table_new(WARM_ENTRIES_MAX);
     self->pending = pending_new();
     int result = mailbox_init(&self->inbox);
-    if (result == 0 && (!self->reader || !buf_reserve(&self->plain, BURSAR_MAX_JOB_BYTES * 2)))
+    if (result == 0)
+        result = credential_writer_init(&self->writer, broker->keyring);
+    if (result == 0 && !self->reader)
         result = BURSAR_E_NOMEM;
     if (result < 0) {
         dispatcher_free(self);
@@ -613,7 +518,7 @@ void dispatcher_free(struct dispatcher *self)
     warm_table_free(self->warm);
     job_reader_free(self->reader);
     buf_free(&self->error);
-    buf_free(&self->plain);
+    credential_writer_fini(&self->writer);
     free(self);
 }
 

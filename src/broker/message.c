@@ -20,14 +20,14 @@ struct message *message_new(enum message_type type)
 
 /* ---- requests ---------------------------------------------------------------------------------- */
 
-struct request *request_new(struct text body, uint64_t ticket, int64_t deadline_ms)
+struct request *request_new(struct text body, bool is_secret, uint64_t ticket, int64_t deadline_ms)
 {
     struct request *request = memory_new(sizeof *request);
     struct buf error = buf_make(TEXT_MAX);
     request->message.type = MESSAGE_REQUEST;
     request->ticket = ticket;
     request->deadline_ms = deadline_ms;
-    request->body = buf_make_secret(body.len);
+    request->body = is_secret ? buf_make_secret(body.len) : buf_make(body.len);
     request->reader = job_reader_new();
     buf_append_text(&request->body, body);
     int result = request->reader ? buf_error(&request->body) : BURSAR_E_NOMEM;
@@ -53,8 +53,8 @@ void request_free(struct request *request)
 
 struct warm *warm_of_row(const struct conn_row *row)
 {
-    const struct text from[] = {row->owner, row->id, row->provider, row->account, row->kind,
-                                row->secret};
+    const struct text from[] = {row->owner,   row->id,   row->provider,
+                                row->account, row->kind, row->secret};
     size_t total = sizeof(struct warm);
     for (size_t i = 0; i < sizeof from / sizeof from[0]; i++)
         total += from[i].len + 1;
@@ -95,8 +95,8 @@ void answer_add_ticket(struct answer *answer, uint64_t ticket)
         return;
     size_t count = answer->ticket_count;
     if ((count & (count - 1)) == 0) /* full at each power of two */
-        answer->tickets = memory_resize(answer->tickets,
-                                        (count > 0 ? count * 2 : 1) * sizeof *answer->tickets);
+        answer->tickets =
+            memory_resize(answer->tickets, (count > 0 ? count * 2 : 1) * sizeof *answer->tickets);
     answer->tickets[answer->ticket_count++] = ticket;
 }
 

@@ -37,7 +37,7 @@ struct request {
     struct message message;
     uint64_t ticket;
     int64_t deadline_ms; /* boot time */
-    struct buf body;     /* secret: a put carries one */
+    struct buf body;     /* secret where it is a put */
     struct job_reader *reader;
     struct job job; /* borrows from body and reader */
     bool may_export;
@@ -49,8 +49,8 @@ struct request {
     int64_t retry_after_ms;
     unsigned tries;
 };
-/* Copies the body and decodes it again. NULL without memory. */
-struct request *request_new(struct text body, uint64_t ticket, int64_t deadline_ms);
+/* Copies the body (into locked memory where it is secret) and decodes it again. NULL without memory. */
+struct request *request_new(struct text body, bool is_secret, uint64_t ticket, int64_t deadline_ms);
 void request_free(struct request *request);
 
 /* ---- a secret that may be answered from memory --------------------------------------------------- */

@@ -75,8 +75,8 @@ struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, si
                                 .envelope_count = count,
                                 .id = buf_make(ID_MAX),
                                 .op = job->op,
-                                .wants_secret = job->op == OP_VEND ||
-                                                (job->op == OP_INVALIDATE && job->vend),
+                                .wants_secret =
+                                    job->op == OP_VEND || (job->op == OP_INVALIDATE && job->vend),
                                 .may_export = job->include_refresh_token};
     for (size_t i = 0; i < count; i++) {
         zmq_msg_init(&pending->envelope[i]);
@@ -111,6 +111,11 @@ void pending_remove(struct pending_table *table, struct pending *pending)
     pending->next_free = table->free_list;
     table->free_list = (uint32_t)index + 1;
     table->count--;
+}
+
+struct text pending_id(const struct pending *pending)
+{
+    return pending->id.len > 0 ? buf_text(&pending->id) : (struct text){NULL, 0};
 }
 
 size_t pending_count(const struct pending_table *table)

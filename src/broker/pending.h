@@ -40,6 +40,8 @@ struct pending *pending_find(struct pending_table *table, uint64_t ticket);
 /* The one whose deadline is first, or NULL. */
 struct pending *pending_first(const struct pending_table *table);
 void pending_remove(struct pending_table *table, struct pending *pending);
+/* The job's `id`, packed; absent where it had none. Borrowed until it is removed. */
+struct text pending_id(const struct pending *pending);
 size_t pending_count(const struct pending_table *table);
 
 #endif

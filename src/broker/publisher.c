@@ -35,8 +35,7 @@ static void send_event(struct publisher *self, struct text topic, struct text bo
 static void send_alive(struct publisher *self)
 {
     struct buf topic = buf_make(64), body = buf_make(256);
-    struct event event = {
-        .seq = self->last_seq, .at_ms = clock_wall_ms(), .type = EVENT_ALIVE};
+    struct event event = {.seq = self->last_seq, .at_ms = clock_wall_ms(), .type = EVENT_ALIVE};
     event_topic(&event, &topic);
     event_body(&event, &body);
     send_event(self, buf_text(&topic), buf_text(&body));

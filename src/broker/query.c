@@ -164,9 +164,8 @@ static int answer_events(struct query *self, const struct job *job, struct answe
     struct events_context context = {.owner = job->owner, .next_seq = job->seq};
     struct pack map = pack_map(&answer->body);
     context.events = pack_array_in(&map, "events");
-    int result = self->broker->store->events(self->reader, job->seq,
-                                             job->limit > 0 ? job->limit : EVENTS_DEFAULT,
-                                             list_event, &context);
+    int result = self->broker->store->events(
+        self->reader, job->seq, job->limit > 0 ? job->limit : EVENTS_DEFAULT, list_event, &context);
     pack_close(&context.events);
     pack_uint(&map, "next_seq", context.next_seq);
     pack_close(&map);

@@ -113,7 +113,8 @@ static void *run(void *context)
         return NULL;
     while (!self->is_stopping) {
         int64_t until_trim_ms = self->trim_at_ms - clock_boot_ms();
-        int wait_ms = self->untidy > 0 ? TIDY_IDLE_MS : (int)(until_trim_ms > 0 ? until_trim_ms : 0);
+        int wait_ms =
+            self->untidy > 0 ? TIDY_IDLE_MS : (int)(until_trim_ms > 0 ? until_trim_ms : 0);
         mailbox_wait(&self->inbox, wait_ms);
         unsigned before = self->untidy;
         take(self);

@@ -23,8 +23,8 @@ static int create(struct thread *thread, thread_fn *function, void *context)
 
 int thread_start(struct thread *thread, const char *name, thread_fn *function, void *context)
 {
-    *thread = (struct thread){.lock = PTHREAD_MUTEX_INITIALIZER,
-                              .changed = PTHREAD_COND_INITIALIZER};
+    *thread =
+        (struct thread){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     int result = create(thread, function, context);
     if (result < 0)
         return result;

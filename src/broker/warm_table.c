@@ -10,7 +10,9 @@
 
 #include "broker/memory.h"
 
-enum { KEY_MAX = BURSAR_MAX_OWNER_BYTES + BURSAR_MAX_PROVIDER_BYTES + BURSAR_MAX_ACCOUNT_BYTES + 2 };
+enum {
+    KEY_MAX = BURSAR_MAX_OWNER_BYTES + BURSAR_MAX_PROVIDER_BYTES + BURSAR_MAX_ACCOUNT_BYTES + 2
+};
 
 struct slot {
     struct warm *entry;

@@ -41,11 +41,8 @@ static void take_request(struct worker *self, struct request *request)
     switch (request->job.op) {
     case OP_VEND:
     case OP_REFRESH:
-    case OP_INVALIDATE:
-        worker_look(self, request);
-        break;
-    default:
-        worker_admin(self, request);
+    case OP_INVALIDATE: worker_look(self, request); break;
+    default: worker_admin(self, request);
     }
 }
 
@@ -55,9 +52,7 @@ static void take_messages(struct worker *self)
         struct message *message = (struct message *)mail;
         next = mail->next;
         switch (message->type) {
-        case MESSAGE_REQUEST:
-            take_request(self, (struct request *)mail);
-            break;
+        case MESSAGE_REQUEST: take_request(self, (struct request *)mail); break;
         case MESSAGE_WRITE:
             self->writes--;
             ((struct write_message *)mail)
@@ -67,9 +62,7 @@ static void take_messages(struct worker *self)
             self->is_draining = true;
             free(message);
             break;
-        default:
-            self->is_stopping = true;
-            free(message);
+        default: self->is_stopping = true; free(message);
         }
     }
 }
@@ -78,8 +71,7 @@ static void take_messages(struct worker *self)
 static void drain(struct worker *self)
 {
     struct flight *flight, *next;
-    HASH_ITER(hh, self->flights, flight, next)
-    {
+    HASH_ITER(hh, self->flights, flight, next) {
         if (flight->phase == FLIGHT_BACKOFF)
             flight_timer(flight);
     }
@@ -129,8 +121,7 @@ void worker_note_verdict(struct worker *self, const struct flight_outcome *outco
     } else if (outcome->verdict == VERDICT_OK) {
         bool was_held = self->hold_until_ms != 0;
         self->hold_until_ms = 0;
-        if (self->has_incident &&
-            (was_held || now_ms - self->client_failed_ms > INCIDENT_QUIET_MS))
+        if (self->has_incident && (was_held || now_ms - self->client_failed_ms > INCIDENT_QUIET_MS))
             write_incident(self, outcome, false);
     }
     atomic_store(&self->figures.is_held, self->hold_until_ms != 0);
@@ -169,9 +160,9 @@ static void plan(struct worker *self)
         return;
     }
     struct plan_context context = {self, WORKER_PLAN_FLIGHTS - under_way};
-    int result = self->broker->store->due(self->reader, text_of(self->connector->provider), now,
-                                          WORKER_PLAN_FLIGHTS + under_way, plan_row, &context,
-                                          &next_at);
+    int result =
+        self->broker->store->due(self->reader, text_of(self->connector->provider), now,
+                                 WORKER_PLAN_FLIGHTS + under_way, plan_row, &context, &next_at);
     if (result < 0)
         self->plan_at_ms = now_ms + PLAN_AGAIN_MS;
     else if (next_at != EXPIRY_NEVER && next_at - now < PLAN_EVERY_MS / 1000)
@@ -202,9 +193,9 @@ static void fire_timers(struct worker *self)
 static int open_all(struct worker *self)
 {
     const struct broker *broker = self->broker;
-    struct http_options options = {
-        .allow_http_loopback = broker->config->allow_http_loopback,
-        .allow_private_addresses = broker->config->allow_private_addresses};
+    struct http_options options = {.allow_http_loopback = broker->config->allow_http_loopback,
+                                   .allow_private_addresses =
+                                       broker->config->allow_private_addresses};
     int result = broker->store->reader_open(broker->store_where, &self->reader, self->open_error);
     if (result < 0)
         return result;
@@ -221,8 +212,7 @@ static void close_all(struct worker *self)
     struct flight *flight, *next;
     http_engine_free(self->http); /* first: what it would have called is ending */
     self->http = NULL;
-    HASH_ITER(hh, self->flights, flight, next)
-    {
+    HASH_ITER(hh, self->flights, flight, next) {
         flight_abandon(flight);
     }
     heap_free(&self->timers);

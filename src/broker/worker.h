@@ -30,11 +30,11 @@ void worker_free(struct worker *worker);
 void worker_send(struct worker *worker, struct request *request);
 
 struct worker_figures {
-    uint64_t queue;     /* requests that wait for a flight */
-    uint64_t in_flight; /* flights, those that back off included */
+    uint64_t queue;             /* requests that wait for a flight */
+    uint64_t in_flight;         /* flights, those that back off included */
     uint64_t refreshed, failed; /* attempts since the start */
-    uint64_t p50_ms, p99_ms;    /* of token requests that were answered, upper bounds by powers of 2 */
-    bool is_held; /* refreshing stopped because our client is refused */
+    uint64_t p50_ms, p99_ms; /* of token requests that were answered, upper bounds by powers of 2 */
+    bool is_held;            /* refreshing stopped because our client is refused */
 };
 struct worker_figures worker_figures(struct worker *worker);
 

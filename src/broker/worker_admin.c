@@ -169,11 +169,10 @@ static void set_times(struct worker *self, const struct job *job, const struct d
         out->expires_at = now + connector->default_ttl_s;
     if (!has_main)
         out->expires_at = now;
-    out->can_refresh = doc->has_refresh_token &&
-                       (connector->module->flags & BURSAR_CONNECTOR_REFRESHES) != 0;
-    out->due_at = out->can_refresh
-                      ? expiry_due_at(&connector->expiry, now, out->expires_at, jitter)
-                      : EXPIRY_NEVER;
+    out->can_refresh =
+        doc->has_refresh_token && (connector->module->flags & BURSAR_CONNECTOR_REFRESHES) != 0;
+    out->due_at = out->can_refresh ? expiry_due_at(&connector->expiry, now, out->expires_at, jitter)
+                                   : EXPIRY_NEVER;
     out->refresh_expires_at = EXPIRY_NEVER;
     if (doc->has_refresh_expires_at)
         out->refresh_expires_at = doc->refresh_expires_at;
@@ -186,8 +185,7 @@ static int seal_put(struct worker *self, const struct doc_put *doc, struct text 
 {
     struct seal_place place = {owner, message->change.connection, SEAL_SECRET,
                                message->change.expect_generation + 1};
-    int result =
-        seal(self->broker->keyring, &place, buf_text(&doc->secret), &message->secret);
+    int result = seal(self->broker->keyring, &place, buf_text(&doc->secret), &message->secret);
     place.kind = SEAL_GRANT;
     if (result == 0 && doc->has_refresh_token)
         result = seal(self->broker->keyring, &place, buf_text(&doc->grant), &message->grant);
@@ -259,8 +257,8 @@ static void put(struct worker *self, struct request *request)
     int result = worker_find(self, job, &row);
     bool is_new = result == BURSAR_E_NOT_CONNECTED;
     if (result == 0 || is_new)
-        result = self->connector ? doc_read_put(job->secret, &doc, &error)
-                                 : BURSAR_E_UNKNOWN_PROVIDER;
+        result =
+            self->connector ? doc_read_put(job->secret, &doc, &error) : BURSAR_E_UNKNOWN_PROVIDER;
     if (result == 0)
         result = check_put(self, job, &doc, is_new ? NULL : &row, &error);
     if (result == 0 && !(message = make_put(self, request, &doc, is_new ? NULL : &row)))
@@ -436,24 +434,13 @@ static void move(struct worker *self, struct request *request)
 void worker_admin(struct worker *self, struct request *request)
 {
     switch (request->job.op) {
-    case OP_GET:
-        get(self, request);
-        break;
-    case OP_PUT:
-        put(self, request);
-        break;
-    case OP_CREATE:
-        create(self, request);
-        break;
-    case OP_UPDATE:
-        update(self, request);
-        break;
+    case OP_GET: get(self, request); break;
+    case OP_PUT: put(self, request); break;
+    case OP_CREATE: create(self, request); break;
+    case OP_UPDATE: update(self, request); break;
     case OP_REVOKE:
     case OP_RESTORE:
-    case OP_DELETE:
-        move(self, request);
-        break;
-    default:
-        worker_refuse(self, request, BURSAR_E_UNSUPPORTED_OP, NULL);
+    case OP_DELETE: move(self, request); break;
+    default: worker_refuse(self, request, BURSAR_E_UNSUPPORTED_OP, NULL);
     }
 }

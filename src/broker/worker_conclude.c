@@ -37,8 +37,7 @@ static int open_part(struct worker *self, const struct conn_row *row, enum seal_
 int worker_open_credential(struct worker *self, const struct conn_row *row,
                            struct open_credential *out)
 {
-    int result =
-        open_part(self, row, SEAL_SECRET, row->secret, &out->secret, self->secret_tree);
+    int result = open_part(self, row, SEAL_SECRET, row->secret, &out->secret, self->secret_tree);
     if (result < 0) {
         buf_free(&out->secret);
         return result;
@@ -253,8 +252,8 @@ static int64_t delay_of(const struct flight *flight)
     if (flight->outcome.verdict == VERDICT_GRANT)
         return 0; /* never again with this secret */
     if (flight->end == EXCHANGE_REPLY)
-        asked_ms = retry_after_ms(http_reply_header(&flight->reply, "Retry-After"),
-                                  flight->replied_at);
+        asked_ms =
+            retry_after_ms(http_reply_header(&flight->reply, "Retry-After"), flight->replied_at);
     if (flight->outcome.verdict == VERDICT_CLIENT)
         return (int64_t)(RETRY_CLIENT_MS * (0.5 + random));
     return retry_delay_ms(flight->row.failures + 1, random, asked_ms);
@@ -309,13 +308,13 @@ static enum verdict_class judge(const struct flight *flight, const struct call_o
 {
     const struct connector *connector = flight->worker->connector;
     struct verdict_words words = connector_words(connector);
-    struct verdict_input input = {
-        .end = flight->end,
-        .shape = outcome->shape,
-        .rotation = connector->rotation,
-        .status = flight->reply.status,
-        .error = call_outcome_part(outcome, BURSAR_OUT_ERROR),
-        .has_retry_after = http_reply_header(&flight->reply, "Retry-After").len > 0};
+    struct verdict_input input = {.end = flight->end,
+                                  .shape = outcome->shape,
+                                  .rotation = connector->rotation,
+                                  .status = flight->reply.status,
+                                  .error = call_outcome_part(outcome, BURSAR_OUT_ERROR),
+                                  .has_retry_after =
+                                      http_reply_header(&flight->reply, "Retry-After").len > 0};
     return flight->is_local ? VERDICT_PROVIDER : verdict_of(&input, &words);
 }
 

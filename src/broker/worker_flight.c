@@ -115,8 +115,8 @@ static void committed(void *context, struct write_message *message)
     if (result == 0)
         on(flight, FLIGHT_ON_COMMITTED);
     else
-        on(flight, result == BURSAR_E_STORE_UNAVAILABLE ? FLIGHT_ON_STORE_DOWN
-                                                         : FLIGHT_ON_CONFLICT);
+        on(flight,
+           result == BURSAR_E_STORE_UNAVAILABLE ? FLIGHT_ON_STORE_DOWN : FLIGHT_ON_CONFLICT);
 }
 
 static void commit_intent(struct flight *flight)
@@ -298,6 +298,8 @@ static void look_again(struct flight *flight)
     }
     flight_free(flight);
     worker_look_all(self, waiters);
+    /* The planner finds the row as it is now; should it find the same again, then not in a circle. */
+    self->plan_at_ms = clock_boot_ms() + STORE_RETRY_MS;
 }
 
 static void give_up(struct flight *flight)
@@ -328,41 +330,24 @@ static void on(struct flight *flight, enum flight_input input)
     struct flight_step step = flight_next(flight->phase, input);
     flight->phase = step.phase;
     switch (step.action) {
-    case FLIGHT_NOTHING:
-        break;
+    case FLIGHT_NOTHING: break;
     case FLIGHT_COMMIT_INTENT:
         if (input == FLIGHT_ON_TIMER)
             read_again(flight);
         commit_intent(flight);
         break;
-    case FLIGHT_SEND:
-        send_request(flight);
-        break;
-    case FLIGHT_COMMIT_REPLY:
-        commit_reply(flight);
-        break;
+    case FLIGHT_SEND: send_request(flight); break;
+    case FLIGHT_COMMIT_REPLY: commit_reply(flight); break;
     case FLIGHT_CONCLUDE:
         fault_point("reply-committed");
         conclude(flight);
         break;
-    case FLIGHT_COMMIT_LATER:
-        set_timer(flight, STORE_RETRY_MS);
-        break;
-    case FLIGHT_COMMIT_AGAIN:
-        commit_again(flight);
-        break;
-    case FLIGHT_WAIT:
-        set_timer(flight, flight->outcome.delay_ms);
-        break;
-    case FLIGHT_ANSWER:
-        answer(flight);
-        break;
-    case FLIGHT_LOOK_AGAIN:
-        look_again(flight);
-        break;
-    case FLIGHT_GIVE_UP:
-        give_up(flight);
-        break;
+    case FLIGHT_COMMIT_LATER: set_timer(flight, STORE_RETRY_MS); break;
+    case FLIGHT_COMMIT_AGAIN: commit_again(flight); break;
+    case FLIGHT_WAIT: set_timer(flight, flight->outcome.delay_ms); break;
+    case FLIGHT_ANSWER: answer(flight); break;
+    case FLIGHT_LOOK_AGAIN: look_again(flight); break;
+    case FLIGHT_GIVE_UP: give_up(flight); break;
     }
 }
 

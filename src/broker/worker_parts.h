@@ -26,7 +26,7 @@
 /* What an attempt came to. */
 struct flight_outcome {
     enum verdict_class verdict;
-    int error; /* for who waits; 0 where the row itself says it */
+    int error;  /* for who waits; 0 where the row itself says it */
     int status; /* HTTP; 0: none */
     int64_t delay_ms;
     char text[256]; /* one printable line for people */
@@ -43,8 +43,8 @@ struct flight {
     struct conn_row row; /* as it was when the attempt began; sealed */
     struct request *waiters;
     enum exchange_end end;
-    struct http_reply reply;  /* in guarded memory until its conclusion is committed */
-    int64_t replied_at;       /* seconds since 1970 */
+    struct http_reply reply;       /* in guarded memory until its conclusion is committed */
+    int64_t replied_at;            /* seconds since 1970 */
     struct write_message *unsaved; /* the commit that is to be tried again */
     struct flight_outcome outcome;
     bool is_local; /* failed before anything could be sent, and not the provider's fault */
@@ -66,7 +66,7 @@ struct worker {
     size_t writes;      /* changes that are with the store */
     size_t errands;     /* revocations that are with the provider */
     bool is_draining, has_drained, is_stopping;
-    int64_t hold_until_ms;  /* boot time: our client is refused, nothing is sent before */
+    int64_t hold_until_ms; /* boot time: our client is refused, nothing is sent before */
     bool has_incident;
     int64_t client_failed_ms; /* boot time of the last refusal of our client */
     struct {

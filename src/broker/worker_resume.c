@@ -57,9 +57,9 @@ static int resume_one(struct worker *self, const struct intent_row *intent)
     flight->row.generation = intent->generation; /* what the request was sent for */
     LOG(LOG_INFO, "an open refresh of an earlier process is resolved",
         LOG_S("connection", flight->id), LOG_I("generation", (int64_t)intent->generation),
-        LOG_S("by", has_reply                           ? "its kept reply"
+        LOG_S("by", has_reply                         ? "its kept reply"
                     : recovery == RECOVERY_SEND_AGAIN ? "sending again"
-                                                        : "one probe"));
+                                                      : "one probe"));
     flight_resume(flight, has_reply);
     return 0;
 }

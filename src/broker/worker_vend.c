@@ -195,18 +195,14 @@ static void vend(struct worker *self, struct request *request, const struct conn
         start_behind(self, row);
         serve(self, request, row, &view, &decision);
         break;
-    case VEND_SERVE:
-        serve(self, request, row, &view, &decision);
-        break;
+    case VEND_SERVE: serve(self, request, row, &view, &decision); break;
     case VEND_WAIT:
         if (request->has_waited)
             refuse_after_wait(self, request, row, &view);
         else
             wait_for_flight(self, request, row);
         break;
-    case VEND_REFUSE:
-        refuse_with_row(self, request, decision.error, row);
-        break;
+    case VEND_REFUSE: refuse_with_row(self, request, decision.error, row); break;
     }
 }
 
@@ -214,18 +210,12 @@ static void vend(struct worker *self, struct request *request, const struct conn
 static int refresh_refusal(const struct worker *self, const struct conn_row *row)
 {
     switch (row->state) {
-    case CONN_REVOKED:
-        return BURSAR_E_REVOKED;
-    case CONN_FROZEN:
-        return BURSAR_E_FROZEN;
-    case CONN_NEEDS_REAUTH:
-        return BURSAR_E_NEEDS_REAUTH;
-    case CONN_IN_DOUBT:
-        return BURSAR_E_IN_DOUBT;
-    case CONN_ACTIVE:
-        return worker_can_refresh(self, row) ? 0 : BURSAR_E_UNSUPPORTED_OP;
-    default:
-        return BURSAR_E_NOT_CONNECTED;
+    case CONN_REVOKED: return BURSAR_E_REVOKED;
+    case CONN_FROZEN: return BURSAR_E_FROZEN;
+    case CONN_NEEDS_REAUTH: return BURSAR_E_NEEDS_REAUTH;
+    case CONN_IN_DOUBT: return BURSAR_E_IN_DOUBT;
+    case CONN_ACTIVE: return worker_can_refresh(self, row) ? 0 : BURSAR_E_UNSUPPORTED_OP;
+    default: return BURSAR_E_NOT_CONNECTED;
     }
 }
 
@@ -370,14 +360,9 @@ static void invalidate(struct worker *self, struct request *request, const struc
 static void look_at(struct worker *self, struct request *request, const struct conn_row *row)
 {
     switch (request->job.op) {
-    case OP_REFRESH:
-        refresh(self, request, row);
-        break;
-    case OP_INVALIDATE:
-        invalidate(self, request, row);
-        break;
-    default:
-        vend(self, request, row);
+    case OP_REFRESH: refresh(self, request, row); break;
+    case OP_INVALIDATE: invalidate(self, request, row); break;
+    default: vend(self, request, row);
     }
 }
 
@@ -416,8 +401,7 @@ void worker_look_all(struct worker *self, struct request *waiters)
             continue;
         }
         struct vend_view view = worker_view(self, &row);
-        struct vend_decision decision =
-            vend_decide(&view, clock_wall_s(), request->job.min_ttl_s);
+        struct vend_decision decision = vend_decide(&view, clock_wall_s(), request->job.min_ttl_s);
         if (decision.action != VEND_SERVE || !is_plain_vend(request, &row)) {
             look_at(self, request, &row);
             continue;

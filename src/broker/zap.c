@@ -95,15 +95,18 @@ static void answer(struct zap *self, const struct question *question)
     bool is_allowed = may_connect(self->broker, question, user_id);
     if (!is_allowed)
         LOG(LOG_WARNING, "connection refused",
-            LOG_T("peer", ((struct text){question->frames[ZAP_ADDRESS],
-                                         question->lens[ZAP_ADDRESS]})));
-    const char *const frames[] = {"1.0", NULL, is_allowed ? "200" : "400",
-                                  is_allowed ? "OK" : "no principal", is_allowed ? user_id : "",
+            LOG_T("peer",
+                  ((struct text){question->frames[ZAP_ADDRESS], question->lens[ZAP_ADDRESS]})));
+    const char *const frames[] = {"1.0",
+                                  NULL,
+                                  is_allowed ? "200" : "400",
+                                  is_allowed ? "OK" : "no principal",
+                                  is_allowed ? user_id : "",
                                   ""};
     for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
-        struct text frame = frames[i] ? text_of(frames[i])
-                                      : (struct text){question->frames[ZAP_ID],
-                                                      question->lens[ZAP_ID]};
+        struct text frame = frames[i]
+                                ? text_of(frames[i])
+                                : (struct text){question->frames[ZAP_ID], question->lens[ZAP_ID]};
         socket_send(self->socket, frame,
                     i + 1 < sizeof frames / sizeof frames[0] ? ZMQ_SNDMORE : 0);
     }

@@ -61,19 +61,11 @@ static int read_arguments(struct daemon *self, int argc, char **argv)
                                             {0}};
     for (int option; (option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1;) {
         switch (option) {
-        case 'c':
-            self->config_path = optarg;
-            break;
-        case 'k':
-            self->is_check_only = true;
-            break;
-        case 'h':
-            return usage(stdout, 0);
-        case 'V':
-            printf("bursard %s\n", bursar_version());
-            return 0;
-        default:
-            return usage(stderr, 2);
+        case 'c': self->config_path = optarg; break;
+        case 'k': self->is_check_only = true; break;
+        case 'h': return usage(stdout, 0);
+        case 'V': printf("bursard %s\n", bursar_version()); return 0;
+        default: return usage(stderr, 2);
         }
     }
     return optind == argc ? -1 : usage(stderr, 2);
@@ -132,8 +124,8 @@ static int start(struct daemon *self)
     struct buf error = buf_make(4096);
     int result = http_global_open();
     if (result == 0)
-        result = broker_start(&self->broker, self->config, &self->connectors, self->keyring,
-                              &error);
+        result =
+            broker_start(&self->broker, self->config, &self->connectors, self->keyring, &error);
     if (result < 0)
         fail("bursard cannot start", &error, result);
     buf_free(&error);

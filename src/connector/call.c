@@ -109,24 +109,15 @@ static void emit_request(const struct bursar_call *call, enum bursar_part part, 
     case BURSAR_REQ_METHOD:
         snprintf(request->method, sizeof request->method, "%.*s", (int)text.len, text.data);
         break;
-    case BURSAR_REQ_URL:
-        set_text(&request->url, text);
-        break;
-    case BURSAR_REQ_HEADER:
-        add_header(request, name, text);
-        break;
-    case BURSAR_REQ_FORM:
-        add_form(request, name, text);
-        break;
-    case BURSAR_REQ_BASIC:
-        add_basic(request, name, text);
-        break;
+    case BURSAR_REQ_URL: set_text(&request->url, text); break;
+    case BURSAR_REQ_HEADER: add_header(request, name, text); break;
+    case BURSAR_REQ_FORM: add_form(request, name, text); break;
+    case BURSAR_REQ_BASIC: add_basic(request, name, text); break;
     case BURSAR_REQ_BODY:
         set_text(&request->body, text);
         request->has_body = true;
         break;
-    default:
-        host->error = BURSAR_E_INTERNAL; /* a part of an outcome has no place in a request */
+    default: host->error = BURSAR_E_INTERNAL; /* a part of an outcome has no place in a request */
     }
 }
 
@@ -253,8 +244,7 @@ int call_build_revoke(const struct connector *connector, const struct call_crede
 }
 
 int call_read_refresh(const struct connector *connector, const struct call_credential *credential,
-                      int64_t now, const struct call_reply *reply,
-                      struct call_outcome *out_outcome)
+                      int64_t now, const struct call_reply *reply, struct call_outcome *out_outcome)
 {
     static const enum reply_shape shapes[] = {[BURSAR_READ_SECRET] = REPLY_SECRET,
                                               [BURSAR_READ_ERROR] = REPLY_ERROR,

@@ -174,10 +174,8 @@ static bool is_allowed(const struct exchange *exchange, const struct sockaddr *a
     switch (address_class_of(address)) {
     case ADDRESS_PUBLIC:
         return strncasecmp((const char *)exchange->request.url.data, "https:", 6) == 0;
-    case ADDRESS_LOOPBACK:
-        return options->allow_http_loopback || options->allow_private_addresses;
-    case ADDRESS_PRIVATE:
-        break;
+    case ADDRESS_LOOPBACK: return options->allow_http_loopback || options->allow_private_addresses;
+    case ADDRESS_PRIVATE: break;
     }
     return options->allow_private_addresses;
 }

@@ -97,8 +97,7 @@ static bool read_date(struct text text, double *out_epoch_s)
     copy[text.len] = 0;
     if (copy[AT_TIME] == ' ' || copy[AT_TIME] == 't')
         copy[AT_TIME] = 'T';
-    const char *rest =
-        begins_like_a_date(copy) ? strptime(copy, "%Y-%m-%dT%H:%M:%S", &utc) : NULL;
+    const char *rest = begins_like_a_date(copy) ? strptime(copy, "%Y-%m-%dT%H:%M:%S", &utc) : NULL;
     if (!rest)
         return false;
     if (*rest == '.')

@@ -8,7 +8,13 @@ struct rule {
     struct flight_step step;
 };
 
-#define TO(phase, action) {true, {phase, action}}
+#define TO(phase, action) \
+    {                     \
+        true,             \
+        {                 \
+            phase, action \
+        }                 \
+    }
 
 static const struct rule rules[FLIGHT_PHASE_END][FLIGHT_INPUT_END] = {
     [FLIGHT_IDLE] =

@@ -7,23 +7,17 @@
 #include <bursar/error.h>
 
 static const char *const state_names[] = {
-    [CONN_NONE] = "NONE",
-    [CONN_PENDING] = "PENDING",
-    [CONN_ACTIVE] = "ACTIVE",
-    [CONN_IN_DOUBT] = "IN_DOUBT",
-    [CONN_NEEDS_REAUTH] = "NEEDS_REAUTH",
-    [CONN_REVOKED] = "REVOKED",
+    [CONN_NONE] = "NONE",         [CONN_PENDING] = "PENDING",           [CONN_ACTIVE] = "ACTIVE",
+    [CONN_IN_DOUBT] = "IN_DOUBT", [CONN_NEEDS_REAUTH] = "NEEDS_REAUTH", [CONN_REVOKED] = "REVOKED",
     [CONN_FROZEN] = "FROZEN",
 };
 static_assert(sizeof state_names / sizeof state_names[0] == CONN_STATE_END, "one name a state");
 
 static const char *const event_names[] = {
-    [EVENT_NONE] = "none",           [EVENT_CREATED] = "created",
-    [EVENT_CONNECTED] = "connected", [EVENT_REFRESHED] = "refreshed",
-    [EVENT_REAUTH] = "reauth",       [EVENT_RECOVERED] = "recovered",
-    [EVENT_IN_DOUBT] = "in_doubt",   [EVENT_REVOKED] = "revoked",
-    [EVENT_RESTORED] = "restored",   [EVENT_FROZEN] = "frozen",
-    [EVENT_THAWED] = "thawed",       [EVENT_DELETED] = "deleted",
+    [EVENT_NONE] = "none",           [EVENT_CREATED] = "created", [EVENT_CONNECTED] = "connected",
+    [EVENT_REFRESHED] = "refreshed", [EVENT_REAUTH] = "reauth",   [EVENT_RECOVERED] = "recovered",
+    [EVENT_IN_DOUBT] = "in_doubt",   [EVENT_REVOKED] = "revoked", [EVENT_RESTORED] = "restored",
+    [EVENT_FROZEN] = "frozen",       [EVENT_THAWED] = "thawed",   [EVENT_DELETED] = "deleted",
     [EVENT_INCIDENT] = "incident",   [EVENT_ALIVE] = "alive",
 };
 static_assert(sizeof event_names / sizeof event_names[0] == EVENT_TYPE_END, "one name a type");
@@ -37,8 +31,14 @@ struct rule {
     int refusal;
 };
 
-#define TO(state, event) {state, event, 0}
-#define REFUSE(error) {0, EVENT_NONE, error}
+#define TO(state, event) \
+    {                    \
+        state, event, 0  \
+    }
+#define REFUSE(error)        \
+    {                        \
+        0, EVENT_NONE, error \
+    }
 #define NO_ROW REFUSE(BURSAR_E_NOT_FOUND)
 #define NOT_LIVE REFUSE(BURSAR_E_CONFLICT)
 

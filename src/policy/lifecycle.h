@@ -63,10 +63,10 @@ enum event_type {
 
 /* What a move comes to. */
 struct lifecycle_step {
-    enum conn_state state;  /* the new one */
-    enum event_type event;  /* exactly one for a move that changes something; EVENT_NONE else */
-    bool is_allowed;        /* false: nothing changes, and refusal says why */
-    int refusal;            /* a negative enum bursar_error where the move is not allowed */
+    enum conn_state state; /* the new one */
+    enum event_type event; /* exactly one for a move that changes something; EVENT_NONE else */
+    bool is_allowed;       /* false: nothing changes, and refusal says why */
+    int refusal;           /* a negative enum bursar_error where the move is not allowed */
 };
 
 /* prior is what the row was before it was revoked or frozen, and is what RESTORE and THAW go to. */

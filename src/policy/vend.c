@@ -20,19 +20,14 @@ bool vend_is_due(const struct vend_view *view, int64_t now)
 static int refusal_of(const struct vend_view *view)
 {
     switch (view->state) {
-    case CONN_REVOKED:
-        return BURSAR_E_REVOKED;
-    case CONN_FROZEN:
-        return BURSAR_E_FROZEN;
-    case CONN_IN_DOUBT:
-        return BURSAR_E_IN_DOUBT;
+    case CONN_REVOKED: return BURSAR_E_REVOKED;
+    case CONN_FROZEN: return BURSAR_E_FROZEN;
+    case CONN_IN_DOUBT: return BURSAR_E_IN_DOUBT;
     case CONN_PENDING:
-    case CONN_NONE:
-        return BURSAR_E_NOT_CONNECTED;
+    case CONN_NONE: return BURSAR_E_NOT_CONNECTED;
     case CONN_NEEDS_REAUTH:
     case CONN_ACTIVE: /* expired, and nothing to refresh it with */
-    case CONN_STATE_END:
-        break;
+    case CONN_STATE_END: break;
     }
     return BURSAR_E_NEEDS_REAUTH;
 }

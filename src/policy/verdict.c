@@ -11,20 +11,13 @@ static const struct {
     const char *code;
     enum verdict_class verdict;
 } standard[] = {
-    {"invalid_grant", VERDICT_GRANT},
-    {"interaction_required", VERDICT_GRANT},
-    {"consent_required", VERDICT_GRANT},
-    {"login_required", VERDICT_GRANT},
-    {"invalid_client", VERDICT_CLIENT},
-    {"unauthorized_client", VERDICT_CLIENT},
-    {"invalid_request", VERDICT_CLIENT},
-    {"invalid_scope", VERDICT_CLIENT},
-    {"invalid_target", VERDICT_CLIENT},
-    {"unsupported_grant_type", VERDICT_CLIENT},
-    {"redirect_uri_mismatch", VERDICT_CLIENT},
-    {"temporarily_unavailable", VERDICT_PROVIDER},
-    {"server_error", VERDICT_PROVIDER},
-    {"slow_down", VERDICT_THROTTLED},
+    {"invalid_grant", VERDICT_GRANT},          {"interaction_required", VERDICT_GRANT},
+    {"consent_required", VERDICT_GRANT},       {"login_required", VERDICT_GRANT},
+    {"invalid_client", VERDICT_CLIENT},        {"unauthorized_client", VERDICT_CLIENT},
+    {"invalid_request", VERDICT_CLIENT},       {"invalid_scope", VERDICT_CLIENT},
+    {"invalid_target", VERDICT_CLIENT},        {"unsupported_grant_type", VERDICT_CLIENT},
+    {"redirect_uri_mismatch", VERDICT_CLIENT}, {"temporarily_unavailable", VERDICT_PROVIDER},
+    {"server_error", VERDICT_PROVIDER},        {"slow_down", VERDICT_THROTTLED},
 };
 
 static bool is_listed(struct text error, const char *const *list)
@@ -67,8 +60,7 @@ static enum verdict_class of_status(int status, bool has_retry_after)
     case 404:
     case 405:
     case 410:
-    case 415:
-        return VERDICT_CLIENT;
+    case 415: return VERDICT_CLIENT;
     default:
         if (status >= 300 && status < 400)
             return VERDICT_CLIENT;
@@ -107,12 +99,10 @@ static enum verdict_class of_reply(const struct verdict_input *input,
 enum verdict_class verdict_of(const struct verdict_input *input, const struct verdict_words *words)
 {
     switch (input->end) {
-    case EXCHANGE_REPLY:
-        return of_reply(input, words);
+    case EXCHANGE_REPLY: return of_reply(input, words);
     case EXCHANGE_LOST:
         return rotation_is_strict(input->rotation) ? VERDICT_UNCERTAIN : VERDICT_PROVIDER;
-    case EXCHANGE_UNSENT:
-        break;
+    case EXCHANGE_UNSENT: break;
     }
     return VERDICT_PROVIDER;
 }

@@ -26,15 +26,15 @@ struct conn_row {
     int64_t created_at, updated_at;
     int64_t last_refresh_at; /* 0: never */
     enum verdict_class last_outcome;
-    unsigned failures;     /* in a row */
-    bool is_probed;        /* IN_DOUBT: the one probe was sent */
-    bool can_refresh;      /* a grant is stored that can be refreshed */
-    struct text last_error; /* one printable line, or absent */
-    struct text reason;     /* code of the last move into NEEDS_REAUTH or IN_DOUBT */
-    struct text kind;       /* of the secret */
-    struct text scopes;     /* space-delimited */
-    struct text metadata, tags;           /* MessagePack */
-    struct text secret, grant;            /* sealed */
+    unsigned failures;          /* in a row */
+    bool is_probed;             /* IN_DOUBT: the one probe was sent */
+    bool can_refresh;           /* a grant is stored that can be refreshed */
+    struct text last_error;     /* one printable line, or absent */
+    struct text reason;         /* code of the last move into NEEDS_REAUTH or IN_DOUBT */
+    struct text kind;           /* of the secret */
+    struct text scopes;         /* space-delimited */
+    struct text metadata, tags; /* MessagePack */
+    struct text secret, grant;  /* sealed */
     void *block;
     size_t block_len;
 };

@@ -48,23 +48,23 @@ struct store_change {
     struct text connection;     /* which row */
     uint64_t expect_generation; /* condition of all but MOVE, UPDATE without has_expect, TRIM … */
     bool has_expect_generation; /* UPDATE only */
-    bool is_new;                        /* PUT: the row is made, under the id given */
-    struct text provider, account;      /* CREATE, PUT of a new row, INCIDENT */
-    struct text metadata, tags;         /* CREATE, UPDATE; absent: as it was */
-    struct change_secret secret;        /* PUT, REFRESHED */
-    enum conn_move move;                /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none */
-    uint8_t token_hash[32];             /* INTENT */
-    struct text node;                   /* INTENT: which daemon */
-    bool is_probe;                      /* INTENT: of an IN_DOUBT connection */
-    struct text reply;                  /* REPLY: sealed */
-    enum verdict_class outcome;         /* FAILED, INCIDENT */
-    struct text reason;                 /* FAILED with a move, INCIDENT: code */
-    struct text error;                  /* FAILED: one printable line */
-    struct text provider_error;         /* FAILED, INCIDENT: the provider's code, printable */
-    int http_status;                    /* FAILED, INCIDENT; 0: none */
-    int64_t next_refresh_at;            /* FAILED, seconds */
-    bool keeps_intent;                  /* FAILED: the kept reply is still to be read */
-    bool is_begin;                      /* INCIDENT: begin or end */
+    bool is_new;                /* PUT: the row is made, under the id given */
+    struct text provider, account; /* CREATE, PUT of a new row, INCIDENT */
+    struct text metadata, tags;    /* CREATE, UPDATE; absent: as it was */
+    struct change_secret secret;   /* PUT, REFRESHED */
+    enum conn_move move;           /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none */
+    uint8_t token_hash[32];        /* INTENT */
+    struct text node;              /* INTENT: which daemon */
+    bool is_probe;                 /* INTENT: of an IN_DOUBT connection */
+    struct text reply;             /* REPLY: sealed */
+    enum verdict_class outcome;    /* FAILED, INCIDENT */
+    struct text reason;            /* FAILED with a move, INCIDENT: code */
+    struct text error;             /* FAILED: one printable line */
+    struct text provider_error;    /* FAILED, INCIDENT: the provider's code, printable */
+    int http_status;               /* FAILED, INCIDENT; 0: none */
+    int64_t next_refresh_at;       /* FAILED, seconds */
+    bool keeps_intent;             /* FAILED: the kept reply is still to be read */
+    bool is_begin;                 /* INCIDENT: begin or end */
 
     /* Filled by store_apply(). */
     int result; /* 0, BURSAR_E_NOT_FOUND, _CONFLICT, _REVOKED, _FROZEN, _STORE_UNAVAILABLE */
@@ -89,8 +89,8 @@ struct store_batch {
 /* ---- readers --------------------------------------------------------------------------------- */
 
 struct store_list_filter {
-    struct text owner, provider; /* absent: all */
-    enum conn_state state;       /* CONN_NONE: all */
+    struct text owner, provider;                            /* absent: all */
+    enum conn_state state;                                  /* CONN_NONE: all */
     struct text after_owner, after_provider, after_account; /* the list goes on behind this row;
                                                              * absent: from the start */
     uint32_t limit;

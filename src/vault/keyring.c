@@ -130,8 +130,7 @@ static int add_line(struct keyring *keyring, char *text, const char *path, int l
     return 0;
 }
 
-static int parse_lines(struct keyring *keyring, char *content, const char *path,
-                       struct buf *error)
+static int parse_lines(struct keyring *keyring, char *content, const char *path, struct buf *error)
 {
     char *next = NULL;
     int line = 0, result = 0;
@@ -189,8 +188,7 @@ static void append_new_key(struct buf *text)
         randombytes_buf(id, sizeof id);
         randombytes_buf(key, KEYRING_KEY_LEN);
         sodium_bin2hex(hex, sizeof hex, id, sizeof id);
-        sodium_bin2base64(base64, BASE64_LEN, key, KEYRING_KEY_LEN,
-                          sodium_base64_VARIANT_ORIGINAL);
+        sodium_bin2base64(base64, BASE64_LEN, key, KEYRING_KEY_LEN, sodium_base64_VARIANT_ORIGINAL);
         buf_append_string(text, "key ");
         buf_append_string(text, hex);
         buf_append_byte(text, ' ');

@@ -66,9 +66,9 @@ int seal(const struct keyring *keyring, const struct seal_place *place, struct t
     memcpy(blob + AT_KEY_ID, keyring_active_id(keyring), KEYRING_ID_LEN);
     randombytes_buf(blob + AT_WRAP_NONCE, NONCE_LEN);
     randombytes_buf(blob + AT_NONCE, NONCE_LEN);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(
-        blob + AT_WRAP, NULL, data_key, KEY_LEN, blob, AT_WRAP_NONCE, NULL, blob + AT_WRAP_NONCE,
-        keyring_find(keyring, keyring_active_id(keyring)));
+    crypto_aead_xchacha20poly1305_ietf_encrypt(blob + AT_WRAP, NULL, data_key, KEY_LEN, blob,
+                                               AT_WRAP_NONCE, NULL, blob + AT_WRAP_NONCE,
+                                               keyring_find(keyring, keyring_active_id(keyring)));
     crypto_aead_xchacha20poly1305_ietf_encrypt(blob + AT_BODY, NULL, (const uint8_t *)plain.data,
                                                plain.len, ad, ad_len, NULL, blob + AT_NONCE,
                                                data_key);
@@ -99,9 +99,9 @@ int unseal(const struct keyring *keyring, const struct seal_place *place, struct
     if (!plain)
         return buf_error(out_plain);
     size_t ad_len = add_place(ad, place);
-    int result = crypto_aead_xchacha20poly1305_ietf_decrypt(
-        data_key, NULL, NULL, bytes + AT_WRAP, KEY_LEN + TAG_LEN, bytes, AT_WRAP_NONCE,
-        bytes + AT_WRAP_NONCE, key);
+    int result = crypto_aead_xchacha20poly1305_ietf_decrypt(data_key, NULL, NULL, bytes + AT_WRAP,
+                                                            KEY_LEN + TAG_LEN, bytes, AT_WRAP_NONCE,
+                                                            bytes + AT_WRAP_NONCE, key);
     if (result == 0)
         result = crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, bytes + AT_BODY,
                                                             plain_len + TAG_LEN, ad, ad_len,

@@ -38,8 +38,10 @@ static const struct part {
 enum { PART_COUNT = sizeof parts / sizeof parts[0] };
 static_assert(PART_COUNT <= 32, "seen is a 32-bit set");
 
-static const char *const kinds[][2] = {{"oauth2", "access_token"}, {"api_key", "api_key"},
-                                       {"basic", "password"},      {"bearer", "token"},
+static const char *const kinds[][2] = {{"oauth2", "access_token"},
+                                       {"api_key", "api_key"},
+                                       {"basic", "password"},
+                                       {"bearer", "token"},
                                        {"header", "value"}};
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
@@ -133,15 +135,16 @@ static int check_part(const struct part *part, const struct node *value, struct 
             return 0;
         return refuse(error, part->name, "must be a non-empty text");
     case PART_TEXT_MAP:
-        return is_text_map(value) ? 0
-                                  : refuse(error, part->name,
-                                           "must be a map of at most 64 texts, each once");
+        return is_text_map(value)
+                   ? 0
+                   : refuse(error, part->name, "must be a map of at most 64 texts, each once");
     case PART_TEXT_LIST:
         return is_text_list(value) ? 0 : refuse(error, part->name, "must be a list of texts");
     case PART_APPLY:
         if (is_apply(value))
             return 0;
-        return refuse(error, part->name, "must be a list of {in: header|query|cookie, name, value}");
+        return refuse(error, part->name,
+                      "must be a list of {in: header|query|cookie, name, value}");
     case PART_TIME:
         if (node_type(value) == NODE_UINT && node_uint(value) <= INT64_MAX)
             return 0;
@@ -153,8 +156,7 @@ static int check_part(const struct part *part, const struct node *value, struct 
 static const struct part *part_of(struct text kind, struct text name)
 {
     for (size_t i = 0; i < PART_COUNT; i++) {
-        if ((parts[i].kind[0] == 0 || text_is(kind, parts[i].kind)) &&
-            text_is(name, parts[i].name))
+        if ((parts[i].kind[0] == 0 || text_is(kind, parts[i].kind)) && text_is(name, parts[i].name))
             return &parts[i];
     }
     return NULL;

@@ -7,7 +7,17 @@
 #include <bursar/error.h>
 #include <bursar/protocol.h>
 
-enum { ID_MAX_BYTES = 1024, DEADLINE_MAX_MS = 3600 * 1000, TAGS_MAX = 64, PAIRS_MAX = 64 };
+enum {
+    ID_MAX_BYTES = 1024,
+    DEADLINE_MAX_MS = 3600 * 1000,
+    TAGS_MAX = 64,
+    PAIRS_MAX = 64,
+    CURSOR_MAX_BYTES = 2048, /* an owner, a provider and an account, each byte written as %XX */
+};
+static_assert((BURSAR_MAX_OWNER_BYTES + BURSAR_MAX_PROVIDER_BYTES + BURSAR_MAX_ACCOUNT_BYTES) * 3 +
+                      3 <=
+                  CURSOR_MAX_BYTES,
+              "every cursor that is given out can be given back");
 
 struct job_reader {
     struct tree *tree;
@@ -41,10 +51,10 @@ const struct job_rule *job_rule(enum job_op op)
 /* ---- the keys -------------------------------------------------------------------------------- */
 
 enum key_type {
-    KEY_TEXT,      /* 1 to max bytes, UTF-8 without control characters */
-    KEY_UINT,      /* to max, into a uint64_t */
-    KEY_UINT32,    /* to max, into a uint32_t */
-    KEY_INT64,     /* 0 to max, into an int64_t */
+    KEY_TEXT,   /* 1 to max bytes, UTF-8 without control characters */
+    KEY_UINT,   /* to max, into a uint64_t */
+    KEY_UINT32, /* to max, into a uint32_t */
+    KEY_INT64,  /* 0 to max, into an int64_t */
     KEY_BOOL,
     KEY_NODE_MAP,  /* map of texts, numbers or booleans */
     KEY_NODE_LIST, /* list of texts */
@@ -87,7 +97,7 @@ static const struct key {
     {"tags", KEY_NODE_LIST, AT(tags), NO_FLAG, TAGS_MAX},
     {"at_provider", KEY_BOOL, AT(at_provider), NO_FLAG, 0},
     {"state", KEY_TEXT, AT(state), NO_FLAG, 32},
-    {"cursor", KEY_TEXT, AT(cursor), NO_FLAG, 128},
+    {"cursor", KEY_TEXT, AT(cursor), NO_FLAG, CURSOR_MAX_BYTES},
     {"limit", KEY_UINT32, AT(limit), NO_FLAG, 10000},
     {"seq", KEY_UINT, AT(seq), NO_FLAG, INT64_MAX},
 };
@@ -106,12 +116,9 @@ static bool is_scalar(const struct node *node)
     case NODE_BOOL:
     case NODE_UINT:
     case NODE_NEGATIVE:
-    case NODE_DOUBLE:
-        return true;
-    case NODE_TEXT:
-        return text_is_printable(node_text(node));
-    default:
-        return false;
+    case NODE_DOUBLE: return true;
+    case NODE_TEXT: return text_is_printable(node_text(node));
+    default: return false;
     }
 }
 
@@ -199,12 +206,10 @@ static int take_key(const struct key *key, const struct node *node, struct job *
 {
     void *to = (char *)job + key->at;
     switch (key->type) {
-    case KEY_TEXT:
-        return take_text(key, node, to, error);
+    case KEY_TEXT: return take_text(key, node, to, error);
     case KEY_UINT:
     case KEY_UINT32:
-    case KEY_INT64:
-        return take_number(key, node, to, error);
+    case KEY_INT64: return take_number(key, node, to, error);
     case KEY_BOOL:
         if (node_type(node) != NODE_BOOL)
             return refuse(error, key->name, "must be true or false");
@@ -218,10 +223,8 @@ static int take_key(const struct key *key, const struct node *node, struct job *
                          "must be a short list of texts", error);
     case KEY_NODE_SECRET:
         return take_node(node_type(node) == NODE_MAP, key, node, to, "must be a map", error);
-    case KEY_INCLUDE:
-        return take_include(node, to, error);
-    case KEY_ELSEWHERE:
-        return 0;
+    case KEY_INCLUDE: return take_include(node, to, error);
+    case KEY_ELSEWHERE: return 0;
     }
     return BURSAR_E_INTERNAL;
 }
@@ -295,16 +298,14 @@ static int check_op(const struct job *job, struct buf *error)
         if (job->has_generation && job->access_token_sha256.data)
             return refuse(error, "generation", "and access_token_sha256 exclude each other");
         return 0;
-    case OP_PUT:
-        return job->secret ? 0 : refuse(error, "secret", "is required");
+    case OP_PUT: return job->secret ? 0 : refuse(error, "secret", "is required");
     case OP_CREATE:
         return job->connection.data ? refuse(error, "connection", "is made by the broker") : 0;
     case OP_UPDATE:
         if (!job->metadata && !job->tags)
             return refuse(error, "metadata", "or tags is required");
         return 0;
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
@@ -342,10 +343,8 @@ static int take_id(struct job_reader *reader, const struct node *root, struct jo
     switch (node_type(id)) {
     case NODE_ARRAY:
     case NODE_MAP:
-    case NODE_OTHER:
-        return refuse(error, "id", "must be a scalar");
-    default:
-        node_pack(id, &reader->id);
+    case NODE_OTHER: return refuse(error, "id", "must be a scalar");
+    default: node_pack(id, &reader->id);
     }
     if (buf_error(&reader->id) != 0)
         return refuse(error, "id", "must have at most 1024 bytes");

@@ -142,7 +142,8 @@ void pack_splice(struct pack *map, struct text packed_map)
     const uint8_t *head = (const uint8_t *)packed_map.data;
     if (packed_map.len < HEAD_LEN || head[0] != MAP32)
         return;
-    map->count += (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 | head[4];
+    map->count +=
+        (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 | head[4];
     buf_append(map->out, packed_map.data + HEAD_LEN, packed_map.len - HEAD_LEN);
 }
 

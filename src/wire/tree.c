@@ -45,19 +45,19 @@ static bool skip(struct walk *walk, uint64_t len)
 static const struct {
     uint8_t width, fixed, values, is_valid;
 } types[0x20] = {
-    [0x00] = {0, 0, 0, 1},  [0x02] = {0, 0, 0, 1},  [0x03] = {0, 0, 0, 1}, /* nil, false, true */
-    [0x04] = {1, 0, 0, 1},  [0x05] = {2, 0, 0, 1},  [0x06] = {4, 0, 0, 1}, /* bin */
-    [0x07] = {1, 1, 0, 1},  [0x08] = {2, 1, 0, 1},  [0x09] = {4, 1, 0, 1}, /* ext */
-    [0x0a] = {0, 4, 0, 1},  [0x0b] = {0, 8, 0, 1},                         /* float */
-    [0x0c] = {0, 1, 0, 1},  [0x0d] = {0, 2, 0, 1},                         /* uint 8, 16 */
-    [0x0e] = {0, 4, 0, 1},  [0x0f] = {0, 8, 0, 1},                         /* uint 32, 64 */
-    [0x10] = {0, 1, 0, 1},  [0x11] = {0, 2, 0, 1},                         /* int 8, 16 */
-    [0x12] = {0, 4, 0, 1},  [0x13] = {0, 8, 0, 1},                         /* int 32, 64 */
-    [0x14] = {0, 2, 0, 1},  [0x15] = {0, 3, 0, 1},  [0x16] = {0, 5, 0, 1}, /* fixext 1, 2, 4 */
-    [0x17] = {0, 9, 0, 1},  [0x18] = {0, 17, 0, 1},                        /* fixext 8, 16 */
-    [0x19] = {1, 0, 0, 1},  [0x1a] = {2, 0, 0, 1},  [0x1b] = {4, 0, 0, 1}, /* str */
-    [0x1c] = {2, 0, 1, 1},  [0x1d] = {4, 0, 1, 1},                         /* array */
-    [0x1e] = {2, 0, 2, 1},  [0x1f] = {4, 0, 2, 1},                         /* map */
+    [0x00] = {0, 0, 0, 1}, [0x02] = {0, 0, 0, 1},  [0x03] = {0, 0, 0, 1}, /* nil, false, true */
+    [0x04] = {1, 0, 0, 1}, [0x05] = {2, 0, 0, 1},  [0x06] = {4, 0, 0, 1}, /* bin */
+    [0x07] = {1, 1, 0, 1}, [0x08] = {2, 1, 0, 1},  [0x09] = {4, 1, 0, 1}, /* ext */
+    [0x0a] = {0, 4, 0, 1}, [0x0b] = {0, 8, 0, 1},                         /* float */
+    [0x0c] = {0, 1, 0, 1}, [0x0d] = {0, 2, 0, 1},                         /* uint 8, 16 */
+    [0x0e] = {0, 4, 0, 1}, [0x0f] = {0, 8, 0, 1},                         /* uint 32, 64 */
+    [0x10] = {0, 1, 0, 1}, [0x11] = {0, 2, 0, 1},                         /* int 8, 16 */
+    [0x12] = {0, 4, 0, 1}, [0x13] = {0, 8, 0, 1},                         /* int 32, 64 */
+    [0x14] = {0, 2, 0, 1}, [0x15] = {0, 3, 0, 1},  [0x16] = {0, 5, 0, 1}, /* fixext 1, 2, 4 */
+    [0x17] = {0, 9, 0, 1}, [0x18] = {0, 17, 0, 1},                        /* fixext 8, 16 */
+    [0x19] = {1, 0, 0, 1}, [0x1a] = {2, 0, 0, 1},  [0x1b] = {4, 0, 0, 1}, /* str */
+    [0x1c] = {2, 0, 1, 1}, [0x1d] = {4, 0, 1, 1},                         /* array */
+    [0x1e] = {2, 0, 2, 1}, [0x1f] = {4, 0, 2, 1},                         /* map */
 };
 
 /* What stands behind a head: nothing more, or so many values. */
@@ -143,13 +143,10 @@ int tree_fill(struct tree *tree, struct text body)
         return BURSAR_E_BAD_REQUEST;
     switch (msgpack_unpack(body.data, body.len, &used, &tree->zone, &tree->root)) {
     case MSGPACK_UNPACK_SUCCESS:
-    case MSGPACK_UNPACK_EXTRA_BYTES:
-        return used == body.len ? 0 : BURSAR_E_BAD_REQUEST;
-    case MSGPACK_UNPACK_NOMEM_ERROR:
-        return BURSAR_E_NOMEM;
+    case MSGPACK_UNPACK_EXTRA_BYTES: return used == body.len ? 0 : BURSAR_E_BAD_REQUEST;
+    case MSGPACK_UNPACK_NOMEM_ERROR: return BURSAR_E_NOMEM;
     case MSGPACK_UNPACK_CONTINUE:
-    case MSGPACK_UNPACK_PARSE_ERROR:
-        break;
+    case MSGPACK_UNPACK_PARSE_ERROR: break;
     }
     return BURSAR_E_BAD_REQUEST;
 }
@@ -218,14 +215,10 @@ double node_double(const struct node *node)
 {
     const msgpack_object *object = object_of(node);
     switch (node_type(node)) {
-    case NODE_DOUBLE:
-        return object->via.f64;
-    case NODE_UINT:
-        return (double)object->via.u64;
-    case NODE_NEGATIVE:
-        return (double)object->via.i64;
-    default:
-        return 0;
+    case NODE_DOUBLE: return object->via.f64;
+    case NODE_UINT: return (double)object->via.u64;
+    case NODE_NEGATIVE: return (double)object->via.i64;
+    default: return 0;
     }
 }
 

@@ -272,7 +272,8 @@ static void test_json_round_trip(void **state)
         }
         struct buf buf = buf_make(1000);
         buf_append_json(&buf, (struct text){bytes, len});
-        json_t *json = json_loadb((char *)buf.data, buf.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        json_t *json =
+            json_loadb((char *)buf.data, buf.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
         assert_non_null(json);
         assert_int_equal(json_string_length(json), len);
         assert_memory_equal(json_string_value(json), bytes, len);

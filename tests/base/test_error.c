@@ -38,8 +38,8 @@ enum { CODES = sizeof codes / sizeof codes[0] };
 
 static bool may_be_sent_again(const char *code)
 {
-    static const char *const list[] = {"provider_unavailable", "rate_limited",  "in_doubt",
-                                       "deadline_exceeded",    "overloaded",    "shutting_down",
+    static const char *const list[] = {"provider_unavailable", "rate_limited", "in_doubt",
+                                       "deadline_exceeded",    "overloaded",   "shutting_down",
                                        "store_unavailable"};
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
         if (strcmp(code, list[i]) == 0)

@@ -153,8 +153,8 @@ static void test_random_below(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_format),         cmocka_unit_test(test_time_part),
-        cmocka_unit_test(test_sorted_by_time), cmocka_unit_test(test_random_part),
+        cmocka_unit_test(test_format),           cmocka_unit_test(test_time_part),
+        cmocka_unit_test(test_sorted_by_time),   cmocka_unit_test(test_random_part),
         cmocka_unit_test(test_longest_provider), cmocka_unit_test(test_provider_part),
         cmocka_unit_test(test_random_below),
     };

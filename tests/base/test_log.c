@@ -81,7 +81,11 @@ static void test_text(void **state)
         {{"a", T("%s%n%d"), 0}, "a=%s%n%d"},
         {{"a", T("x\n2030-01-01T00:00:00.000Z info forged"), 0},
          "a=\"x\\n2030-01-01T00:00:00.000Z info forged\""},
-        {{"a", T("\r\033[2J\x7f\xc2\x9b" "0m"), 0}, "a=\"\\r\\u001b[2J\\u007f\\u009b0m\""},
+        {{"a",
+          T("\r\033[2J\x7f\xc2\x9b"
+            "0m"),
+          0},
+         "a=\"\\r\\u001b[2J\\u007f\\u009b0m\""},
         {{"a", T("\0"), 0}, "a=\"\\u0000\""},
         {{"a", T("\xff"), 0}, "a=\"\xef\xbf\xbd\""},
         {{"a", T("ü"), 0}, "a=\"ü\""},
@@ -121,7 +125,8 @@ static void test_json(void **state)
     LOG(LOG_DEBUG, "say \"hi\"", LOG_T("text", nasty), LOG_I("number", -7), LOG_S("empty", ""));
     json_t *json = parse(capture_end());
     char time_text[64];
-    snprintf(time_text, sizeof time_text, "%s x\n", json_string_value(json_object_get(json, "time")));
+    snprintf(time_text, sizeof time_text, "%s x\n",
+             json_string_value(json_object_get(json, "time")));
     assert_string_equal(one_line(time_text), "x\n");
     assert_string_equal(json_string_value(json_object_get(json, "level")), "debug");
     assert_string_equal(json_string_value(json_object_get(json, "message")), "say \"hi\"");

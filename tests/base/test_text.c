@@ -38,6 +38,9 @@ static void test_copy(void **state)
     char *copy = text_copy((struct text){source, sizeof source});
     assert_string_equal(copy, "abc");
     free(copy);
+    copy = text_copy(T("a\0b"));
+    assert_memory_equal(copy, "a\0b", 4);
+    free(copy);
     copy = text_copy(T(""));
     assert_string_equal(copy, "");
     free(copy);
@@ -240,11 +243,21 @@ static void test_distance(void **state)
         const char *a, *b;
         size_t distance;
     } cases[] = {
-        {"", "", 0},           {"", "abc", 3},        {"a", "a", 0},          {"a", "b", 1},
-        {"ab", "ba", 1},       {"abc", "bca", 2},     {"kitten", "sitting", 3},
-        {"ca", "abc", 3},      {"vend", "vedn", 1},   {"vend", "evnd", 1},    {"abcd", "badc", 2},
-        {"refresh", "refesh", 1}, {"token_url", "tokenurl", 1},
-        {"flaw", "lawn", 2},   {"intention", "execution", 5},
+        {"", "", 0},
+        {"", "abc", 3},
+        {"a", "a", 0},
+        {"a", "b", 1},
+        {"ab", "ba", 1},
+        {"abc", "bca", 2},
+        {"kitten", "sitting", 3},
+        {"ca", "abc", 3},
+        {"vend", "vedn", 1},
+        {"vend", "evnd", 1},
+        {"abcd", "badc", 2},
+        {"refresh", "refesh", 1},
+        {"token_url", "tokenurl", 1},
+        {"flaw", "lawn", 2},
+        {"intention", "execution", 5},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct text a = text_of(cases[i].a), b = text_of(cases[i].b);

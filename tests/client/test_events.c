@@ -54,6 +54,8 @@ static void test_wanted(void **state)
     assert_false(sequence_is_wanted(topics, TEXT_LITERAL("reaut")));
 }
 
+enum { EVERYTHING = 2 }; /* the subscriptions of who wants it: `alive/`, and "" */
+
 /* ---- with a fake daemon --------------------------------------------------------------------- */
 
 static int setup(void **state)
@@ -106,7 +108,7 @@ static void test_live(void **state)
     struct fake *fake = *state;
     fake_event(fake, "connected", "before", true);
     struct bursar_events *events = subscribe(fake, NULL, false, 0);
-    fake_await_subscriptions(fake, 1);
+    fake_await_subscriptions(fake, EVERYTHING);
     uint64_t first = fake_event(fake, "refreshed", "acme", true);
     fake_event(fake, "reauth", "acme", true);
     struct bursar_event event = next(events);
@@ -138,7 +140,7 @@ static void test_gap(void **state)
 {
     struct fake *fake = *state;
     struct bursar_events *events = subscribe(fake, NULL, false, 0);
-    fake_await_subscriptions(fake, 1);
+    fake_await_subscriptions(fake, EVERYTHING);
     fake_event(fake, "refreshed", "acme", true);
     assert_next(events, 1);
     for (int i = 0; i < 1200; i++) /* more than two pages */
@@ -159,7 +161,7 @@ static void test_gap_shown_by_alive(void **state)
 {
     struct fake *fake = *state;
     struct bursar_events *events = subscribe(fake, NULL, false, 0);
-    fake_await_subscriptions(fake, 1);
+    fake_await_subscriptions(fake, EVERYTHING);
     fake_event(fake, "refreshed", "acme", true);
     assert_next(events, 1);
     fake_event(fake, "reauth", "acme", false);
@@ -180,7 +182,7 @@ static void test_since(void **state)
     for (uint64_t seq = 7; seq <= 10; seq++)
         assert_next(events, seq);
     assert_none(events, 50);
-    fake_await_subscriptions(fake, 1);
+    fake_await_subscriptions(fake, EVERYTHING);
     fake_event(fake, "refreshed", "acme", true);
     assert_next(events, 11);
     bursar_events_close(events);
@@ -216,7 +218,7 @@ static void test_reconnect(void **state)
 {
     struct fake *fake = *state;
     struct bursar_events *events = subscribe(fake, NULL, false, 0);
-    fake_await_subscriptions(fake, 1);
+    fake_await_subscriptions(fake, EVERYTHING);
     fake_event(fake, "refreshed", "acme", true);
     assert_next(events, 1);
     for (int round = 0; round < 3; round++) {
@@ -230,7 +232,7 @@ static void test_reconnect(void **state)
         assert_next(events, last + 2);
         fake_event(fake, "refreshed", "acme", false);
         fake_event(fake, "refreshed", "acme", true);
-        fake_await_subscriptions(fake, 1);
+        fake_await_subscriptions(fake, EVERYTHING);
         fake_alive(fake); /* the one before may have come too early for the subscription */
         assert_next(events, last + 3);
         assert_next(events, last + 4);
@@ -246,7 +248,7 @@ static void test_log_unavailable(void **state)
     struct bursar_event event;
     struct bursar_failure failure;
     struct bursar_events *events = subscribe(fake, NULL, false, 0);
-    fake_await_subscriptions(fake, 1);
+    fake_await_subscriptions(fake, EVERYTHING);
     fake_event(fake, "refreshed", "acme", true);
     assert_next(events, 1);
     fake_lose_log(fake, true);
@@ -268,7 +270,7 @@ static void test_fd(void **state)
     struct bursar_events *events = subscribe(fake, NULL, false, 0);
     uint64_t expected = 1;
     int64_t until_ms = clock_boot_ms() + 10000;
-    fake_await_subscriptions(fake, 1);
+    fake_await_subscriptions(fake, EVERYTHING);
     for (int i = 0; i < 50; i++)
         fake_event(fake, "refreshed", "acme", i % 10 != 3);
     while (expected <= 50 && clock_boot_ms() < until_ms) {

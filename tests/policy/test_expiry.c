@@ -23,7 +23,7 @@ static void test_lead(void **state)
         double expiry_ratio;
         int64_t life_s, lead_s;
     } cases[] = {
-        {300, 0.9, 60, 6},       /* the token that lives a minute */
+        {300, 0.9, 60, 6}, /* the token that lives a minute */
         {300, 0.9, 0, 0},
         {300, 0.9, 1, 0},
         {300, 0.9, 9, 0},
@@ -289,10 +289,14 @@ static void test_units(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lead),          cmocka_unit_test(test_due),
-        cmocka_unit_test(test_jitter_bounds), cmocka_unit_test(test_read_seconds),
-        cmocka_unit_test(test_read_other_numbers), cmocka_unit_test(test_read_dates),
-        cmocka_unit_test(test_cut_dates),     cmocka_unit_test(test_units),
+        cmocka_unit_test(test_lead),
+        cmocka_unit_test(test_due),
+        cmocka_unit_test(test_jitter_bounds),
+        cmocka_unit_test(test_read_seconds),
+        cmocka_unit_test(test_read_other_numbers),
+        cmocka_unit_test(test_read_dates),
+        cmocka_unit_test(test_cut_dates),
+        cmocka_unit_test(test_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

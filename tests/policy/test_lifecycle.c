@@ -11,8 +11,8 @@
 
 #include "policy/lifecycle.h"
 
-static const char *const move_names[] = {"create", "put",    "refreshed", "refused", "lost",
-                                         "revoke", "restore", "freeze",   "thaw",    "delete"};
+static const char *const move_names[] = {"create", "put",     "refreshed", "refused", "lost",
+                                         "revoke", "restore", "freeze",    "thaw",    "delete"};
 
 /* Every move that is allowed, as the life cycle is told to people: from, move, to, event. Whatever
  * is not here is refused. `=` is the state it was in, `<` the one before it was set aside. */

@@ -16,7 +16,7 @@
 static void test_doubling(void **state)
 {
     (void)state;
-    static const int64_t delays_ms[] = {500,   500,   1000,  2000,  4000,
+    static const int64_t delays_ms[] = {500,  500,   1000,  2000,  4000,
                                         8000, 16000, 32000, 60000, 60000};
     for (unsigned failures = 0; failures < 10; failures++)
         assert_int_equal(retry_delay_ms(failures, 0.5, 0), delays_ms[failures]);

@@ -211,11 +211,16 @@ static void test_refresh_state(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_there),    cmocka_unit_test(test_not_due),
-        cmocka_unit_test(test_due_but_valid),    cmocka_unit_test(test_not_valid_any_more),
-        cmocka_unit_test(test_failing_but_valid), cmocka_unit_test(test_dead_or_in_doubt),
-        cmocka_unit_test(test_refused_by_decision), cmocka_unit_test(test_due),
-        cmocka_unit_test(test_good),             cmocka_unit_test(test_refresh_state),
+        cmocka_unit_test(test_nothing_there),
+        cmocka_unit_test(test_not_due),
+        cmocka_unit_test(test_due_but_valid),
+        cmocka_unit_test(test_not_valid_any_more),
+        cmocka_unit_test(test_failing_but_valid),
+        cmocka_unit_test(test_dead_or_in_doubt),
+        cmocka_unit_test(test_refused_by_decision),
+        cmocka_unit_test(test_due),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_refresh_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,14 +105,15 @@ static void test_replies(void **state)
         enum verdict_class got =
             of(&no_words, REPLY_ERROR, one->status, one->error, one->has_retry_after);
         if (got != one->verdict)
-            fail_msg("%d %s: %s", one->status, one->error ? one->error : "", verdict_class_name(got));
+            fail_msg("%d %s: %s", one->status, one->error ? one->error : "",
+                     verdict_class_name(got));
         /* A secret beside a status that is no success is not believed. */
         if (one->status >= 300)
             assert_int_equal(
                 of(&no_words, REPLY_SECRET, one->status, one->error, one->has_retry_after), got);
         if (one->status >= 300 && !one->error)
-            assert_int_equal(of(&no_words, REPLY_MALFORMED, one->status, NULL, one->has_retry_after),
-                             got);
+            assert_int_equal(
+                of(&no_words, REPLY_MALFORMED, one->status, NULL, one->has_retry_after), got);
     }
 }
 
@@ -122,7 +123,8 @@ static void test_success(void **state)
     for (int status = 100; status < 600; status++) {
         bool is_ok = of(&no_words, REPLY_SECRET, status, NULL, false) == VERDICT_OK;
         assert_int_equal(is_ok, status >= 200 && status < 300);
-        assert_int_not_equal(of(&no_words, REPLY_ERROR, status, "invalid_grant", false), VERDICT_OK);
+        assert_int_not_equal(of(&no_words, REPLY_ERROR, status, "invalid_grant", false),
+                             VERDICT_OK);
         assert_int_not_equal(of(&no_words, REPLY_MALFORMED, status, NULL, false), VERDICT_OK);
     }
 }
@@ -245,9 +247,9 @@ static void test_recovery(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replies),        cmocka_unit_test(test_success),
-        cmocka_unit_test(test_uncertain),      cmocka_unit_test(test_connector_words),
-        cmocka_unit_test(test_names),          cmocka_unit_test(test_rotation_words),
+        cmocka_unit_test(test_replies),   cmocka_unit_test(test_success),
+        cmocka_unit_test(test_uncertain), cmocka_unit_test(test_connector_words),
+        cmocka_unit_test(test_names),     cmocka_unit_test(test_rotation_words),
         cmocka_unit_test(test_recovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,8 +87,8 @@ int64_t fixture_sql(const struct fixture *fixture, const char *sql)
 {
     sqlite3 *handle;
     sqlite3_stmt *statement = ask(fixture, &handle, sql);
-    int64_t value = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0)
-                                                          : INT64_MIN;
+    int64_t value =
+        sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : INT64_MIN;
     sqlite3_finalize(statement);
     sqlite3_close(handle);
     return value;

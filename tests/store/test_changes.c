@@ -27,7 +27,8 @@ static void test_create(void **state)
     struct store_change create = change_of(CHANGE_CREATE, "c.1");
     create.provider = T("github");
     create.account = T("a");
-    create.metadata = T("\x81\xa1" "m\x01");
+    create.metadata = T("\x81\xa1"
+                        "m\x01");
     apply_right(f, create, EVENT_CREATED);
     struct conn_row row = row_of(f, "c.1");
     assert_int_equal(row.state, CONN_PENDING);
@@ -87,13 +88,14 @@ static void test_put_refused(void **state)
 {
     struct fixture *f = *state;
     put(f, "c.1");
-    apply_refused(f, change_put("c.1", "c.1", 0), BURSAR_E_CONFLICT);  /* it is there */
-    apply_refused(f, change_put("c.9", "c.1", 0), BURSAR_E_CONFLICT);  /* under another id */
-    apply_refused(f, change_put("c.1", "c.1", 2), BURSAR_E_CONFLICT);  /* not the current one */
-    apply_refused(f, change_put("c.2", "c.2", 1), BURSAR_E_CONFLICT);  /* it is not there */
+    apply_refused(f, change_put("c.1", "c.1", 0), BURSAR_E_CONFLICT); /* it is there */
+    apply_refused(f, change_put("c.9", "c.1", 0), BURSAR_E_CONFLICT); /* under another id */
+    apply_refused(f, change_put("c.1", "c.1", 2), BURSAR_E_CONFLICT); /* not the current one */
+    apply_refused(f, change_put("c.2", "c.2", 1), BURSAR_E_CONFLICT); /* it is not there */
     struct store_change change = change_put("c.2", "c.2", 0);
     change.expect_generation = 5;
-    apply_refused(f, change, BURSAR_E_CONFLICT); /* a new one has no generation: and no row is made */
+    apply_refused(f, change,
+                  BURSAR_E_CONFLICT); /* a new one has no generation: and no row is made */
     change = change_put("c.1", "c.1", 1);
     change.owner = T("other");
     apply_refused(f, change, BURSAR_E_CONFLICT);
@@ -488,8 +490,8 @@ static void test_trim(void **state)
 {
     struct fixture *f = *state;
     for (int i = 0; i < 5; i++) {
-        struct store_change change = i == 0 ? change_put("c.1", "a", 0)
-                                            : change_refreshed("c.1", (uint64_t)i);
+        struct store_change change =
+            i == 0 ? change_put("c.1", "a", 0) : change_refreshed("c.1", (uint64_t)i);
         change.at_ms = NOW_MS + i * 1000;
         apply_right(f, change, i == 0 ? EVENT_CONNECTED : EVENT_REFRESHED);
     }

@@ -137,9 +137,8 @@ static void test_damaged_row(void **state)
         char sql[100];
         snprintf(sql, sizeof sql, "UPDATE connection SET %s", damages[i]);
         fixture_sql(f, sql);
-        assert_int_equal(
-            f->engine->find(f->reader, T("acme"), T("c.1"), none, none, &row),
-            BURSAR_E_STORE_UNAVAILABLE);
+        assert_int_equal(f->engine->find(f->reader, T("acme"), T("c.1"), none, none, &row),
+                         BURSAR_E_STORE_UNAVAILABLE);
         struct store_change *changes[] = {&move};
         struct store_batch batch = {.changes = changes, .count = 1};
         if (i < 2)
@@ -241,11 +240,13 @@ static bool plan_says(struct fixture *f, const char *sql, const char *words)
 static void test_indexes(void **state)
 {
     struct fixture *f = *state;
-    assert_true(plan_says(f, "EXPLAIN QUERY PLAN SELECT * FROM connection WHERE provider = 'p' AND"
-                             " next_refresh_at <= 5 ORDER BY next_refresh_at LIMIT 9",
+    assert_true(plan_says(f,
+                          "EXPLAIN QUERY PLAN SELECT * FROM connection WHERE provider = 'p' AND"
+                          " next_refresh_at <= 5 ORDER BY next_refresh_at LIMIT 9",
                           "USING INDEX connection_planned (provider=? AND next_refresh_at<?)"));
-    assert_true(plan_says(f, "EXPLAIN QUERY PLAN SELECT * FROM connection WHERE owner = 'o' AND"
-                             " (provider, account) > ('', '') ORDER BY provider, account LIMIT 9",
+    assert_true(plan_says(f,
+                          "EXPLAIN QUERY PLAN SELECT * FROM connection WHERE owner = 'o' AND"
+                          " (provider, account) > ('', '') ORDER BY provider, account LIMIT 9",
                           "USING INDEX connection_key (owner=?"));
     assert_int_equal(fixture_sql(f, "SELECT sql LIKE '%WHERE next_refresh_at IS NOT NULL' FROM"
                                     " sqlite_schema WHERE name = 'connection_planned'"),
@@ -269,9 +270,8 @@ static struct listed list_in_pages(struct fixture *f, struct store_list_filter f
         assert_true(all.count <= before + filter.limit);
         if (all.count == before)
             break;
-        assert_int_equal(sscanf(all.keys[all.count - 1], "%39[^/]/%39[^/]/%39s", owner, provider,
-                                account),
-                         3);
+        assert_int_equal(
+            sscanf(all.keys[all.count - 1], "%39[^/]/%39[^/]/%39s", owner, provider, account), 3);
         filter.after_owner = text_of(owner);
         filter.after_provider = text_of(provider);
         filter.after_account = text_of(account);
@@ -469,10 +469,17 @@ static void test_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_find),      TEST(test_whole_row), TEST(test_damaged_row),
-        TEST(test_due),       TEST(test_dead_rows_are_not_planned),
-        TEST(test_indexes),   TEST(test_lists),     TEST(test_list_ends),
-        TEST(test_intents),   TEST(test_replies),   TEST(test_events),
+        TEST(test_find),
+        TEST(test_whole_row),
+        TEST(test_damaged_row),
+        TEST(test_due),
+        TEST(test_dead_rows_are_not_planned),
+        TEST(test_indexes),
+        TEST(test_lists),
+        TEST(test_list_ends),
+        TEST(test_intents),
+        TEST(test_replies),
+        TEST(test_events),
         TEST(test_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,8 +206,9 @@ static void test_parts_exchanged(void **state)
         memcpy(mixed, one.data, at);
         memcpy(mixed + at, two.data + at, one.len - at);
         if (at > 9 && at < one.len)
-            assert_int_equal(open_blob(*state, &place, (struct text){(char *)mixed, one.len}, plain),
-                             BURSAR_E_BAD_SEAL);
+            assert_int_equal(
+                open_blob(*state, &place, (struct text){(char *)mixed, one.len}, plain),
+                BURSAR_E_BAD_SEAL);
     }
     buf_free(&one);
     buf_free(&two);
@@ -243,14 +244,10 @@ static void test_no_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_place_without_owner),
-        cmocka_unit_test(test_every_bit),
-        cmocka_unit_test(test_every_length),
-        cmocka_unit_test(test_parts_exchanged),
-        cmocka_unit_test(test_other_keyring),
+        cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_places),          cmocka_unit_test(test_place_without_owner),
+        cmocka_unit_test(test_every_bit),       cmocka_unit_test(test_every_length),
+        cmocka_unit_test(test_parts_exchanged), cmocka_unit_test(test_other_keyring),
         cmocka_unit_test(test_no_room),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

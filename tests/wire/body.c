@@ -95,13 +95,9 @@ static void value(struct reader *reader)
 {
     skip_blanks(reader);
     switch (*reader->at) {
-    case '"':
-        text(reader);
-        return;
+    case '"': text(reader); return;
     case '[':
-    case '{':
-        container(reader);
-        return;
+    case '{': container(reader); return;
     case 'n':
         msgpack_pack_nil(&reader->packer);
         reader->at += 4;
@@ -114,8 +110,7 @@ static void value(struct reader *reader)
         msgpack_pack_false(&reader->packer);
         reader->at += 5;
         return;
-    default:
-        number(reader);
+    default: number(reader);
     }
 }
 

@@ -136,8 +136,7 @@ static const struct {
     {"{\"kind\": \"OAuth2\", \"access_token\": \"a\"}", KINDS},
     {"{\"kind\": \"bin:bearer\", \"token\": \"a\"}", KINDS}, /* a binary is no text */
     {"{\"kind\": 1}", KINDS},
-    {"{\"kind\": \"oauth2\"}",
-     "secret.access_token or refresh_token is required for this kind"},
+    {"{\"kind\": \"oauth2\"}", "secret.access_token or refresh_token is required for this kind"},
     {"{\"kind\": \"oauth2\", \"access_token\": null}",
      "secret.access_token or refresh_token is required for this kind"},
     {"{\"kind\": \"api_key\"}", "secret.api_key is required for this kind"},
@@ -231,9 +230,9 @@ static void test_sizes(void **state)
         const char *name;
         size_t len, fields;
         bool is_right;
-    } cases[] = {{"access_token", 49152, 0, true},   {"access_token", 49153, 0, false},
-                 {"refresh_token", 49152, 0, true},  {"refresh_token", 49153, 0, false},
-                 {"access_token", 1, 64, true},      {"access_token", 1, 65, false}};
+    } cases[] = {{"access_token", 49152, 0, true},  {"access_token", 49153, 0, false},
+                 {"refresh_token", 49152, 0, true}, {"refresh_token", 49153, 0, false},
+                 {"access_token", 1, 64, true},     {"access_token", 1, 65, false}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct buf body = put_with(cases[i].name, cases[i].len, cases[i].fields);
         struct buf error = buf_make(500);
@@ -251,8 +250,10 @@ static void test_sizes(void **state)
 static void test_main_parts(void **state)
 {
     (void)state;
-    static const char *const parts[][2] = {{"oauth2", "access_token"}, {"api_key", "api_key"},
-                                           {"basic", "password"},      {"bearer", "token"},
+    static const char *const parts[][2] = {{"oauth2", "access_token"},
+                                           {"api_key", "api_key"},
+                                           {"basic", "password"},
+                                           {"bearer", "token"},
                                            {"header", "value"}};
     for (size_t i = 0; i < COUNT(parts); i++)
         assert_string_equal(doc_main_part(text_of(parts[i][0])), parts[i][1]);
@@ -330,9 +331,9 @@ static void test_merge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right),       cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_main_parts),
-        cmocka_unit_test(test_part),        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_right), cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_sizes), cmocka_unit_test(test_main_parts),
+        cmocka_unit_test(test_part),  cmocka_unit_test(test_merge),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -79,8 +79,7 @@ static const struct {
     {OP_VEND, "vend", ROLE_VEND, true, false, "", NULL},
     {OP_REFRESH, "refresh", ROLE_REFRESH, true, true, "", NULL},
     {OP_INVALIDATE, "invalidate", ROLE_REFRESH, true, true, "", NULL},
-    {OP_PUT, "credential.put", ROLE_CONNECT, true, false, ", \"secret\": {}",
-     "secret is required"},
+    {OP_PUT, "credential.put", ROLE_CONNECT, true, false, ", \"secret\": {}", "secret is required"},
     {OP_CREATE, "connection.create", ROLE_CONNECT, true, false, "", NULL},
     {OP_GET, "connection.get", ROLE_VEND, true, false, "", NULL},
     {OP_LIST, "connection.list", ROLE_MANAGE, false, false, "", NULL},
@@ -211,7 +210,7 @@ static const struct {
     {"tags", LIST, 64},
     {"at_provider", BOOL, 0},
     {"state", TEXT, 32},
-    {"cursor", TEXT, 128},
+    {"cursor", TEXT, 2048},
     {"limit", NUMBER, 10000},
     {"seq", NUMBER, INT64_MAX},
 };
@@ -287,7 +286,7 @@ static void test_number_bounds(void **state)
 
 static void test_text_bounds(void **state)
 {
-    static char json[3000], value[2000], message[200];
+    static char json[5000], value[4000], message[200];
     for (size_t k = 0; k < COUNT(keys); k++) {
         if (keys[k].takes != TEXT || strcmp(keys[k].name, "access_token_sha256") == 0)
             continue;
@@ -407,8 +406,8 @@ static void test_invalidate(void **state)
     char json[300];
     for (size_t i = 0; i < 64; i++) {
         for (const char *wrong = "AFg/:`"; *wrong; wrong++) {
-            snprintf(json, sizeof json, "{\"op\": \"invalidate\", " NAMED
-                                        ", \"access_token_sha256\": \"" SHA "\"}");
+            snprintf(json, sizeof json,
+                     "{\"op\": \"invalidate\", " NAMED ", \"access_token_sha256\": \"" SHA "\"}");
             strstr(json, SHA)[i] = *wrong;
             BAD(json, HEX);
         }
@@ -419,9 +418,9 @@ static void test_invalidate(void **state)
 
 static void test_ids(void **state)
 {
-    static const char *const scalars[] = {"\"text\"", "\"\"", "\"\xff\"", "\"bin:\x01\"", "0",
-                                          "18446744073709551615", "-5", "0.5", "true", "false",
-                                          "null"};
+    static const char *const scalars[] = {
+        "\"text\"", "\"\"", "\"\xff\"", "\"bin:\x01\"", "0",   "18446744073709551615",
+        "-5",       "0.5",  "true",     "false",        "null"};
     char json[300];
     for (size_t i = 0; i < COUNT(scalars); i++) {
         snprintf(json, sizeof json, "{\"op\": \"status\", \"id\": %s}", scalars[i]);
@@ -463,15 +462,19 @@ static void test_long_id(void **state)
 static void test_bodies(void **state)
 {
     static const struct text bodies[] = {
-        {NULL, 0}, T(""), T("\xc1"), T("\x81"), T("\x80\x80"), T("\xdf\xff\xff\xff\xff"),
+        {NULL, 0},
+        T(""),
+        T("\xc1"),
+        T("\x81"),
+        T("\x80\x80"),
+        T("\xdf\xff\xff\xff\xff"),
         T("{\"op\": \"status\"}"),
     };
     struct job job;
     for (size_t i = 0; i < COUNT(bodies); i++) {
         buf_clear(&error);
         assert_int_equal(job_read(*state, bodies[i], &job, &error), BURSAR_E_BAD_REQUEST);
-        assert_true(
-            text_is(buf_text(&error), "body is not one MessagePack map within the limits"));
+        assert_true(text_is(buf_text(&error), "body is not one MessagePack map within the limits"));
         assert_int_equal(job.op, OP_NONE);
         assert_null(job.id.data);
     }
@@ -517,14 +520,22 @@ static void test_mutated_jobs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ops),           cmocka_unit_test(test_required_keys),
-        cmocka_unit_test(test_names_of_connections), cmocka_unit_test(test_op_itself),
-        cmocka_unit_test(test_types),         cmocka_unit_test(test_number_bounds),
-        cmocka_unit_test(test_text_bounds),   cmocka_unit_test(test_count_bounds),
-        cmocka_unit_test(test_keys_twice),    cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_every_value),   cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_invalidate),    cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_long_id),       cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_ops),
+        cmocka_unit_test(test_required_keys),
+        cmocka_unit_test(test_names_of_connections),
+        cmocka_unit_test(test_op_itself),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_number_bounds),
+        cmocka_unit_test(test_text_bounds),
+        cmocka_unit_test(test_count_bounds),
+        cmocka_unit_test(test_keys_twice),
+        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_every_value),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_invalidate),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_long_id),
+        cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_mutated_jobs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -83,15 +83,27 @@ static void test_depth_of_siblings(void **state)
 static void test_huge_counts(void **state)
 {
     static const struct text bodies[] = {
-        T("\xdd\xff\xff\xff\xff"),     T("\xdf\xff\xff\xff\xff"),
-        T("\xdd\x7f\xff\xff\xff\x01"), T("\xdf\x80\x00\x00\x00\x01"),
-        T("\xdc\xff\xff"),             T("\xde\xff\xff"),
-        T("\xdc\x00\x02\x01"),         T("\xde\x00\x01\x01"),
-        T("\x92\x01"),                 T("\x81\x01"),
-        T("\xdb\xff\xff\xff\xff"),     T("\xc6\xff\xff\xff\xff"),
-        T("\xc9\xff\xff\xff\xff\x01"), T("\xda\xff\xff"),
-        T("\xd9\x02" "a"),             T("\xc4\x02" "a"),
-        T("\xa2" "a"),                 T("\x92\x01\xdd\xff\xff\xff\xff"),
+        T("\xdd\xff\xff\xff\xff"),
+        T("\xdf\xff\xff\xff\xff"),
+        T("\xdd\x7f\xff\xff\xff\x01"),
+        T("\xdf\x80\x00\x00\x00\x01"),
+        T("\xdc\xff\xff"),
+        T("\xde\xff\xff"),
+        T("\xdc\x00\x02\x01"),
+        T("\xde\x00\x01\x01"),
+        T("\x92\x01"),
+        T("\x81\x01"),
+        T("\xdb\xff\xff\xff\xff"),
+        T("\xc6\xff\xff\xff\xff"),
+        T("\xc9\xff\xff\xff\xff\x01"),
+        T("\xda\xff\xff"),
+        T("\xd9\x02"
+          "a"),
+        T("\xc4\x02"
+          "a"),
+        T("\xa2"
+          "a"),
+        T("\x92\x01\xdd\xff\xff\xff\xff"),
         T("\x81\x01\xdf\x00\x10\x00\x00"),
     };
     for (size_t i = 0; i < COUNT(bodies); i++) {
@@ -103,17 +115,41 @@ static void test_huge_counts(void **state)
 /* Every kind of value, in every form that there is to write it. */
 static const char all_forms[] =
     "\xde\x00\x04"
-    "\xa1" "a" "\xdc\x00\x1c"
+    "\xa1"
+    "a"
+    "\xdc\x00\x1c"
     "\xc0\xc2\xc3\x00\x7f\xe0\xff"
     "\xcc\xff\xcd\x12\x34\xce\x12\x34\x56\x78\xcf\x12\x34\x56\x78\x9a\xbc\xde\xf0"
     "\xd0\x80\xd1\x80\x00\xd2\x80\x00\x00\x00\xd3\x80\x00\x00\x00\x00\x00\x00\x00"
     "\xca\x3f\x80\x00\x00\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00"
-    "\xc4\x01" "b" "\xc5\x00\x01" "b" "\xc6\x00\x00\x00\x01" "b"
-    "\xc7\x01\x05" "e" "\xc8\x00\x01\x05" "e" "\xc9\x00\x00\x00\x01\x05" "e"
-    "\xd4\x05" "1" "\xd5\x05" "12" "\xd6\x05" "1234" "\xd7\x05" "12345678"
-    "\xd8\x05" "1234567890123456"
-    "\xd9\x01" "s"
-    "\xda\x00\x03" "str" "\xdb\x00\x00\x00\x03" "str"
+    "\xc4\x01"
+    "b"
+    "\xc5\x00\x01"
+    "b"
+    "\xc6\x00\x00\x00\x01"
+    "b"
+    "\xc7\x01\x05"
+    "e"
+    "\xc8\x00\x01\x05"
+    "e"
+    "\xc9\x00\x00\x00\x01\x05"
+    "e"
+    "\xd4\x05"
+    "1"
+    "\xd5\x05"
+    "12"
+    "\xd6\x05"
+    "1234"
+    "\xd7\x05"
+    "12345678"
+    "\xd8\x05"
+    "1234567890123456"
+    "\xd9\x01"
+    "s"
+    "\xda\x00\x03"
+    "str"
+    "\xdb\x00\x00\x00\x03"
+    "str"
     "\xdd\x00\x00\x00\x01\x01\xdf\x00\x00\x00\x01\x01\x02\x81\x03\x90";
 
 static void test_every_form(void **state)
@@ -121,11 +157,11 @@ static void test_every_form(void **state)
     struct text body = T(all_forms);
     assert_int_equal(tree_fill(*state, body), 0);
     static const enum node_type types[] = {
-        NODE_NIL,      NODE_BOOL,     NODE_BOOL,  NODE_UINT,  NODE_UINT,  NODE_NEGATIVE, NODE_NEGATIVE,
-        NODE_UINT,     NODE_UINT,     NODE_UINT,  NODE_UINT,  NODE_NEGATIVE, NODE_NEGATIVE,
-        NODE_NEGATIVE, NODE_NEGATIVE, NODE_DOUBLE, NODE_DOUBLE, NODE_BYTES, NODE_BYTES, NODE_BYTES,
-        NODE_OTHER,    NODE_OTHER,    NODE_OTHER, NODE_OTHER, NODE_OTHER, NODE_OTHER,    NODE_OTHER,
-        NODE_OTHER,
+        NODE_NIL,      NODE_BOOL,     NODE_BOOL,     NODE_UINT,   NODE_UINT,   NODE_NEGATIVE,
+        NODE_NEGATIVE, NODE_UINT,     NODE_UINT,     NODE_UINT,   NODE_UINT,   NODE_NEGATIVE,
+        NODE_NEGATIVE, NODE_NEGATIVE, NODE_NEGATIVE, NODE_DOUBLE, NODE_DOUBLE, NODE_BYTES,
+        NODE_BYTES,    NODE_BYTES,    NODE_OTHER,    NODE_OTHER,  NODE_OTHER,  NODE_OTHER,
+        NODE_OTHER,    NODE_OTHER,    NODE_OTHER,    NODE_OTHER,
     };
     const struct node *list = node_get(tree_root(*state), "a");
     assert_int_equal(node_count(list), COUNT(types));
@@ -198,8 +234,9 @@ static size_t end_of(const uint8_t *body, size_t len, size_t at, size_t depth)
     } else if (first == 0xc1) {
         return 0;
     } else {
-        size_t kind = first <= 0xc9 ? (first - 0xc4U) % 3 : first <= 0xdb ? first - 0xd9U
-                                                                        : (first & 1) + 1U;
+        size_t kind = first <= 0xc9   ? (first - 0xc4U) % 3
+                      : first <= 0xdb ? first - 0xd9U
+                                      : (first & 1) + 1U;
         size_t width = (size_t)1 << kind;
         if (at + 1 + width > len)
             return 0;
@@ -302,7 +339,9 @@ static void test_numbers(void **state)
         {T("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), NODE_UINT, UINT64_MAX, INT64_MAX, 0x1p64},
         {T("\xca\x3f\x00\x00\x00"), NODE_DOUBLE, 0, 0, 0.5},
         {T("\xcb\xbf\xe0\x00\x00\x00\x00\x00\x00"), NODE_DOUBLE, 0, 0, -0.5},
-        {T("\xa1" "7"), NODE_TEXT, 0, 0, 0},
+        {T("\xa1"
+           "7"),
+         NODE_TEXT, 0, 0, 0},
         {T("\xc3"), NODE_BOOL, 0, 0, 0},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -319,12 +358,16 @@ static void test_other_values(void **state)
     assert_true(node_bool(only(*state, T("\xc3"))));
     assert_false(node_bool(only(*state, T("\xc2"))));
     assert_false(node_bool(only(*state, T("\x01"))));
-    assert_true(text_equal(node_text(only(*state, T("\xa3" "a\0b"))), T("a\0b")));
+    assert_true(text_equal(node_text(only(*state, T("\xa3"
+                                                    "a\0b"))),
+                           T("a\0b")));
     assert_true(text_equal(node_text(only(*state, T("\xc4\x02\xff\x00"))), T("\xff\0")));
     assert_null(node_text(only(*state, T("\x01"))).data);
     assert_int_equal(node_count(only(*state, T("\x93\x01\x02\x03"))), 3);
     assert_int_equal(node_count(only(*state, T("\x81\x01\x02"))), 1);
-    assert_int_equal(node_count(only(*state, T("\xa3" "abc"))), 0);
+    assert_int_equal(node_count(only(*state, T("\xa3"
+                                               "abc"))),
+                     0);
     assert_int_equal(node_type(NULL), NODE_NIL);
     assert_int_equal(node_count(NULL), 0);
     assert_null(node_text(NULL).data);
@@ -353,9 +396,13 @@ static void test_maps(void **state)
 static void test_filled_again(void **state)
 {
     for (int i = 0; i < 1000; i++) {
-        assert_int_equal(tree_fill(*state, T("\x92\x01\xa3" "abc")), 0);
+        assert_int_equal(tree_fill(*state, T("\x92\x01\xa3"
+                                             "abc")),
+                         0);
         assert_true(text_is(node_text(node_item(tree_root(*state), 1)), "abc"));
-        assert_int_equal(tree_fill(*state, T("\x92\x01\xa3" "ab")), BURSAR_E_BAD_REQUEST);
+        assert_int_equal(tree_fill(*state, T("\x92\x01\xa3"
+                                             "ab")),
+                         BURSAR_E_BAD_REQUEST);
         assert_int_equal(node_type(tree_root(*state)), NODE_NIL);
     }
 }

@@ -504,12 +504,12 @@ static int apply_trim(struct store_writer *writer, struct store_change *change)
 }
 
 static apply_fn *const functions[] = {
-    [CHANGE_CREATE] = apply_create,       [CHANGE_PUT] = apply_put,
-    [CHANGE_UPDATE] = apply_update,       [CHANGE_MOVE] = apply_move,
-    [CHANGE_INVALIDATE] = apply_invalidate, [CHANGE_PLAN] = apply_plan, [CHANGE_INTENT] = apply_intent,
-    [CHANGE_REPLY] = apply_reply,         [CHANGE_REFRESHED] = apply_refreshed,
-    [CHANGE_FAILED] = apply_failed,       [CHANGE_INCIDENT] = apply_incident,
-    [CHANGE_TRIM] = apply_trim,
+    [CHANGE_CREATE] = apply_create,         [CHANGE_PUT] = apply_put,
+    [CHANGE_UPDATE] = apply_update,         [CHANGE_MOVE] = apply_move,
+    [CHANGE_INVALIDATE] = apply_invalidate, [CHANGE_PLAN] = apply_plan,
+    [CHANGE_INTENT] = apply_intent,         [CHANGE_REPLY] = apply_reply,
+    [CHANGE_REFRESHED] = apply_refreshed,   [CHANGE_FAILED] = apply_failed,
+    [CHANGE_INCIDENT] = apply_incident,     [CHANGE_TRIM] = apply_trim,
 };
 static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
 

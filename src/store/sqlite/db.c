@@ -19,16 +19,13 @@ enum { BUSY_MS = 5000 };
 
 static int fail(struct db *db, const char *path, struct buf *error)
 {
-    buf_printf(error, "%s: %s", path,
-               db->handle ? sqlite3_errmsg(db->handle) : "cannot be opened");
+    buf_printf(error, "%s: %s", path, db->handle ? sqlite3_errmsg(db->handle) : "cannot be opened");
     return BURSAR_E_STORE_UNAVAILABLE;
 }
 
 int db_exec(struct db *db, const char *sql)
 {
-    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK
-               ? 0
-               : db_failed(db, sql);
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_failed(db, sql);
 }
 
 /* A new file takes its page size when the first table is made; nothing is written here, so that a
@@ -98,7 +95,8 @@ int db_open(struct db *db, const char *path, bool is_writer, const char *const *
         sqlite3_busy_timeout(db->handle, BUSY_MS);
     if (result == 0 && is_writer)
         result = bring_up_to_date(db, path, error);
-    if (result == 0 && ((result = set_up(db, is_writer)) < 0 || (result = prepare_all(db, texts)) < 0))
+    if (result == 0 &&
+        ((result = set_up(db, is_writer)) < 0 || (result = prepare_all(db, texts)) < 0))
         fail(db, path, error);
     if (result < 0)
         db_close(db);

@@ -15,10 +15,10 @@ struct store_reader {
 };
 
 /* Every column of struct conn_row, in the order of read_row(). */
-#define ROW                                                                                        \
-    "id, owner, provider, account, last_error, reason, kind, scopes, metadata, tags, secret, "     \
-    "\"grant\", state, prior_state, generation, invalid_generation, issued_at, expires_at, "       \
-    "due_at, next_refresh_at, refresh_expires_at, created_at, updated_at, last_refresh_at, "       \
+#define ROW                                                                                    \
+    "id, owner, provider, account, last_error, reason, kind, scopes, metadata, tags, secret, " \
+    "\"grant\", state, prior_state, generation, invalid_generation, issued_at, expires_at, "   \
+    "due_at, next_refresh_at, refresh_expires_at, created_at, updated_at, last_refresh_at, "   \
     "last_outcome, failures, is_probed, can_refresh "
 
 enum statement {
@@ -38,8 +38,8 @@ enum statement {
 
 static const char *const texts[] = {
     [FIND_BY_ID] = "SELECT " ROW "FROM connection WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)",
-    [FIND_BY_KEY] = "SELECT " ROW
-                    "FROM connection WHERE owner = ?1 AND provider = ?2 AND account = ?3",
+    [FIND_BY_KEY] =
+        "SELECT " ROW "FROM connection WHERE owner = ?1 AND provider = ?2 AND account = ?3",
     [DUE] = "SELECT " ROW "FROM connection WHERE provider = ?1 AND next_refresh_at <= ?2"
             " ORDER BY next_refresh_at LIMIT ?3",
     [NEXT_DUE] = "SELECT min(next_refresh_at) FROM connection"
@@ -171,8 +171,7 @@ static int each_row(struct store_reader *reader, sqlite3_stmt *statement, store_
 int reader_find(struct store_reader *reader, struct text owner, struct text connection,
                 struct text provider, struct text account, struct conn_row *out_row)
 {
-    sqlite3_stmt *statement =
-        db_statement(&reader->db, connection.data ? FIND_BY_ID : FIND_BY_KEY);
+    sqlite3_stmt *statement = db_statement(&reader->db, connection.data ? FIND_BY_ID : FIND_BY_KEY);
     if (connection.data) {
         db_bind_text(statement, 1, connection);
         db_bind_text(statement, 2, owner);

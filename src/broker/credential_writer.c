@@ -1,0 +1,132 @@
+#include "broker/credential_writer.h"
+
+#include <bursar/error.h>
+#include <bursar/protocol.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "vault/seal.h"
+#include "wire/doc.h"
+
+enum {
+    PLAIN_MAX = 1 << 20,
+    REPLY_ROOM = 1024 /* of a credential's reply, besides the secret */
+};
+
+int credential_writer_init(struct credential_writer *writer, const struct keyring *keyring)
+{
+    *writer = (struct credential_writer){keyring, buf_make_secret(PLAIN_MAX)};
+    return buf_reserve(&writer->plain, BURSAR_MAX_JOB_BYTES * 2) ? 0 : BURSAR_E_NOMEM;
+}
+
+void credential_writer_fini(struct credential_writer *writer)
+{
+    buf_free(&writer->plain);
+}
+
+void credential_close(struct credential_writer *writer)
+{
+    secret_wipe(writer->plain.data, writer->plain.len);
+    writer->plain.len = 0;
+}
+
+static int open_secret(struct credential_writer *writer, const struct warm *entry)
+{
+    struct seal_place place = {entry->owner, entry->id, SEAL_SECRET, entry->generation};
+    if (writer->plain.len > 0)
+        return 0; /* for an earlier one of those who wait for the same */
+    writer->plain.error = 0;
+    int result = unseal(writer->keyring, &place, entry->secret, &writer->plain);
+    if (result < 0)
+        LOG(LOG_ERROR, "a stored secret does not open", LOG_T("connection", entry->id),
+            LOG_I("generation", (int64_t)entry->generation),
+            LOG_S("error", bursar_error_code(result)));
+    return result;
+}
+
+int credential_write(struct credential_writer *writer, struct text id,
+                     struct reply_credential *credential, struct buf *reply)
+{
+    int result = open_secret(writer, credential->entry);
+    if (result < 0)
+        return result;
+    credential->secret = buf_text(&writer->plain);
+    buf_reserve(reply, credential->secret.len + REPLY_ROOM);
+    reply_credential(reply, id, credential);
+    return 0;
+}
+
+/* The secret with the refresh token in it, for those who may have it. */
+static int add_refresh_token(struct credential_writer *writer, const struct answer *answer,
+                             struct buf *out_secret)
+{
+    const struct warm *entry = answer->entry;
+    struct seal_place place = {entry->owner, entry->id, SEAL_GRANT, entry->generation};
+    struct buf grant = buf_make_secret(PLAIN_MAX);
+    struct tree *secret_tree = tree_new(), *grant_tree = tree_new();
+    int result = secret_tree && grant_tree ? open_secret(writer, entry) : BURSAR_E_NOMEM;
+    if (result == 0)
+        result = unseal(writer->keyring, &place, buf_text(&answer->grant), &grant);
+    if (result == 0)
+        result = tree_fill(grant_tree, buf_text(&grant));
+    if (result == 0)
+        result = tree_fill(secret_tree, buf_text(&writer->plain));
+    if (result == 0) {
+        struct doc_change change = {.name = "refresh_token",
+                                    .value = doc_part(tree_root(grant_tree), "refresh_token")};
+        doc_merge(tree_root(secret_tree), &change, change.value.data ? 1 : 0, out_secret);
+    }
+    tree_free(secret_tree);
+    tree_free(grant_tree);
+    buf_free(&grant);
+    return result;
+}
+
+static int write_exported(struct credential_writer *writer, const struct answer *answer,
+                          struct text id, struct reply_credential *credential, struct buf *reply)
+{
+    struct buf secret = buf_make_secret(PLAIN_MAX);
+    int result = add_refresh_token(writer, answer, &secret);
+    if (result == 0) {
+        credential->secret = buf_text(&secret);
+        buf_reserve(reply, secret.len + REPLY_ROOM);
+        reply_credential(reply, id, credential);
+    }
+    buf_free(&secret);
+    return result;
+}
+
+static void write_credential(struct credential_writer *writer, const struct answer *answer,
+                             const struct pending *pending, struct text id, struct buf *reply)
+{
+    struct reply_credential credential = {.entry = answer->entry,
+                                          .is_stale = answer->is_stale,
+                                          .refresh_state = answer->refresh_state,
+                                          .last_error = buf_text(&answer->last_error)};
+    int result = 0;
+    if (!pending->wants_secret)
+        reply_credential(reply, id, &credential);
+    else if (pending->may_export && answer->grant.len > 0)
+        result = write_exported(writer, answer, id, &credential, reply);
+    else
+        result = credential_write(writer, id, &credential, reply);
+    if (result < 0)
+        reply_error(reply, id,
+                    &(struct reply_error){.error = BURSAR_E_INTERNAL,
+                                          .text = TEXT_LITERAL("the stored secret does not open")});
+}
+
+void credential_write_answer(struct credential_writer *writer, const struct answer *answer,
+                             const struct pending *pending, struct buf *reply)
+{
+    struct text id = pending_id(pending);
+    if (answer->error < 0)
+        reply_error(reply, id,
+                    &(struct reply_error){answer->error, buf_text(&answer->text),
+                                          answer->retry_after_ms,
+                                          buf_text(&answer->provider_error)});
+    else if (answer->entry)
+        write_credential(writer, answer, pending, id, reply);
+    else
+        reply_pairs(reply, id, buf_text(&answer->body));
+}
