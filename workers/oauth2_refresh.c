@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct bursar_option options[] = {
@@ -207,12 +208,50 @@ static enum bursar_read read_object(const struct bursar_call *call, json_t *root
     return BURSAR_READ_SECRET;
 }
 
+/* Blanks the number that ends before `end`, so that it reads as 0. */
+static bool blank_number(char *text, size_t end)
+{
+    size_t start = end;
+    while (start > 0 && strchr("0123456789+-.eE", text[start - 1]))
+        start--;
+    if (start == end)
+        return false;
+    memset(text + start, ' ', end - start);
+    text[start] = '0';
+    return true;
+}
+
+/* A number that no double holds, an absurd expiry say, must not cost the token that came with it. */
+static json_t *load_with_absurd_numbers(struct bursar_text body)
+{
+    json_t *root = NULL;
+    json_error_t error = {.position = 0};
+    char *copy = malloc(body.len + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, body.data, body.len);
+    copy[body.len] = 0;
+    for (int i = 0; i < 8 && !root; i++) {
+        root = json_loadb(copy, body.len, JSON_DECODE_INT_AS_REAL, &error);
+        if (!root &&
+            (json_error_code(&error) != json_error_numeric_overflow || error.position < 0 ||
+             (size_t)error.position > body.len || !blank_number(copy, (size_t)error.position)))
+            break;
+    }
+    explicit_bzero(copy, body.len);
+    free(copy);
+    return root;
+}
+
 static enum bursar_read read_refresh(const struct bursar_call *call,
                                      const struct bursar_response *response)
 {
+    json_error_t error;
     json_t *root =
-        json_loadb(response->body.data, response->body.len, JSON_DECODE_INT_AS_REAL, NULL);
+        json_loadb(response->body.data, response->body.len, JSON_DECODE_INT_AS_REAL, &error);
     enum bursar_read read = BURSAR_READ_MALFORMED;
+    if (!root && json_error_code(&error) == json_error_numeric_overflow)
+        root = load_with_absurd_numbers(response->body);
     if (json_is_object(root))
         read = read_object(call, root);
     json_decref(root);

@@ -106,15 +106,15 @@ static bool is_number(struct text text, bool is_integer, double *out_number)
     return true;
 }
 
-/* `min` alone may be exclusive: a ratio of 0 is no ratio. Its row says so by a min below any double
- * that a person writes, so the message speaks of "more than 0". */
+/* A ratio of 0 is no ratio: its row has the smallest number that makes sense as its min, and people
+ * are told what they can use. */
 static bool is_in_bounds(const struct reading *reading, double number)
 {
     double min = reading->option->min;
     double max = reading->option->max;
     if ((min == 0 && max == 0) || (number >= min && number <= max))
         return true;
-    if (min > 0 && min < 1e-6)
+    if (min > 0 && min <= 1e-6)
         problem_add(reading->spot, "must be more than 0 and at most %.15g", max);
     else
         problem_add(reading->spot, "must be between %.15g and %.15g", min, max);

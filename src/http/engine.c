@@ -392,16 +392,12 @@ static void end_exchange(struct exchange *exchange, CURLcode code)
     done(context, &reply);
 }
 
-void http_run(struct http_engine *engine, int timeout_ms, int wake_fd)
+/* Ends what libcurl is done with; false where that is nothing. */
+static bool end_all(struct http_engine *engine)
 {
-    struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
-    int running, left;
+    bool has_ended = false;
+    int left;
     CURLMsg *message;
-    if (timeout_ms < 0 || timeout_ms > WAIT_MAX_MS)
-        timeout_ms = WAIT_MAX_MS;
-    curl_multi_perform(engine->multi, &running);
-    curl_multi_poll(engine->multi, &wake, 1, timeout_ms, NULL);
-    curl_multi_perform(engine->multi, &running);
     while ((message = curl_multi_info_read(engine->multi, &left))) {
         char *private_data = NULL;
         CURLcode code = message->data.result;
@@ -409,5 +405,22 @@ void http_run(struct http_engine *engine, int timeout_ms, int wake_fd)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private_data);
         end_exchange((struct exchange *)(void *)private_data, code);
+        has_ended = true;
     }
+    return has_ended;
+}
+
+void http_run(struct http_engine *engine, int timeout_ms, int wake_fd)
+{
+    struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
+    int running;
+    if (timeout_ms < 0 || timeout_ms > WAIT_MAX_MS)
+        timeout_ms = WAIT_MAX_MS;
+    curl_multi_perform(engine->multi, &running);
+    /* What is done already has no socket left to be woken by. */
+    if (end_all(engine))
+        return;
+    curl_multi_poll(engine->multi, &wake, 1, timeout_ms, NULL);
+    curl_multi_perform(engine->multi, &running);
+    end_all(engine);
 }
