@@ -14,8 +14,6 @@
 #include "broker/worker_parts.h"
 
 enum {
-    PLAN_EVERY_MS = 60000, /* at the latest: stored times are wall clock, and that may jump */
-    PLAN_AGAIN_MS = 1000,  /* while the store cannot be read */
     INCIDENT_QUIET_MS = 600000,
 };
 
@@ -31,9 +29,9 @@ void worker_write(struct worker *self, struct write_message *message, write_done
     store_send(self->broker->store_thread, message);
 }
 
-void worker_plan_soon(struct worker *self)
+int64_t worker_remind_at(const struct worker *self)
 {
-    self->plan_at_ms = 0;
+    return clock_wall_s() + self->broker->config->events_reminder_s;
 }
 
 static void take_request(struct worker *self, struct request *request)
@@ -127,54 +125,14 @@ void worker_note_verdict(struct worker *self, const struct flight_outcome *outco
     atomic_store(&self->figures.is_held, self->hold_until_ms != 0);
 }
 
-/* ---- the planner --------------------------------------------------------------------------------- */
-
-struct plan_context {
-    struct worker *worker;
-    size_t left;
-};
-
-static bool plan_row(void *context, const struct conn_row *row)
-{
-    struct plan_context *plan = context;
-    struct worker *self = plan->worker;
-    if (flight_find(self, row->id))
-        return true;
-    if (plan->left == 0)
-        return false;
-    plan->left--;
-    flight_begin(self, row, 0);
-    return true;
-}
-
-/* Oldest due first, as many as there is room for; then sleeps until the next one is due. */
-static void plan(struct worker *self)
-{
-    int64_t now_ms = clock_boot_ms(), next_at = EXPIRY_NEVER, now = clock_wall_s();
-    size_t under_way = HASH_COUNT(self->flights);
-    self->plan_at_ms = now_ms + PLAN_EVERY_MS;
-    if (!self->connector || self->is_draining || under_way >= WORKER_PLAN_FLIGHTS / 2)
-        return; /* every flight that ends asks again */
-    if (now_ms < self->hold_until_ms) {
-        self->plan_at_ms = self->hold_until_ms;
-        return;
-    }
-    struct plan_context context = {self, WORKER_PLAN_FLIGHTS - under_way};
-    int result =
-        self->broker->store->due(self->reader, text_of(self->connector->provider), now,
-                                 WORKER_PLAN_FLIGHTS + under_way, plan_row, &context, &next_at);
-    if (result < 0)
-        self->plan_at_ms = now_ms + PLAN_AGAIN_MS;
-    else if (next_at != EXPIRY_NEVER && next_at - now < PLAN_EVERY_MS / 1000)
-        self->plan_at_ms = now_ms + (next_at - now) * 1000;
-}
-
 /* ---- the thread ---------------------------------------------------------------------------------- */
 
 static int wait_ms(const struct worker *self)
 {
     const struct heap_node *first = heap_top(&self->timers);
     int64_t until = self->plan_at_ms, now_ms = clock_boot_ms();
+    if (self->reminders == 0 && self->remind_at_ms < until)
+        until = self->remind_at_ms;
     if (first && first->at < until)
         until = first->at;
     return until > now_ms ? (int)(until - now_ms) : 0;
@@ -230,8 +188,7 @@ static void *run(void *context)
         http_run(self->http, wait_ms(self), mailbox_fd(&self->inbox));
         take_messages(self);
         fire_timers(self);
-        if (clock_boot_ms() >= self->plan_at_ms)
-            plan(self);
+        worker_plan(self);
         if (self->is_draining)
             drain(self);
     }

@@ -1,7 +1,8 @@
 /* A worker: owns the connections of one provider, their flights, due times and HTTP connections.
  * Thread: start and stop: the main thread; worker_send and worker_figures: any.
  *
- *     worker.c         the thread: messages, timers, planner
+ *     worker.c         the thread: messages, timers, incidents
+ *     worker_plan.c    what is due without anybody asking, and reminders
  *     worker_vend.c    vend, refresh, invalidate: decide from the row, answer, or join a flight
  *     worker_flight.c  one refresh from its intent to its commit
  *     worker_conclude.c  what a reply, or none, means for the row

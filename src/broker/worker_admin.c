@@ -425,6 +425,7 @@ static void move(struct worker *self, struct request *request)
     message->change.at_ms = clock_wall_ms();
     message->change.owner = request->job.owner;
     message->change.move = moves[request->job.op];
+    message->change.remind_at = worker_remind_at(self);
     message->request = request;
     worker_write(self, message, moved, errand);
 }

@@ -292,6 +292,7 @@ static struct write_message *make_failed(struct flight *flight)
     if (outcome->code[0] != 0)
         message->change.provider_error = write_keep(message, text_of(outcome->code));
     message->change.http_status = outcome->status;
+    message->change.remind_at = worker_remind_at(flight->worker);
     message->change.keeps_intent = flight->is_local && flight->end == EXCHANGE_REPLY;
     message->change.next_refresh_at = outcome->verdict == VERDICT_UNCERTAIN
                                           ? now_ms / 1000 + PROBE_AFTER_S

@@ -62,9 +62,11 @@ struct worker {
     struct tree *secret_tree, *grant_tree; /* of the credential that is being worked on */
     struct flight *flights;
     struct heap timers;
-    int64_t plan_at_ms; /* boot time at which the planner looks next */
-    size_t writes;      /* changes that are with the store */
-    size_t errands;     /* revocations that are with the provider */
+    int64_t plan_at_ms;   /* boot time at which the planner looks next */
+    int64_t remind_at_ms; /* boot time at which it looks for owners to remind */
+    size_t writes;        /* changes that are with the store */
+    size_t reminders;     /* of which so many are reminders */
+    size_t errands;       /* revocations that are with the provider */
     bool is_draining, has_drained, is_stopping;
     int64_t hold_until_ms; /* boot time: our client is refused, nothing is sent before */
     bool has_incident;
@@ -81,8 +83,15 @@ struct worker {
 /* Sends a change; the function is called with it when it is committed or refused. */
 void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,
                   void *context);
+/* When the owner of a grant that dies now is reminded first; seconds since 1970. */
+int64_t worker_remind_at(const struct worker *self);
+
+/* worker_plan.c */
+
 /* The planner looks again soon. */
 void worker_plan_soon(struct worker *self);
+/* Begins what is due, tells owners whose secrets have ended, and reminds others. */
+void worker_plan(struct worker *self);
 /* A client that is refused is an incident, begun and ended once; what needs it is held. */
 void worker_note_verdict(struct worker *self, const struct flight_outcome *outcome);
 

@@ -325,6 +325,12 @@ static void invalidate_current(struct worker *self, struct request *request,
     struct write_message *message = write_new(CHANGE_INVALIDATE, row->id);
     message->change.at_ms = clock_wall_ms();
     message->change.expect_generation = row->generation;
+    if (!worker_can_refresh(self, row)) { /* nothing here can get another one: its owner has to */
+        message->change.move = MOVE_REFUSED;
+        message->change.outcome = VERDICT_GRANT;
+        message->change.reason = TEXT_LITERAL("invalidated");
+        message->change.remind_at = worker_remind_at(self);
+    }
     message->request = request;
     worker_write(self, message, invalidation_committed, self);
 }

@@ -248,6 +248,7 @@ static void take_top(struct loading *loading)
     config->is_audit_strict = text_is(settings_text(top, "audit"), "strict");
     config->max_job_bytes = (uint32_t)settings_number(top, "max_job_bytes", 0);
     config->events_keep_days = (uint32_t)settings_number(top, "events.keep_days", 0);
+    config->events_reminder_s = (uint32_t)settings_number(top, "events.reminder_s", 0);
     config->allow_experimental = settings_bool(top, "connectors.experimental");
     config->allow_http_loopback = settings_bool(top, "connectors.allow_http_loopback");
     config->allow_private_addresses = settings_bool(top, "connectors.allow_private_addresses");

@@ -42,6 +42,7 @@ struct config {
     enum log_format log_format;
     uint32_t max_job_bytes;
     uint32_t events_keep_days;
+    uint32_t events_reminder_s;
     struct config_list catalog, modules; /* folders */
     bool allow_experimental;
     bool allow_http_loopback;

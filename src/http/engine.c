@@ -375,6 +375,7 @@ static void conclude(struct exchange *exchange, CURLcode code)
     }
     reply->end = was_sent(exchange) ? EXCHANGE_LOST : EXCHANGE_UNSENT;
     const char *why = exchange->is_address_refused ? "the address is not allowed"
+                      : code == CURLE_SEND_FAIL_REWIND ? "the connection ended before a reply"
                       : buf_error(&reply->body) == BURSAR_E_TOO_BIG
                           ? "the reply is larger than allowed"
                           : curl_easy_strerror(code);

@@ -52,6 +52,8 @@ void event_body(const struct event *event, struct buf *out)
         pack_uint(&map, "generation", event->generation);
     if (event->tags.data)
         pack_raw(&map, "tags", event->tags);
+    if (event->is_reminder)
+        pack_bool(&map, "reminder", true);
     if (event->phase)
         pack_string(&map, "phase", event->phase);
     if (event->reason.code.data)

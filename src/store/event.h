@@ -28,6 +28,7 @@ struct event {
     struct text tags; /* MessagePack; absent: none */
     struct event_reason reason;
     const char *phase; /* of an incident */
+    bool is_reminder;  /* of a reauth that was said before */
 };
 
 /* `<type>/<owner>/<provider>/<connection>`, each part percent-encoded; an absent part is `-`. */

@@ -28,6 +28,7 @@ enum change_type {
     CHANGE_REPLY,      /* the raw reply of it, before anybody reads it */
     CHANGE_REFRESHED,  /* the new generation; ends the intent */
     CHANGE_FAILED,     /* an attempt ended without one; ends the intent; may move the state */
+    CHANGE_REMIND,     /* the reauth event of a NEEDS_REAUTH row, once more */
     CHANGE_INCIDENT,   /* an event that belongs to no connection */
     CHANGE_TRIM,       /* drops events older than at */
     CHANGE_TYPE_END
@@ -52,19 +53,21 @@ struct store_change {
     struct text provider, account; /* CREATE, PUT of a new row, INCIDENT */
     struct text metadata, tags;    /* CREATE, UPDATE; absent: as it was */
     struct change_secret secret;   /* PUT, REFRESHED */
-    enum conn_move move;           /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none */
-    uint8_t token_hash[32];        /* INTENT */
-    struct text node;              /* INTENT: which daemon */
-    bool is_probe;                 /* INTENT: of an IN_DOUBT connection */
-    struct text reply;             /* REPLY: sealed */
-    enum verdict_class outcome;    /* FAILED, INCIDENT */
-    struct text reason;            /* FAILED with a move, INCIDENT: code */
-    struct text error;             /* FAILED: one printable line */
-    struct text provider_error;    /* FAILED, INCIDENT: the provider's code, printable */
-    int http_status;               /* FAILED, INCIDENT; 0: none */
-    int64_t next_refresh_at;       /* FAILED, seconds */
-    bool keeps_intent;             /* FAILED: the kept reply is still to be read */
-    bool is_begin;                 /* INCIDENT: begin or end */
+    enum conn_move move;           /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none;
+                                    * INVALIDATE: MOVE_REFUSED where nothing can refresh it */
+    int64_t remind_at;          /* of a row that comes into NEEDS_REAUTH, and of REMIND; seconds */
+    uint8_t token_hash[32];     /* INTENT */
+    struct text node;           /* INTENT: which daemon */
+    bool is_probe;              /* INTENT: of an IN_DOUBT connection */
+    struct text reply;          /* REPLY: sealed */
+    enum verdict_class outcome; /* FAILED, INCIDENT */
+    struct text reason;         /* FAILED with a move, INCIDENT: code */
+    struct text error;          /* FAILED: one printable line */
+    struct text provider_error; /* FAILED, INCIDENT: the provider's code, printable */
+    int http_status;            /* FAILED, INCIDENT; 0: none */
+    int64_t next_refresh_at;    /* FAILED, seconds */
+    bool keeps_intent;          /* FAILED: the kept reply is still to be read */
+    bool is_begin;              /* INCIDENT: begin or end */
 
     /* Filled by store_apply(). */
     int result; /* 0, BURSAR_E_NOT_FOUND, _CONFLICT, _REVOKED, _FROZEN, _STORE_UNAVAILABLE */
@@ -124,6 +127,9 @@ struct store_engine {
                 struct text provider, struct text account, struct conn_row *out_row);
     int (*due)(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
                store_row_fn *each, void *context, int64_t *out_next_at);
+    /* As due, of the rows that wait for their owner and are to be called to mind. */
+    int (*remind)(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
+                  store_row_fn *each, void *context, int64_t *out_next_at);
     int (*list)(struct store_reader *reader, const struct store_list_filter *filter,
                 store_row_fn *each, void *context);
     int (*intents)(struct store_reader *reader, struct text provider, struct intent_row **out_rows,

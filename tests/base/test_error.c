@@ -66,6 +66,8 @@ static void test_texts(void **state)
         const char *text = bursar_error_text(error);
         assert_true(strlen(text) > 5 && text[strlen(text) - 1] != '.');
         assert_int_equal(bursar_error_from_code(bursar_error_code(error)), error);
+        if (error < BURSAR_E_INTERNAL) /* what never crosses the wire */
+            assert_false(bursar_error_is_retryable(error));
         for (int other = error - 1; other > BURSAR_E_END; other--)
             assert_string_not_equal(bursar_error_code(error), bursar_error_code(other));
     }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mailbox.h"
 
 enum { SENDERS = 4, EACH = 100000, PATIENCE_MS = 20000 };
@@ -54,6 +55,9 @@ static void test_one_thread(void **state)
         assert_null(mailbox_take(&box));
     }
     mailbox_wait(&box, 0);
+    int64_t begun_ms = clock_boot_ms();
+    mailbox_wait(&box, 30); /* nothing comes */
+    assert_in_range(clock_boot_ms() - begun_ms, 29, 10000);
     mailbox_fini(&box);
     assert_int_equal(box.event_fd, -1);
     mailbox_fini(&box);

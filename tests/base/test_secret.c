@@ -274,6 +274,26 @@ static void test_secret_values(void **state)
     assert_int_equal(secret.len, 0);
 }
 
+/* A block is filled to its end: the copy ends with a NUL, and its neighbour is left alone. */
+static void test_secret_that_fills_its_block(void **state)
+{
+    (void)state;
+    char text[LEAST];
+    struct secret secret;
+    uint8_t *first = secret_memory_new(LEAST), *second = secret_memory_new(LEAST);
+    assert_ptr_equal(first + LEAST, second);
+    memset(first, 0xff, LEAST);
+    memset(second, 0xff, LEAST);
+    memset(text, 't', sizeof text);
+    secret_memory_free(first, 1); /* so that it is not clean */
+    assert_int_equal(secret_copy((struct text){text, LEAST - 1}, &secret), 0);
+    assert_ptr_equal(secret.data, first);
+    assert_int_equal(secret.data[LEAST - 1], 0);
+    secret_free(&secret);
+    assert_true(is_all(second, LEAST, 0xff));
+    secret_memory_free(second, LEAST);
+}
+
 static void test_equal(void **state)
 {
     (void)state;
@@ -353,6 +373,7 @@ int main(void)
         WITH_ARENA(test_threads),
         WITH_ARENA(test_locked_and_not_dumped),
         WITH_ARENA(test_secret_values),
+        WITH_ARENA(test_secret_that_fills_its_block),
         cmocka_unit_test(test_equal),
         WITH_ARENA(test_digests),
     };

@@ -8,7 +8,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import Daemon, Endpoint, fan, gather, limit, run
+from harness import Daemon, Endpoint, Sim, fan, gather, limit, run
 from scene import SLOW, put, scaled, wait_generation
 
 HERD = 200
@@ -147,7 +147,7 @@ def times_ms(client, count, job):
 @limit(120)
 def test_hung_provider(t):
     """A provider that hangs for 10 s costs the others nothing."""
-    slow, quick = t.use(Endpoint(prefix="SLOW")), t.use(Endpoint(prefix="QUICK"))
+    slow, quick = t.use(Sim(prefix="SLOW")), t.use(Sim(prefix="QUICK"))
     d = t.use(Daemon({"providers": {"slow": slow.provider(), "quick": quick.provider()}}))
     c, count = d.client(), scaled(100, 20)
     hot = put(c, quick.issue("hot", ttl=3600), provider="quick", lives_s=3600)

@@ -149,6 +149,7 @@ def test_closing_connection(t):
             reply = c.ask("refresh", owner="o", connection=connection, force=True)
             if reply["generation"] != turn + 2:
                 t.fail(f"{how}: generation {turn + 2}", repr(reply))
+            until(lambda: sim.stats()["connections"] == 0, "the connection is closed")
         seen = presentations(sim, grant)
         t.eq((len(seen), len(set(seen))), (20, 20), f"{how}: 20 tokens, each sent once")
         t.eq(record(c, connection)["state"], "ACTIVE", f"{how}: and the grant lives")

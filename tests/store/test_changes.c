@@ -74,7 +74,9 @@ static void test_put(void **state)
     assert_true(row.generation == 2 && text_is(row.secret, "second"));
     assert_null(row.grant.data);
     assert_true(text_is(row.scopes, "read write"));
-    assert_true(row.next_refresh_at == EXPIRY_NEVER && row.due_at == NOW_S + 3300);
+    /* Nothing refreshes it: it is looked at when it ends. A put is no refresh. */
+    assert_true(row.next_refresh_at == NOW_S + 3600 && row.due_at == NOW_S + 3300);
+    assert_int_equal(row.last_refresh_at, 0);
     assert_true(row.refresh_expires_at == NOW_S + 9);
     assert_true(row.created_at == NOW_S && row.updated_at == NOW_S + 1);
     conn_row_free(&row);
@@ -250,6 +252,53 @@ static void test_invalidate(void **state)
     apply_right(f, change_failed("c.1", 2, MOVE_REFUSED, VERDICT_GRANT), EVENT_REAUTH);
     apply_right(f, change, EVENT_NONE); /* kept, and nothing is planned for it */
     expect_state(f, "c.1", CONN_NEEDS_REAUTH, EXPIRY_NEVER);
+}
+
+/* Where nothing can refresh a secret, a caller's refusal is the end of it, said once. */
+static void test_invalidate_for_good(void **state)
+{
+    struct fixture *f = *state;
+    struct store_change key = change_put("key", "key", 0);
+    key.secret.can_refresh = false;
+    key.secret.expires_at = key.secret.due_at = EXPIRY_NEVER;
+    apply_right(f, key, EVENT_CONNECTED);
+    expect_state(f, "key", CONN_ACTIVE, EXPIRY_NEVER);
+    struct store_change change = change_of(CHANGE_INVALIDATE, "key");
+    change.expect_generation = 1;
+    change.move = MOVE_REFUSED;
+    change.outcome = VERDICT_GRANT;
+    change.reason = T("invalidated");
+    change.remind_at = NOW_S + 86400;
+    apply_right(f, change, EVENT_REAUTH);
+    apply_right(f, change, EVENT_NONE);
+    expect_state(f, "key", CONN_NEEDS_REAUTH, EXPIRY_NEVER);
+    struct conn_row row = row_of(f, "key");
+    assert_true(text_is(row.reason, "invalidated"));
+    conn_row_free(&row);
+}
+
+/* A reminder is the reauth event once more, of a row that still waits for its owner. */
+static void test_remind(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    struct store_change dead = change_failed("c.1", 1, MOVE_REFUSED, VERDICT_GRANT);
+    dead.remind_at = NOW_S + 100;
+    apply_right(f, dead, EVENT_REAUTH);
+    assert_int_equal(fixture_sql(f, "SELECT remind_at FROM connection"), NOW_S + 100);
+    struct store_change change = change_of(CHANGE_REMIND, "c.1");
+    change.expect_generation = 2;
+    change.outcome = VERDICT_GRANT;
+    change.reason = T("invalid_grant");
+    change.remind_at = NOW_S + 200;
+    apply_refused(f, change, BURSAR_E_CONFLICT);
+    change.expect_generation = 1;
+    apply_right(f, change, EVENT_REAUTH);
+    assert_int_equal(fixture_sql(f, "SELECT remind_at FROM connection"), NOW_S + 200);
+    apply_right(f, change_put("c.1", "a", 1), EVENT_RECOVERED);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connection WHERE remind_at NOT NULL"), 0);
+    change.expect_generation = 2;
+    apply_refused(f, change, BURSAR_E_CONFLICT);
 }
 
 /* ---- refreshes ------------------------------------------------------------------------------- */
@@ -521,6 +570,8 @@ int main(void)
         TEST(test_moves),
         TEST(test_prior_states),
         TEST(test_invalidate),
+        TEST(test_invalidate_for_good),
+        TEST(test_remind),
         TEST(test_refresh),
         TEST(test_failed),
         TEST(test_refused_grant),

@@ -198,6 +198,7 @@ static void test_dead_rows_are_not_planned(void **state)
     struct store_change key = change_put("key", "key", 0);
     key.secret.can_refresh = false;
     key.secret.due_at = NOW_S;
+    key.secret.expires_at = EXPIRY_NEVER;
     apply_right(f, key, EVENT_CONNECTED);
     struct store_change create = change_of(CHANGE_CREATE, "pending");
     create.provider = T("github");

@@ -15,7 +15,7 @@ const char *const apply_texts[] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [LOAD] = "SELECT rowid, owner, provider, account, tags, state, prior_state, generation, due_at,"
-             " is_probed, can_refresh FROM connection WHERE id = ?1",
+             " is_probed, can_refresh, expires_at FROM connection WHERE id = ?1",
     [INSERT] = "INSERT INTO connection (id, owner, provider, account, state, prior_state,"
                " generation, created_at, updated_at, metadata, tags)"
                " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?6, ?7, ?8)",
@@ -23,19 +23,22 @@ const char *const apply_texts[] = {
                    " generation = ?2, state = ?3, issued_at = ?4, expires_at = ?5, due_at = ?6,"
                    " next_refresh_at = ?7, refresh_expires_at = ?8, updated_at = ?9, kind = ?10,"
                    " scopes = coalesce(?11, scopes), secret = ?12, \"grant\" = ?13,"
-                   " can_refresh = ?14, last_refresh_at = ?9, last_outcome = 0, failures = 0,"
-                   " is_probed = 0, last_error = NULL, reason = NULL WHERE rowid = ?1",
+                   " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"
+                   " last_outcome = 0, failures = 0, is_probed = 0, last_error = NULL,"
+                   " reason = NULL, remind_at = NULL WHERE rowid = ?1",
     [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
                  " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
     [SET_STATE] = "UPDATE connection SET state = ?2, prior_state = ?3, next_refresh_at = ?4,"
-                  " updated_at = ?5 WHERE rowid = ?1",
+                  " updated_at = ?5, remind_at = ?6, reason = coalesce(?7, reason)"
+                  " WHERE rowid = ?1",
     [SET_INVALID] = "UPDATE connection SET invalid_generation = generation,"
                     " next_refresh_at = ?2, updated_at = ?3 WHERE rowid = ?1",
     [SET_PLANNED] = "UPDATE connection SET next_refresh_at = ?2 WHERE rowid = ?1 AND can_refresh",
     [SET_FAILED] = "UPDATE connection SET state = ?2, next_refresh_at = ?3, updated_at = ?4,"
                    " last_refresh_at = ?4, last_outcome = ?5, failures = failures + 1,"
-                   " is_probed = ?6, last_error = ?7, reason = coalesce(?8, reason)"
-                   " WHERE rowid = ?1",
+                   " is_probed = ?6, last_error = ?7, reason = coalesce(?8, reason),"
+                   " remind_at = ?9 WHERE rowid = ?1",
+    [SET_REMINDED] = "UPDATE connection SET remind_at = ?2 WHERE rowid = ?1",
     [SET_PROBED] = "UPDATE connection SET is_probed = 1, next_refresh_at = NULL WHERE rowid = ?1",
     [DROP] = "DELETE FROM connection WHERE rowid = ?1",
     [INTENT_ADD] = "INSERT INTO intent (connection, provider, generation, token_hash, node, at_ms)"
@@ -57,7 +60,7 @@ struct loaded {
     struct text owner, provider, account, tags;
     enum conn_state state, prior_state;
     uint64_t generation;
-    int64_t due_at;
+    int64_t due_at, expires_at;
     bool is_probed, can_refresh;
 };
 
@@ -104,6 +107,7 @@ static int load(struct store_writer *writer, const struct store_change *change,
         .due_at = db_column_time(statement, 8),
         .is_probed = sqlite3_column_int(statement, 9) != 0,
         .can_refresh = sqlite3_column_int(statement, 10) != 0,
+        .expires_at = db_column_time(statement, 11),
     };
     sqlite3_reset(statement);
     if (change->owner.data && !text_equal(change->owner, out_row->owner))
@@ -172,7 +176,8 @@ static int add_move_event(struct store_writer *writer, struct store_change *chan
                           .connection = change->connection,
                           .state = step->state,
                           .generation = generation,
-                          .tags = row->tags};
+                          .tags = row->tags,
+                          .is_reminder = change->type == CHANGE_REMIND};
     if (step->event == EVENT_REAUTH || step->event == EVENT_IN_DOUBT)
         event.reason = (struct event_reason){change->reason, verdict_class_name(change->outcome),
                                              change->http_status, change->provider_error};
@@ -192,13 +197,14 @@ static int64_t seconds(int64_t ms)
     return ms / 1000;
 }
 
-/* When the planner looks at a row of this state next. */
+/* When the planner looks at a row of this state next: when it is due, or, where nothing can refresh
+ * it, when it ends and its owner has to be told. */
 static int64_t planned_at(const struct loaded *row, enum conn_state state, int64_t now)
 {
+    if (state == CONN_ACTIVE)
+        return row->can_refresh ? row->due_at : row->expires_at;
     if (!row->can_refresh)
         return EXPIRY_NEVER;
-    if (state == CONN_ACTIVE)
-        return row->due_at;
     return state == CONN_IN_DOUBT && !row->is_probed ? now : EXPIRY_NEVER;
 }
 
@@ -245,6 +251,7 @@ static int set_secret(struct store_writer *writer, struct store_change *change, 
     const struct change_secret *secret = &change->secret;
     int64_t now = seconds(change->at_ms);
     row->due_at = secret->due_at;
+    row->expires_at = secret->expires_at;
     row->can_refresh = secret->can_refresh;
     row->is_probed = false;
     change->generation = row->generation + 1;
@@ -264,6 +271,7 @@ static int set_secret(struct store_writer *writer, struct store_change *change, 
     db_bind_blob(statement, 12, secret->secret);
     db_bind_blob(statement, 13, secret->grant);
     db_bind_int(statement, 14, secret->can_refresh);
+    db_bind_time(statement, 15, change->type == CHANGE_REFRESHED ? now : EXPIRY_NEVER);
     int result = db_run(&writer->db, statement);
     return result == 0 ? add_move_event(writer, change, row, step, change->generation) : result;
 }
@@ -337,6 +345,8 @@ static int set_state(struct store_writer *writer, const struct store_change *cha
     db_bind_int(statement, 3, is_aside && was_aside ? row->prior_state : row->state);
     db_bind_time(statement, 4, planned_at(row, state, now));
     db_bind_int(statement, 5, now);
+    db_bind_time(statement, 6, state == CONN_NEEDS_REAUTH ? change->remind_at : EXPIRY_NEVER);
+    db_bind_text(statement, 7, change->reason);
     return db_run(&writer->db, statement);
 }
 
@@ -374,7 +384,15 @@ static int apply_invalidate(struct store_writer *writer, struct store_change *ch
     db_bind_int(statement, 1, row.rowid);
     db_bind_time(statement, 2, planned_at(&row, row.state, now));
     db_bind_int(statement, 3, now);
-    return db_run(&writer->db, statement);
+    result = db_run(&writer->db, statement);
+    if (result < 0 || change->move == MOVE_END)
+        return result;
+    struct lifecycle_step step = lifecycle_move(row.state, row.prior_state, change->move);
+    if (!step.is_allowed || step.event == EVENT_NONE)
+        return 0;
+    change->state = step.state;
+    result = set_state(writer, change, &row, step.state);
+    return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
 }
 
 static int apply_plan(struct store_writer *writer, struct store_change *change)
@@ -481,7 +499,25 @@ static int apply_failed(struct store_writer *writer, struct store_change *change
     db_bind_int(statement, 6, is_probed);
     db_bind_text(statement, 7, change->error);
     db_bind_text(statement, 8, step.event == EVENT_NONE ? (struct text){NULL, 0} : change->reason);
+    db_bind_time(statement, 9, step.state == CONN_NEEDS_REAUTH ? change->remind_at : EXPIRY_NEVER);
     result = db_run(&writer->db, statement);
+    return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
+}
+
+/* Says again that the owner has to connect again. */
+static int apply_remind(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    int result = load(writer, change, &row);
+    if (result < 0)
+        return result;
+    if (row.generation != change->expect_generation || row.state != CONN_NEEDS_REAUTH)
+        return BURSAR_E_CONFLICT;
+    sqlite3_stmt *statement = db_statement(&writer->db, SET_REMINDED);
+    db_bind_int(statement, 1, row.rowid);
+    db_bind_time(statement, 2, change->remind_at);
+    result = db_run(&writer->db, statement);
+    struct lifecycle_step step = {.state = row.state, .event = EVENT_REAUTH, .is_allowed = true};
     return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
 }
 
@@ -510,6 +546,7 @@ static apply_fn *const functions[] = {
     [CHANGE_INTENT] = apply_intent,         [CHANGE_REPLY] = apply_reply,
     [CHANGE_REFRESHED] = apply_refreshed,   [CHANGE_FAILED] = apply_failed,
     [CHANGE_INCIDENT] = apply_incident,     [CHANGE_TRIM] = apply_trim,
+    [CHANGE_REMIND] = apply_remind,
 };
 static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
 

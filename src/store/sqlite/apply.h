@@ -34,6 +34,7 @@ enum apply_statement {
     SET_INVALID,
     SET_PLANNED,
     SET_FAILED,
+    SET_REMINDED,
     SET_PROBED,
     DROP,
     INTENT_ADD,

@@ -26,6 +26,8 @@ enum statement {
     FIND_BY_KEY,
     DUE,
     NEXT_DUE,
+    REMIND,
+    NEXT_REMIND,
     LIST,
     LIST_OF_OWNER,
     INTENTS,
@@ -44,6 +46,10 @@ static const char *const texts[] = {
             " ORDER BY next_refresh_at LIMIT ?3",
     [NEXT_DUE] = "SELECT min(next_refresh_at) FROM connection"
                  " WHERE provider = ?1 AND next_refresh_at > ?2",
+    [REMIND] = "SELECT " ROW "FROM connection WHERE provider = ?1 AND remind_at <= ?2"
+               " ORDER BY remind_at LIMIT ?3",
+    [NEXT_REMIND] = "SELECT min(remind_at) FROM connection"
+                    " WHERE provider = ?1 AND remind_at > ?2",
     [LIST] = "SELECT " ROW "FROM connection"
              " WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR provider = ?2)"
              " AND (?3 = 0 OR state = ?3) AND (owner, provider, account) > (?4, ?5, ?6)"
@@ -188,17 +194,19 @@ int reader_find(struct store_reader *reader, struct text owner, struct text conn
     return result;
 }
 
-int reader_due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
-               store_row_fn *each, void *context, int64_t *out_next_at)
+/* Rows whose time has come, the oldest first, and when the next one's comes. */
+static int each_due(struct store_reader *reader, size_t which, size_t which_next,
+                    struct text provider, int64_t now, size_t limit, store_row_fn *each,
+                    void *context, int64_t *out_next_at)
 {
-    sqlite3_stmt *statement = db_statement(&reader->db, DUE);
+    sqlite3_stmt *statement = db_statement(&reader->db, which);
     db_bind_text(statement, 1, provider);
     db_bind_int(statement, 2, now);
     db_bind_int(statement, 3, (int64_t)limit);
     int result = each_row(reader, statement, each, context);
     if (result < 0)
         return result;
-    statement = db_statement(&reader->db, NEXT_DUE);
+    statement = db_statement(&reader->db, which_next);
     db_bind_text(statement, 1, provider);
     db_bind_int(statement, 2, now);
     if (sqlite3_step(statement) == SQLITE_ROW)
@@ -207,6 +215,18 @@ int reader_due(struct store_reader *reader, struct text provider, int64_t now, s
         result = db_failed(&reader->db, "next due");
     sqlite3_reset(statement);
     return result;
+}
+
+int reader_due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
+               store_row_fn *each, void *context, int64_t *out_next_at)
+{
+    return each_due(reader, DUE, NEXT_DUE, provider, now, limit, each, context, out_next_at);
+}
+
+int reader_remind(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
+                  store_row_fn *each, void *context, int64_t *out_next_at)
+{
+    return each_due(reader, REMIND, NEXT_REMIND, provider, now, limit, each, context, out_next_at);
 }
 
 int reader_list(struct store_reader *reader, const struct store_list_filter *filter,

@@ -11,6 +11,8 @@ int reader_find(struct store_reader *reader, struct text owner, struct text conn
                 struct text provider, struct text account, struct conn_row *out_row);
 int reader_due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
                store_row_fn *each, void *context, int64_t *out_next_at);
+int reader_remind(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
+                  store_row_fn *each, void *context, int64_t *out_next_at);
 int reader_list(struct store_reader *reader, const struct store_list_filter *filter,
                 store_row_fn *each, void *context);
 int reader_intents(struct store_reader *reader, struct text provider, struct intent_row **out_rows,

@@ -30,6 +30,7 @@ static const char *const migrations[] = {
     "  last_refresh_at INTEGER NOT NULL DEFAULT 0,"
     "  last_outcome INTEGER NOT NULL DEFAULT 0,"
     "  failures INTEGER NOT NULL DEFAULT 0,"
+    "  remind_at INTEGER,"
     "  is_probed INTEGER NOT NULL DEFAULT 0,"
     "  can_refresh INTEGER NOT NULL DEFAULT 0,"
     "  last_error TEXT,"
@@ -47,6 +48,8 @@ static const char *const migrations[] = {
     "CREATE UNIQUE INDEX connection_key ON connection (owner, provider, account);"
     "CREATE INDEX connection_planned ON connection (provider, next_refresh_at)"
     "  WHERE next_refresh_at IS NOT NULL;"
+    "CREATE INDEX connection_remind ON connection (provider, remind_at)"
+    "  WHERE remind_at IS NOT NULL;"
     "CREATE TABLE intent ("
     "  connection TEXT PRIMARY KEY," /* one flight at a time */
     "  provider TEXT NOT NULL,"

@@ -14,6 +14,7 @@ const struct store_engine sqlite_engine = {
     .reader_close = reader_close,
     .find = reader_find,
     .due = reader_due,
+    .remind = reader_remind,
     .list = reader_list,
     .intents = reader_intents,
     .reply = reader_reply,
