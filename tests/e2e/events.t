@@ -98,10 +98,9 @@ def test_alive(t):
     first = events.expect("alive")
     t.eq(first["seq"], 1, "a new subscriber learns at once where the log stands")
     start_at = time.monotonic()
-    for i in range(2):
-        t.eq(events.expect("alive", timeout=13)["seq"], 1, f"alive {i + 1}")
+    t.eq(events.expect("alive", timeout=15)["seq"], 1, "and again")
     took = time.monotonic() - start_at
-    t.ok(18 <= took <= 24, "every 10 s", f"{took:.1f} s")
+    t.ok(8 <= took <= 12, "after 10 s", f"{took:.1f} s")
     t.eq(c.ask("events.since", seq=0)["next_seq"], 1, "it is not in the log")
 
 

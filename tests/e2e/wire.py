@@ -294,6 +294,7 @@ class Events(_Socket):
         return [(a, b) for a, b in zip(numbers, numbers[1:]) if b != a + 1]
 
     def close(self):
-        self.sock.disable_monitor()
+        if not self.sock.closed:
+            self.sock.disable_monitor()
         super().close()
         self._capture.close()

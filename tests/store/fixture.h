@@ -14,7 +14,7 @@
 
 /* All-zero but for the folder while nothing is open. */
 struct fixture {
-    char folder[64], path[96];
+    char folder[80], path[96];
     const struct store_engine *engine;
     struct store_writer *writer;
     struct store_reader *reader;

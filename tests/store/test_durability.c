@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -114,6 +115,108 @@ static void test_full_disk(void **state)
     }
     assert_int_equal(fixture_sql(f, "SELECT max(seq) * 100 + count(*) FROM event"), 707);
     assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connection"), 4);
+}
+
+/* A store on a disk of its own, of 8 MB; false where this process may not make one. */
+static bool mount_small(struct fixture *f, struct fixture *out_small)
+{
+    *out_small = (struct fixture){.engine = f->engine};
+    snprintf(out_small->folder, sizeof out_small->folder, "%s/small", f->folder);
+    snprintf(out_small->path, sizeof out_small->path, "%s/small/b.db", f->folder);
+    assert_int_equal(mkdir(out_small->folder, 0700), 0);
+    if (mount("tmpfs", out_small->folder, "tmpfs", 0, "size=8m") == 0)
+        return true;
+    assert_int_equal(rmdir(out_small->folder), 0);
+    return false;
+}
+
+/* Writes until the file is so long or the disk is full. */
+static void fill_disk(const struct fixture *small, const char *name, size_t bytes)
+{
+    static char zeros[65536];
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", small->folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    while (bytes > 0) {
+        ssize_t written = write(fd, zeros, bytes < sizeof zeros ? bytes : sizeof zeros);
+        if (written <= 0)
+            break;
+        bytes -= (size_t)written;
+    }
+    close(fd);
+}
+
+static void remove_fill(const struct fixture *small, const char *name)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", small->folder, name);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* With little room no refresh is begun, and everything else goes on; with none nothing is written. */
+static void check_small_disk(struct fixture *small)
+{
+    apply_right(small, change_put("c.1", "a", 0), EVENT_CONNECTED);
+    assert_int_equal(small->engine->can_write(small->writer), 0);
+    fill_disk(small, "fill", 5 << 20);
+    assert_int_equal(small->engine->can_write(small->writer), BURSAR_E_STORE_UNAVAILABLE);
+    struct store_change intent = change_intent("c.1", 1), put = change_put("c.2", "b", 0);
+    struct store_change second = change_intent("c.1", 1);
+    struct store_change *list[] = {&intent, &put, &second};
+    struct store_batch batch = {.changes = list, .count = 3};
+    assert_int_equal(small->engine->apply(small->writer, &batch), 0);
+    assert_int_equal(intent.result, BURSAR_E_STORE_UNAVAILABLE);
+    assert_int_equal(second.result, BURSAR_E_STORE_UNAVAILABLE);
+    assert_int_equal(put.result, 0);
+    assert_int_equal(fixture_sql(small, "SELECT count(*) FROM intent"), 0);
+
+    fill_disk(small, "more", SIZE_MAX);
+    static char big[200000];
+    put = change_put("c.3", "c", 0);
+    put.secret.secret = (struct text){big, sizeof big};
+    list[0] = &put;
+    batch.count = 1;
+    assert_int_equal(small->engine->apply(small->writer, &batch), BURSAR_E_STORE_UNAVAILABLE);
+    struct conn_row row = row_of(small, "c.1");
+    conn_row_free(&row);
+    remove_fill(small, "more");
+    remove_fill(small, "fill");
+    assert_int_equal(small->engine->apply(small->writer, &batch), 0);
+    assert_int_equal(put.event_seq, 3);
+    apply_right(small, change_intent("c.1", 1), EVENT_NONE);
+}
+
+static void test_small_disk(void **state)
+{
+    struct fixture small;
+    if (!mount_small(*state, &small))
+        skip(); /* only root can */
+    fixture_open(&small);
+    check_small_disk(&small);
+    fixture_close(&small);
+    fixture_check(&small);
+    assert_int_equal(umount(small.folder), 0);
+    assert_int_equal(rmdir(small.folder), 0);
+}
+
+/* On a disk that can only be read no writer opens, and it says why. */
+static void test_read_only_disk(void **state)
+{
+    struct fixture small;
+    if (!mount_small(*state, &small))
+        skip();
+    fixture_open(&small);
+    apply_right(&small, change_put("c.1", "a", 0), EVENT_CONNECTED);
+    fixture_close(&small); /* files that are open for writing keep a disk from being made so */
+    assert_int_equal(mount(NULL, small.folder, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+    struct buf error = buf_make(500);
+    assert_true(small.engine->writer_open(small.path, &small.writer, &error) < 0);
+    assert_non_null(strstr((char *)error.data, "Read-only file system"));
+    assert_null(small.writer);
+    buf_free(&error);
+    assert_int_equal(umount(small.folder), 0);
+    assert_int_equal(rmdir(small.folder), 0);
 }
 
 /* Another program that holds the write lock: refused after a while, and then it goes on. */
@@ -326,8 +429,13 @@ static void test_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_results_in_one_batch),   TEST(test_full_disk), TEST(test_locked_file),
-        TEST(test_only_committed_is_seen), TEST(test_killed),
+        TEST(test_results_in_one_batch),
+        TEST(test_full_disk),
+        TEST(test_small_disk),
+        TEST(test_read_only_disk),
+        TEST(test_locked_file),
+        TEST(test_only_committed_is_seen),
+        TEST(test_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

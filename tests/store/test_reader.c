@@ -125,6 +125,38 @@ static void test_whole_row(void **state)
     conn_row_free(&row);
 }
 
+/* A copy lives on when the row has ended, and is the same. */
+static void test_copy(void **state)
+{
+    struct fixture *f = *state;
+    struct store_change put = change_put("c.1", "an account", 0);
+    struct conn_row copy;
+    put.tags = T("\x90");
+    put.metadata = T("\x80");
+    apply_right(f, put, EVENT_CONNECTED);
+    apply_right(f, change_failed("c.1", 1, MOVE_REFUSED, VERDICT_GRANT), EVENT_REAUTH);
+    struct conn_row row = row_of(f, "c.1");
+    assert_int_equal(conn_row_copy(&row, &copy), 0);
+    memset(row.block, 'x', strlen(row.block)); /* whoever still looks there sees it */
+    conn_row_free(&row);
+    assert_true(text_is(copy.id, "c.1") && text_is(copy.owner, "acme"));
+    assert_true(text_is(copy.provider, "github") && text_is(copy.account, "an account"));
+    assert_true(text_is(copy.last_error, "what went wrong") && text_is(copy.reason, "the_reason"));
+    assert_true(text_is(copy.kind, "oauth2") && text_is(copy.scopes, "read write"));
+    assert_true(text_equal(copy.metadata, T("\x80")) && text_equal(copy.tags, T("\x90")));
+    assert_true(text_is(copy.secret, "sealed secret") && text_is(copy.grant, "sealed grant"));
+    assert_true(copy.state == CONN_NEEDS_REAUTH && copy.generation == 1);
+    row = row_of(f, "c.1");
+    row.metadata = row.scopes = none;
+    struct conn_row second;
+    assert_int_equal(conn_row_copy(&row, &second), 0);
+    assert_null(second.metadata.data);
+    assert_null(second.scopes.data);
+    conn_row_free(&row);
+    conn_row_free(&second);
+    conn_row_free(&copy);
+}
+
 /* A row that cannot be true is not given out as one that is. */
 static void test_damaged_row(void **state)
 {
@@ -470,17 +502,10 @@ static void test_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_find),
-        TEST(test_whole_row),
-        TEST(test_damaged_row),
-        TEST(test_due),
-        TEST(test_dead_rows_are_not_planned),
-        TEST(test_indexes),
-        TEST(test_lists),
-        TEST(test_list_ends),
-        TEST(test_intents),
-        TEST(test_replies),
-        TEST(test_events),
+        TEST(test_find),        TEST(test_whole_row), TEST(test_copy),
+        TEST(test_damaged_row), TEST(test_due),       TEST(test_dead_rows_are_not_planned),
+        TEST(test_indexes),     TEST(test_lists),     TEST(test_list_ends),
+        TEST(test_intents),     TEST(test_replies),   TEST(test_events),
         TEST(test_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,6 +247,28 @@ static void test_sizes(void **state)
     }
 }
 
+/* Each part is within its bound, and all of them together are not. */
+static void test_too_large_together(void **state)
+{
+    static char value[49153];
+    struct buf body = buf_make(300000), error = buf_make(100);
+    struct doc_put put;
+    memset(value, 'x', sizeof value - 1);
+    struct pack map = pack_map(&body);
+    pack_string(&map, "kind", "api_key");
+    pack_string(&map, "api_key", value);
+    pack_string(&map, "api_secret", value);
+    struct pack fields = pack_map_in(&map, "fields");
+    pack_string(&fields, "third", value);
+    pack_close(&fields);
+    pack_close(&map);
+    assert_int_equal(tree_fill(*state, buf_text(&body)), 0);
+    assert_int_equal(doc_read_put(tree_root(*state), &put, &error), BURSAR_E_BAD_REQUEST);
+    assert_true(text_is(buf_text(&error), "secret is too large"));
+    buf_free(&error);
+    buf_free(&body);
+}
+
 static void test_main_parts(void **state)
 {
     (void)state;
@@ -331,9 +353,10 @@ static void test_merge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right), cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_sizes), cmocka_unit_test(test_main_parts),
-        cmocka_unit_test(test_part),  cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_right),      cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_too_large_together),
+        cmocka_unit_test(test_main_parts), cmocka_unit_test(test_part),
+        cmocka_unit_test(test_merge),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -379,6 +379,19 @@ static void test_every_value(void **state)
     assert_true(job.limit == 8 && job.seq == 9);
 }
 
+static void test_large_numbers(void **state)
+{
+    struct job job =
+        read_right(*state, "{\"op\": \"vend\", " NAMED ", \"seq\": 9223372036854775807,"
+                           " \"generation\": 81985529216486895,"
+                           " \"expect_generation\": 4294967296,"
+                           " \"expires_at\": 1099511627776, \"limit\": 10000,"
+                           " \"deadline_ms\": 3600000}");
+    assert_true(job.seq == INT64_MAX && job.generation == 81985529216486895);
+    assert_true(job.expect_generation == 1ULL << 32 && job.expires_at == 1LL << 40);
+    assert_true(job.limit == 10000 && job.deadline_ms == 3600000);
+}
+
 static void test_defaults(void **state)
 {
     struct job job = read_right(*state, "{\"op\": \"vend\", " NAMED ", \"force\": false}");
@@ -531,6 +544,7 @@ int main(void)
         cmocka_unit_test(test_keys_twice),
         cmocka_unit_test(test_unknown_keys),
         cmocka_unit_test(test_every_value),
+        cmocka_unit_test(test_large_numbers),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_invalidate),
         cmocka_unit_test(test_ids),

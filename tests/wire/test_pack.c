@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +95,39 @@ static void test_round_trip(void **state)
     buf_free(&out);
 }
 
+/* The pairs of a map that was packed here become pairs of another one. */
+static void test_splice(void **state)
+{
+    (void)state;
+    struct buf inner = buf_make(10000), out = buf_make(10000);
+    struct tree *tree = tree_new();
+    struct pack map = pack_map(&inner);
+    char key[16];
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(key, sizeof key, "key %u", i);
+        pack_uint(&map, key, i);
+    }
+    pack_close(&map);
+    map = pack_map(&out);
+    pack_uint(&map, "first", 7);
+    pack_splice(&map, buf_text(&inner));
+    pack_splice(&map, (struct text){NULL, 0});
+    pack_splice(&map, T("\x81\x01\x02\x03\x04")); /* not as a map is packed here */
+    pack_splice(&map, T("\xdf\x00\x00"));
+    pack_splice(&map, T("\xdf\x00\x00\x00\x00"));
+    pack_uint(&map, "last", 8);
+    pack_close(&map);
+    assert_int_equal(tree_fill(tree, buf_text(&out)), 0);
+    const struct node *root = tree_root(tree);
+    assert_int_equal(node_count(root), 302);
+    assert_true(node_uint(node_get(root, "first")) == 7 && node_uint(node_get(root, "last")) == 8);
+    assert_true(node_uint(node_get(root, "key 0")) == 0);
+    assert_true(node_uint(node_get(root, "key 299")) == 299);
+    tree_free(tree);
+    buf_free(&out);
+    buf_free(&inner);
+}
+
 /* Counts of every size come out as they went in. */
 static void test_counts(void **state)
 {
@@ -164,9 +198,8 @@ static void test_repacked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_every_max),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_splice),
+        cmocka_unit_test(test_counts),     cmocka_unit_test(test_every_max),
         cmocka_unit_test(test_repacked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,214 @@
+#!/usr/bin/python3
+"""Refresh ahead: nobody asks, and the secret is new all the same."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from harness import Daemon, Endpoint, Sim, limit, run
+from scene import (database, now, put, record, rows, types_of, until, wait_generation)
+
+LEAD = {"expiry_ratio": 0.01}  # what lives 8 s is due after one
+
+
+def start(t, **provider):
+    sim = t.use(Endpoint(prefix="PLAN"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider(**provider)}}))
+    return sim, d, d.client()
+
+
+def edit(d, sql, *values):
+    handle = database(d)
+    handle.execute(sql, values)
+    handle.close()
+
+
+def test_ahead(t):
+    """Two generations, each before the end of the one before, and nobody asked."""
+    sim, d, c = start(t, **LEAD)
+    events = d.events()
+    connection = put(c, sim.issue("alice", ttl=6), lives_s=6)
+    ends_at = record(c, connection)["expires_at"]
+    for generation in (2, 3):
+        event = events.expect("refreshed", generation=generation)
+        t.ok(event["at_ms"] / 1000 < ends_at, f"generation {generation} comes ahead of the end")
+        ends_at = record(c, connection)["expires_at"]
+    sim.options(ttl=3600)
+    wait_generation(c, connection, 4)
+    t.eq(sim.grant(sim.journal()[0]["grant"])["reuse"], 0, "each token was used once")
+
+
+def test_lead(t):
+    """When a secret is due: the smaller of the lead and the share of its life, a tenth spread."""
+    sim, _, c = start(t, refresh_lead_s=100, expiry_ratio=0.5)
+    dues = []
+    for i in range(40):
+        connection = put(c, sim.issue(f"a{i}"), lives_s=1000)
+        found = record(c, connection)
+        dues.append(found["expires_at"] - found["next_refresh_at"])
+    t.ok(all(90 <= due <= 110 for due in dues), "100 s ahead, ±10 %", repr(dues))
+    t.ok(len(set(dues)) > 5, "spread", repr(dues))
+    short = record(c, put(c, sim.issue("short"), lives_s=60))
+    t.ok(27 <= short["expires_at"] - short["next_refresh_at"] <= 33, "half of a short life")
+    t.eq(len(sim.journal()), 0, "and none was due yet")
+
+
+@limit(90)
+def test_after_a_pause(t):
+    """200 became due while the daemon was down: all are refreshed soon after its start."""
+    sim = t.use(Sim(prefix="PAUSE"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    c = d.client()
+    connections = [put(c, g, lives_s=3600) for g in sim.issue_many(200, ttl=3600)]
+    t.eq(sim.stats()["arrived"], 0, "none was due")
+    d.stop()
+    edit(d, "UPDATE connection SET expires_at = ?1, due_at = ?1, next_refresh_at = ?1", now() - 60)
+    d.start()
+    t.ok(sim.wait_done(200, 30), "200 calls right after the start")
+    for connection in connections[::20]:
+        wait_generation(c, connection, 2)
+    t.eq((sim.stats()["arrived"], sim.stats()["reuse"]), (200, 0), "one each")
+    t.eq(c.ask("status")["connections"]["ACTIVE"], 200, "all are active")
+
+
+@limit(90)
+def test_oldest_first(t):
+    sim = t.use(Sim(prefix="OLD"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    c, order = d.client(), {}
+    grants = sim.issue_many(300, ttl=3600)
+    connections = [put(c, g, lives_s=3600) for g in grants]
+    d.stop()
+    at = now() - 10000
+    for i, connection in enumerate(connections):
+        order[grants[i]["grant_id"]] = (i * 7919) % 300
+        edit(d, "UPDATE connection SET expires_at = ?1, due_at = ?1, next_refresh_at = ?1"
+             " WHERE id = ?2", at + order[grants[i]["grant_id"]], connection)
+    sim.script({"delay_s": 0.05, "times": -1})
+    d.start()
+    t.ok(sim.wait_done(300, 30), "all are refreshed")
+    places = [order[e["grant"]] for e in sim.journal()]
+    # Those of one batch may arrive in any order; a batch is much smaller than all.
+    worst = max(abs(place - i) for i, place in enumerate(places))
+    t.le(worst, 100, "the oldest due go first")
+    t.eq(sorted(places[:50]) < [100] * 50, True, "the first ones among the oldest")
+
+
+@limit(60)
+def test_dead_rows(t):
+    """What cannot be refreshed takes no place in the batch, however many there are."""
+    sim = t.use(Sim(prefix="DEAD"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider(), "plain": {"kind": "static"}}}))
+    c = d.client()
+    dead = [put(c, g) for g in sim.issue_many(100, account="dead")]
+    states = ["NEEDS_REAUTH", "REVOKED"]
+    t.ok(sim.wait_done(100, 20), "they were refreshed once")
+    for i, connection in enumerate(dead):
+        wait_generation(c, connection, 2)
+        if i % 2:
+            c.ask("connection.revoke", owner="o", connection=connection)
+            continue
+        token = c.ask("vend", owner="o", connection=connection,
+                      include=["refresh_token"])["secret"]["refresh_token"]
+        sim.revoke(token=token)
+        c.code("refresh", owner="o", connection=connection, force=True)
+    calls = sim.stats()["arrived"]
+    d.stop()
+    edit(d, "UPDATE connection SET expires_at = 1000, due_at = 1000")
+    d.start()
+    t.eq({record(c, k)["state"] for k in dead}, set(states), "dead in two ways")
+    alive = [put(c, g) for g in sim.issue_many(20, account="alive", ttl=3600)]
+    for connection in alive:
+        wait_generation(c, connection, 2)
+    t.eq(sim.stats()["arrived"] - calls, 20, "the living are refreshed, and only they")
+
+
+def test_poison(t):
+    """A row whose secret cannot be opened stops nobody."""
+    sim, d, c = start(t)
+    good = [put(c, g, lives_s=3600) for g in sim.issue_many(20, account="good", ttl=3600)]
+    bad = [put(c, g, lives_s=3600) for g in sim.issue_many(5, account="bad", ttl=3600)]
+    d.stop()
+    at = now() - 100
+    edit(d, "UPDATE connection SET expires_at = ?1, due_at = ?1, next_refresh_at = ?1", at)
+    for i, column in enumerate(("secret", '"grant"', "secret", "secret", '"grant"')):
+        damage = (f"substr({column}, 1, length({column}) - 1)", "x'00'", "zeroblob(2000)",
+                  f"CAST({column} || x'00' AS BLOB)", "x''")[i]
+        edit(d, f"UPDATE connection SET {column} = {damage}, next_refresh_at = ?1, due_at = ?1"
+             " WHERE id = ?2", at - 1000, bad[i])  # the oldest due of all
+    d.start()
+    for connection in good:
+        wait_generation(c, connection, 2)
+    t.eq(len(sim.journal()), 20, "the good ones are refreshed")
+    for connection in bad:
+        reply = c.call("vend", owner="o", connection=connection)
+        t.ok(not reply["ok"] and "does not open" in reply["error"]["provider_error"],
+             "a bad one is refused, with the reason")
+        t.eq(record(c, connection)["state"], "ACTIVE", "and keeps its state")
+    t.ok("does not open" in d.log(), "the log says so")
+    t.eq(c.ask("connection.delete", owner="o", connection=bad[0])["deleted"], True,
+         "it can be deleted")
+    put(c, sim.issue("bad-1", ttl=3600), lives_s=3600, account="bad-1")
+    t.eq(c.code("vend", owner="o", connection=bad[1]), "ok", "or put anew")
+
+
+@limit(60)
+def test_backoff_over_restart(t):
+    """What the provider asked for is remembered."""
+    sim, d, c = start(t)
+    sim.script({"status": 429, "headers": {"Retry-After": "5"}})
+    connection = put(c, sim.issue("alice", ttl=3600))
+    t.ok(sim.wait_done(1), "refused for 5 s")
+    first = sim.journal()[0]["done_at"]
+    until(lambda: record(c, connection)["next_refresh_at"] >= now() + 3, "it is planned")
+    d.kill()
+    d.start()
+    t.eq(c.code("vend", owner="o", connection=connection, deadline_ms=200) in (
+        "rate_limited", "deadline_exceeded"), True, "who asks meanwhile is told")
+    t.ok(sim.wait_requests(2, 15), "it is tried again")
+    wait_generation(c, connection, 2)
+    waited = sim.journal()[1]["at"] - first
+    t.ok(waited >= 4.5, "after the time that was asked for", f"{waited:.1f} s")
+
+
+def test_never_planned(t):
+    """Without an end or a refresh token there is nothing to refresh."""
+    sim, d, c = start(t)
+    grant = sim.issue("alice")
+    unending = c.ask("credential.put", owner="o", provider="acme", account="unending", secret={
+        "kind": "oauth2", "access_token": grant["access_token"],
+        "refresh_token": grant["refresh_token"]})["connection"]
+    tokenless = c.ask("credential.put", owner="o", provider="acme", account="tokenless",
+                      secret={"kind": "oauth2", "access_token": grant["access_token"]},
+                      expires_at=now() - 5)["connection"]
+    t.ok("next_refresh_at" not in record(c, unending), "no end: not planned")
+    t.ok("next_refresh_at" not in record(c, tokenless), "no refresh token: not planned")
+    t.eq(c.code("vend", owner="o", connection=tokenless), "needs_reauth", "and expired: connect")
+    t.eq(c.code("vend", owner="o", connection=unending), "ok", "good until it is invalidated")
+    d.round_trip()
+    t.eq(len(sim.journal()), 0, "no call")
+    c.ask("invalidate", owner="o", connection=unending, generation=1, vend=True)
+    t.eq(record(c, unending)["generation"], 2, "invalidated: refreshed")
+
+
+def test_invalidation_survives(t):
+    """An invalidation is on the disk: a restart does not make the old secret good again."""
+    sim = t.use(Endpoint(rotation="none", prefix="KEPT"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    c = d.client()
+    sim.script({"status": 503, "times": -1})
+    connection = put(c, sim.issue("alice", ttl=3600), lives_s=3600)
+    c.ask("invalidate", owner="o", connection=connection, generation=1)
+    d.kill()
+    d.start()
+    t.ok(c.code("vend", owner="o", connection=connection, deadline_ms=200) in (
+        "provider_unavailable", "deadline_exceeded"), "the invalidated secret is not served")
+    sim.clear_script()
+    wait_generation(c, connection, 2, timeout=30)
+    t.eq(types_of(c, connection), ["connected", "refreshed"], "until the refresh comes")
+    t.eq(rows(d, "SELECT count(*) FROM intent"), [(0,)], "no intent is left")
+
+
+run([test_ahead, test_lead, test_after_a_pause, test_oldest_first, test_dead_rows, test_poison,
+     test_backoff_over_restart, test_never_planned, test_invalidation_survives])
