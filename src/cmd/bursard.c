@@ -201,6 +201,7 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond a limit is an error of the store, not the end */
     int result = secret_arena_open(SECRET_ARENA_BYTES);
     if (result == 0)
         result = load_config(&self);
