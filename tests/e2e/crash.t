@@ -1,6 +1,9 @@
 #!/usr/bin/python3
-"""SIGKILL: at each named point between intent and answer, and at random moments under load. The
-provider rotates strictly: a token that is used twice kills its family, so a loss cannot hide."""
+"""SIGKILL at every point between intent and answer, and at any other moment.
+
+The provider rotates strictly and outlives the daemon. Whatever the moment: what was acknowledged is
+on the disk, what is served is on the disk, and no refresh token is used once its successor is known.
+"""
 
 import os
 import random
@@ -9,204 +12,347 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import Daemon, Endpoint, limit, run
-from scene import FAULT_POINTS, check_store, put, record, rows, scaled, until
+from harness import Daemon, Endpoint, Sim, SkipTest, limit, put_secret, run
+from scene import (FAULT_POINTS, SLOW, check_store, database, events_of, now, put, record, rows,
+                   scaled, types_of, until)
 
-POINT_ROUNDS = 10  # of each row of POINTS
-RANDOM_ROUNDS = 100
-CONNECTIONS = 8
-
-# Where it ends; then the state, how often the token that was in use was presented in all, and by how
-# much the generation has grown once everything is resolved.
-POINTS = (
-    ("store-before-commit:1", "ACTIVE", 0, 0),  # the intent was not written: nothing was sent
-    ("store-after-commit:1", "ACTIVE", 1, 1),   # never sent: the probe finds the token unspent
-    ("intent-committed", "ACTIVE", 1, 1),
-    ("reply-received", "NEEDS_REAUTH", 2, 0),   # lost with the process: the probe finds it spent
-    ("store-before-commit:2", "NEEDS_REAUTH", 2, 0),
-    ("store-after-commit:2", "ACTIVE", 1, 1),   # kept: read and committed at the next start
-    ("reply-committed", "ACTIVE", 1, 1),
-    ("conclusion-made", "ACTIVE", 1, 1),
-    ("store-before-commit:3", "ACTIVE", 1, 1),
-    ("store-after-commit:3", "ACTIVE", 1, 1),
-    ("conclusion-committed", "ACTIVE", 1, 1),
-    ("answered", "ACTIVE", 1, 1),
-)
+ROUNDS = 200
+POINTS = ("store-before-commit", "store-after-commit", "intent-committed", "reply-received",
+          "reply-committed", "conclusion-made", "conclusion-committed", "answered")
 
 
-def presented(sim, grant_id):
-    """How often each refresh token of a grant came to the provider, by its fingerprint."""
-    counts = {}
-    for entry in sim.journal():
-        if entry["grant"] == grant_id:
-            counts[entry["fp"]] = counts.get(entry["fp"], 0) + 1
-    return counts
-
-
-def settled(d, c, connection):
-    """The record, once no intent is open and nothing is in doubt."""
-    def probe():
-        if rows(d, "SELECT count(*) FROM intent") != [(0,)]:
-            return None
-        found = record(c, connection)
-        return found if found["state"] != "IN_DOUBT" else None
-    return until(probe, "resolved", 20)
-
-
-def one_point(t, sim, d, point, state, presentations, growth):
-    """Kills the daemon at the point while it refreshes, and looks at what it makes of it."""
-    d.env.pop("BURSAR_FAULT_POINT", None)
-    d.start()
-    c = d.client()
-    grant = sim.issue("a", ttl=3600)
-    connection = put(c, grant, account=grant["grant_id"], lives_s=3600)
-    d.stop()
-    d.env["BURSAR_FAULT_POINT"] = point
-    d.start()
-    d.client().send("refresh", owner="o", connection=connection, force=True)
-    status = d.wait_exit(20)
-    del d.env["BURSAR_FAULT_POINT"]
-    on_disk = rows(d, "SELECT generation FROM connection WHERE id = ?", connection)[0][0]
-    d.start()
-    c = d.client()
-    found = settled(d, c, connection)
-    reply = c.call("vend", owner="o", connection=connection)
-    token = reply.get("secret", {}).get("access_token")
-    counts = presented(sim, grant["grant_id"])
-    problems = []
-    if status != -9:
-        problems.append(f"ended with {status}")
-    if found["state"] != state:
-        problems.append(f"is {found['state']}, not {state}")
-    if found["generation"] != 1 + growth or not 1 <= on_disk <= 1 + growth:
-        problems.append(f"generation {found['generation']}, on disk {on_disk}")
-    if max(counts.values(), default=0) != presentations or sum(counts.values()) > 2:
-        problems.append(f"presented {sorted(counts.values())}")
-    if state == "ACTIVE" and not sim.lookup(token)["current"]:
-        problems.append("vends a token that is not the current one")
-    if state == "NEEDS_REAUTH" and found.get("reason") != "lost_in_flight":
-        problems.append(f"reason {found.get('reason')}")
-    c.ask("connection.delete", owner="o", connection=connection)
-    d.stop()
-    return problems
-
-
-@limit(600)
-def test_each_point(t):
+def needs_points():
     if not FAULT_POINTS:
-        t.skip("needs --enable-fault-points", len(POINTS) + 2)
-        return
-    sim = t.use(Endpoint(prefix="POINT", rotation="strict"))
-    d = t.use(Daemon({"providers": {"acme": sim.provider()}}, start=False))
-    for point, *expected in POINTS:
-        problems = []
-        count = scaled(POINT_ROUNDS, 1)
-        for _ in range(count):
-            problems += one_point(t, sim, d, point, *expected)
-        t.ok(not problems, f"killed {count} times at {point}", "; ".join(problems[:5]))
-    check_store(t, d, "after all points")
+        raise SkipTest("configure --enable-fault-points")
 
 
-# --- random moments
+# --- each point, once, with what must come of it
+
+KEPT = ("ACTIVE", ["refreshed"], 1)       # the reply is on the disk: it is taken up
+UNTOUCHED = ("ACTIVE", [], 0)             # there is not even an intent
+UNSENT = ("ACTIVE", ["in_doubt", "recovered"], 1)    # nobody can know: one probe, which is good
+LOST = ("NEEDS_REAUTH", ["in_doubt", "reauth"], 2)   # one probe, which finds the grant dead
+AGAIN_1 = ("ACTIVE", ["refreshed"], 1)    # sent (again) as if nothing had happened
+AGAIN_2 = ("ACTIVE", ["refreshed"], 2)
+
+EACH = [("store-before-commit:1", UNTOUCHED, UNTOUCHED), ("store-after-commit:1", UNSENT, AGAIN_1),
+        ("intent-committed", UNSENT, AGAIN_1), ("reply-received", LOST, AGAIN_2),
+        ("store-before-commit:2", LOST, AGAIN_2), ("store-after-commit:2", KEPT, KEPT),
+        ("reply-committed", KEPT, KEPT), ("conclusion-made", KEPT, KEPT),
+        ("store-before-commit:3", KEPT, KEPT), ("store-after-commit:3", KEPT, KEPT),
+        ("conclusion-committed", KEPT, KEPT), ("answered", KEPT, KEPT)]
 
 
-class World:
-    """The connections, and what of them was acknowledged to a client."""
-
-    def __init__(self, sim):
-        self.sim = sim
-        self.grants, self.acknowledged, self.problems = {}, {}, []
-        self.lost = self.resolved = 0
-
-    def connect(self, c, account):
-        grant = self.sim.issue(account, ttl=3600)
-        connection = put(c, grant, account=account, lives_s=3600)
-        generation = record(c, connection)["generation"]
-        self.grants[account] = grant["grant_id"]
-        self.acknowledged[account] = (connection, generation, None)
-
-    def load(self, d, seconds):
-        """Refreshes and vends as fast as answers come, until the daemon is killed under it."""
-        clients = {account: d.client() for account in self.acknowledged}
-        for account, client in clients.items():
-            self.ask(client, account)
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            for account, client in clients.items():
-                if client.wait(0.001):
-                    self.note(account, client.recv(1))
-                    self.ask(client, account)
-        d.kill()
-        for account, client in clients.items():  # what was on its way counts as acknowledged
-            while client.wait(0):
-                self.note(account, client.recv(1))
-            client.close()
-
-    @staticmethod
-    def ask(client, account):
-        client.send("invalidate", owner="o", provider="acme", account=account, vend=True)
-
-    def note(self, account, reply):
-        connection, generation, _ = self.acknowledged[account]
-        if reply["ok"] and reply["generation"] >= generation:
-            self.acknowledged[account] = (connection, reply["generation"],
-                                          reply["secret"]["access_token"])
-
-    def check_disk(self, d):
-        for account, (connection, generation, _) in self.acknowledged.items():
-            found = rows(d, "SELECT generation FROM connection WHERE id = ?", connection)
-            if not found or found[0][0] < generation:
-                self.problems.append(f"{account}: {generation} was answered, {found} is on disk")
-
-    def check_resolved(self, d, c):
-        for account, (connection, generation, token) in list(self.acknowledged.items()):
-            found = settled(d, c, connection)
-            self.resolved += 1
-            counts = presented(self.sim, self.grants[account])
-            twice = [n for n in counts.values() if n > 1]
-            if found["generation"] < generation:
-                self.problems.append(f"{account}: went back to {found['generation']}")
-            if found["state"] == "NEEDS_REAUTH":
-                self.lost += 1
-                if found.get("reason") != "lost_in_flight" or twice != [2]:
-                    self.problems.append(f"{account}: {found.get('reason')}, presented {twice}")
-                self.connect(c, account)
-                continue
-            if twice:
-                self.problems.append(f"{account}: alive, and presented {twice}")
-            reply = c.ask("vend", owner="o", connection=connection)
-            now = reply["secret"]["access_token"]
-            # An invalidation that outlived the process may have been followed by a refresh since.
-            if reply["generation"] == generation and token not in (None, now):
-                self.problems.append(f"{account}: another token for generation {generation}")
-            if generation > 1 and not self.sim.lookup(now)["current"]:
-                self.problems.append(f"{account}: vends a token that is not the current one")
-
-
-@limit(600)
-def test_random_moments(t):
-    sim = t.use(Endpoint(prefix="RAND", rotation="strict"))
-    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
-    world = World(sim)
-    random.seed(os.environ.get("BURSAR_TEST_SEED", time.time_ns()))
-    c = d.client()
-    for i in range(CONNECTIONS):
-        world.connect(c, f"a{i}")
-    count = scaled(RANDOM_ROUNDS, 5)
-    refreshed = 0
-    for _ in range(count):
-        world.load(d, random.uniform(0.01, 0.12))
-        world.check_disk(d)
+def each_point(t, rule, sim_rule, column):
+    needs_points()
+    sim = t.use(Endpoint(rotation=sim_rule, prefix="POINT"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider(rotation=rule)}}))
+    for row in EACH:
+        point, (state, moves, calls) = row[0], row[column]
+        c, grant = d.client(), sim.issue(point, ttl=3600)
+        connection = put(c, grant, lives_s=3600)
+        d.stop()
+        d.env = {"BURSAR_FAULT_POINT": point}
+        d.start()
+        d.client().send("refresh", owner="o", connection=connection, force=True)
+        t.eq(d.wait_exit(20), -9, f"{rule}, {point}: the point is reached")
+        d.env = {}
         d.start()
         c = d.client()
-        world.check_resolved(d, c)
-        c.close()
-    refreshed = len(sim.journal())
-    t.ok(not world.problems, f"killed {count} times under load: nothing acknowledged is lost",
-         "; ".join(world.problems[:8]))
-    t.diag(f"{refreshed} requests came to the provider, {world.lost} grants were lost in flight")
-    t.ok(refreshed > count, "it was killed while it worked", refreshed)
-    check_store(t, d, "after all rounds")
+        until(lambda: rows(d, "SELECT count(*) FROM intent")[0][0] == 0
+              and record(c, connection)["state"] == state
+              and types_of(c, connection)[1:] == moves, f"{rule}, {point}: {state} {moves}", 20)
+        sent = sim.grant(grant["grant_id"])["requests"]
+        t.eq((types_of(c, connection)[1:], sent), (moves, calls), f"{rule}, {point}: {moves}")
+        if state == "ACTIVE":
+            t.eq(c.code("refresh", owner="o", connection=connection, force=True), "ok",
+                 f"{rule}, {point}: the token on the disk is the provider's newest")
+        else:
+            t.eq(record(c, connection)["reason"], "lost_in_flight", f"{rule}, {point}: reason")
+    d.stop()
+    check_store(t, d, rule)
 
 
-run([test_each_point, test_random_moments], timeout=600)
+@limit(120)
+def test_points_strict(t):
+    each_point(t, "strict", "strict", 1)
+
+
+@limit(120)
+def test_points_unknown(t):
+    each_point(t, "unknown", "strict", 1)
+
+
+@limit(120)
+def test_points_reuse_grace(t):
+    each_point(t, "reuse_grace", "grace:60", 2)
+
+
+@limit(120)
+def test_points_none(t):
+    each_point(t, "none", "none", 2)
+
+
+# --- many rounds under load
+
+class Storm:
+    """One daemon that is killed again and again, and all that is known to be true of it."""
+
+    ACCOUNTS = 12
+
+    def __init__(self, t, seed):
+        self.t, self.random = t, random.Random(seed)
+        self.sim = t.use(Sim(prefix="STORM", ttl=3600))
+        self.d = t.use(Daemon({"providers": {"acme": self.sim.provider()},
+                               "log": {"level": "warning"}}))
+        self.c, self.jobs = None, {}
+        self.acknowledged = {}  # connection: generation
+        self.served = {}        # (connection, generation): access token
+        self.connections = {}   # account: connection
+        self.intents = {}       # (connection, generation): has a reply, as last seen after a kill
+        self.faults, self.codes, self.kept = [], {}, 0
+        self.connect()
+        for i in range(self.ACCOUNTS):
+            self.put(f"a{i}")
+        while self.jobs:
+            self.take(10)
+        self.connections = {r["account"]: r["id"] for r in
+                            self.c.ask("connection.list", owner="o")["connections"]}
+        self.d.stop()
+
+    def wrong(self, what):
+        self.faults.append(what)
+
+    def connect(self):
+        if self.c:
+            self.c.close()
+        self.c, self.jobs = self.d.client(), {}
+
+    # --- load
+
+    def put(self, account):
+        grant = self.sim.issue(account)
+        job = self.c.send("credential.put", owner="o", provider="acme", account=account,
+                          secret=put_secret(grant), expires_at=now() + 3600)
+        self.jobs[job] = account
+
+    def ask(self, account):
+        connection = self.connections[account]
+        generation = self.acknowledged.get(connection, 0)
+        how = self.random.random()
+        if how < 0.5:
+            job = self.c.send("refresh", owner="o", connection=connection, force=True)
+        elif how < 0.8:
+            job = self.c.send("invalidate", owner="o", connection=connection, vend=True,
+                              generation=generation)
+        else:
+            job = self.c.send("vend", owner="o", connection=connection)
+        self.jobs[job] = account
+
+    def take(self, timeout):
+        """One reply: what it acknowledges is held against the daemon for ever."""
+        if not self.c.wait(timeout):
+            return False
+        reply = self.c.recv(0)
+        account = self.jobs.pop(reply["id"])
+        code = "ok" if reply["ok"] else reply["error"]["code"]
+        self.codes[code] = self.codes.get(code, 0) + 1
+        if code == "ok":
+            self.note(reply)
+        elif code in ("needs_reauth", "conflict"):
+            pass
+        elif code not in ("in_doubt", "shutting_down"):
+            self.wrong(f"{account}: {code}: {reply['error']['message']}")
+        return True
+
+    def note(self, reply):
+        connection, generation = reply["connection"], reply["generation"]
+        self.acknowledged[connection] = max(generation, self.acknowledged.get(connection, 0))
+        if "secret" in reply:
+            token = reply["secret"]["access_token"]
+            if self.served.setdefault((connection, generation), token) != token:
+                self.wrong(f"{connection}: two secrets of generation {generation}")
+
+    def load(self, until_time):
+        """Keeps one job of each account under way until the time comes or the daemon goes."""
+        dead = [account for account, connection in self.connections.items()
+                if connection in self.spent]
+        for account in dead:
+            self.put(account)
+        while time.monotonic() < until_time and self.d.running():
+            for account in set(self.connections) - set(self.jobs.values()):
+                self.ask(account)
+            self.take(0.01)
+            while self.take(0):
+                pass
+
+    # --- rounds
+
+    @property
+    def spent(self):
+        """Connections that only a new grant can bring back."""
+        return {row[0] for row in rows(
+            self.d, "SELECT id FROM connection WHERE state = 4 OR (state = 3 AND is_probed"
+            " AND id NOT IN (SELECT connection FROM intent))")}
+
+    def round(self, point):
+        """One life of the daemon. `point`: where it ends; None: anywhere."""
+        self.d.env = {"BURSAR_FAULT_POINT": point} if point else {}
+        early = point is None and self.random.random() < 0.15
+        self.d.start(wait=False)
+        if early:  # perhaps before it is ready
+            time.sleep(self.random.uniform(0, 0.08))
+        else:
+            try:
+                self.d.wait_ready(20)
+            except RuntimeError:
+                if self.d.running() or not point:
+                    raise
+            self.connect()
+            until_time = time.monotonic() + (
+                20 if point else self.random.uniform(0.01, 0.3) * SLOW)
+            self.load(until_time)
+        if point and self.d.running():
+            self.wrong(f"{point} was never reached")
+        status = self.d.kill() if self.d.running() else self.d.wait_exit(5)
+        if status != -9:
+            self.wrong(f"{point}: ended with {status}")
+        while self.jobs and self.take(0.02):  # what it had answered before
+            pass
+        self.look(point or "a random moment")
+
+    def look(self, where):
+        """The disk, as the kill has left it."""
+        handle = database(self.d)
+        found = {row[0]: row[1:] for row in handle.execute(
+            "SELECT id, generation, state FROM connection")}
+        intents = {(row[0], row[1]): bool(row[2]) for row in handle.execute(
+            "SELECT connection, generation, reply IS NOT NULL FROM intent")}
+        doubts = handle.execute("SELECT count(*), min(seq), max(seq) FROM event").fetchone()
+        sound = handle.execute("PRAGMA integrity_check").fetchall()
+        handle.close()
+        if sound != [("ok",)]:
+            self.wrong(f"{where}: integrity_check: {sound}")
+        if doubts[0] and (doubts[1], doubts[2]) != (1, doubts[0]):
+            self.wrong(f"{where}: a gap in seq: {doubts}")
+        for connection, generation in self.acknowledged.items():
+            if found.get(connection, (0,))[0] < generation:
+                self.wrong(f"{where}: {connection}: generation {generation} was acknowledged,"
+                           f" {found.get(connection)} is on the disk")
+        for (connection, generation), has_reply in self.intents.items():
+            if (connection, generation) in intents or not has_reply:
+                continue
+            self.kept += 1
+            if found[connection][0] <= generation:
+                self.wrong(f"{where}: {connection}: the kept reply of generation {generation}"
+                           f" was not taken up: {found[connection]}")
+        self.intents = intents
+
+    # --- the end
+
+    def settle(self):
+        """A last life in which everything comes to rest; then the whole history is looked at."""
+        self.d.env = {}
+        self.d.start()
+        self.connect()
+        until(lambda: rows(self.d, "SELECT count(*) FROM intent WHERE reply IS NOT NULL")[0][0] == 0
+              and not rows(self.d, "SELECT id FROM connection WHERE state = 3 AND NOT is_probed"),
+              "rest", 30 * SLOW)
+        self.look("the end")
+        events = events_of(self.c)
+        journal = self.sim.journal()
+        for account, connection in self.connections.items():
+            self.check_events(account, [e for e in events if e.get("connection") == connection])
+            self.check_tokens(account, journal)
+            self.check_alive(account, connection)
+        return events, journal
+
+    def check_events(self, account, events):
+        """Each doubt is settled once, and a grant is only called dead when a reply was lost."""
+        state = None
+        for event in events:
+            kind = event["type"]
+            if kind == "reauth" and (state != "in_doubt"
+                                     or event["reason"]["code"] != "lost_in_flight"):
+                self.wrong(f"{account}: reauth after {state}: {event['reason']['code']}")
+            if state == "in_doubt" and kind not in ("recovered", "reauth"):
+                self.wrong(f"{account}: {kind} after in_doubt")
+            if state == "reauth" and kind != "recovered":
+                self.wrong(f"{account}: {kind} after reauth")
+            state = kind
+        generations = [e["generation"] for e in events
+                       if e["type"] in ("connected", "refreshed", "recovered")]
+        if generations != list(range(1, len(generations) + 1)):
+            self.wrong(f"{account}: generations {generations}")
+        self.doubts = {}
+
+    def check_tokens(self, account, journal):
+        """No token after its successor; each once, and once more where its reply was lost."""
+        order, times = {}, {}
+        for entry in journal:
+            if entry["account"] != account:
+                continue
+            grant, fp = entry["grant"], entry["fp"]
+            seen = order.setdefault(grant, [])
+            if fp in seen and seen[-1] != fp:
+                self.wrong(f"{account}: a token was sent after its successor")
+            if fp not in seen:
+                seen.append(fp)
+            times[fp] = times.get(fp, 0) + 1
+        if times and max(times.values()) > 2:
+            self.wrong(f"{account}: a token was sent {max(times.values())} times")
+
+    def check_alive(self, account, connection):
+        if connection in self.spent:
+            return
+        code = self.c.code("refresh", owner="o", connection=connection, force=True)
+        if code != "ok":
+            self.wrong(f"{account}: a living grant cannot be refreshed: {code}")
+
+
+def storm(t, points, seed):
+    s = Storm(t, seed)
+    start = time.monotonic()
+    for point in points(s.random):
+        s.round(point)
+    rounds_s = time.monotonic() - start
+    events, journal = s.settle()
+    counts = {}
+    for event in events:
+        counts[event["type"]] = counts.get(event["type"], 0) + 1
+    for entry in journal:
+        key = f"provider: {entry['outcome']}"
+        counts[key] = counts.get(key, 0) + 1
+    t.diag(f"{rounds_s:.0f} s; {counts}; answers: {s.codes}; kept replies taken up: {s.kept}")
+    t.eq(s.faults[:10], [], "nothing is lost, nothing is invented, no token is used once too often")
+    t.eq(counts.get("provider: reuse", 0), counts.get("reauth", 0),
+         "each probe of a spent token is known as such")
+    t.ok(counts.get("refreshed", 0) > 20, "and work was done")
+    t.ok(s.acknowledged, "and acknowledged")
+    s.d.stop()
+    check_store(t, s.d, "the store")
+
+
+@limit(300)
+def test_points_under_load(t):
+    needs_points()
+    count = scaled(ROUNDS // 2, 2 * len(POINTS))
+
+    def points(rng):
+        for i in range(count):
+            point = POINTS[i % len(POINTS)]
+            yield f"{point}:{rng.randrange(1, 40 if point.startswith('store') else 20)}"
+
+    storm(t, points, 1)
+    t.ok(count >= 2 * len(POINTS), f"{count} rounds, each point several times")
+
+
+@limit(300)
+def test_random_moments(t):
+    count = scaled(ROUNDS // 2, 10)
+    storm(t, lambda _: [None] * count, 2)
+    t.ok(count >= 10, f"{count} rounds")
+
+
+run([test_points_strict, test_points_unknown, test_points_reuse_grace, test_points_none,
+     test_points_under_load, test_random_moments])

@@ -121,8 +121,8 @@ static void test_full_disk(void **state)
 static bool mount_small(struct fixture *f, struct fixture *out_small)
 {
     *out_small = (struct fixture){.engine = f->engine};
-    snprintf(out_small->folder, sizeof out_small->folder, "%s/small", f->folder);
-    snprintf(out_small->path, sizeof out_small->path, "%s/small/b.db", f->folder);
+    snprintf(out_small->folder, sizeof out_small->folder, "%.60s/small", f->folder);
+    snprintf(out_small->path, sizeof out_small->path, "%.60s/small/b.db", f->folder);
     assert_int_equal(mkdir(out_small->folder, 0700), 0);
     if (mount("tmpfs", out_small->folder, "tmpfs", 0, "size=8m") == 0)
         return true;

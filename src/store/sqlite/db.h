@@ -12,9 +12,10 @@
 #include "base/buf.h"
 #include "base/text.h"
 
-/* Bytes of a page of a new file: the smallest disk use for rows of two sealed generations, see
- * doc/store.md for the measurement and the command that makes it again. */
-#define DB_PAGE_BYTES 8192
+/* Bytes of a page of a new file. Rows of two sealed generations fill such a page, and a commit writes
+ * half of what it writes with the next size: doc/store.md has the figures, bench/page_size.c makes
+ * them again. */
+#define DB_PAGE_BYTES 4096
 
 struct db {
     sqlite3 *handle;
