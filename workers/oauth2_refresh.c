@@ -52,7 +52,7 @@ static void emit_client(const struct bursar_call *call)
         emit_text(call, BURSAR_REQ_FORM, "client_secret", secret);
 }
 
-static void emit_scopes(const struct bursar_call *call)
+static int emit_scopes(const struct bursar_call *call)
 {
     char joined[4096];
     size_t len = 0;
@@ -61,7 +61,7 @@ static void emit_scopes(const struct bursar_call *call)
     for (size_t i = 0; call->setting_item(call, "scopes", i, &name, &scope); i++) {
         size_t gap = i > 0 ? separator.len : 0;
         if (len + gap + scope.len > sizeof joined)
-            return;
+            return BURSAR_E_TOO_BIG;
         if (gap > 0)
             memcpy(joined + len, separator.data, gap);
         memcpy(joined + len + gap, scope.data, scope.len);
@@ -69,6 +69,7 @@ static void emit_scopes(const struct bursar_call *call)
     }
     if (len > 0)
         call->emit(call, BURSAR_REQ_FORM, "scope", joined, len);
+    return 0;
 }
 
 static void emit_map(const struct bursar_call *call, const char *setting, enum bursar_part part)
@@ -88,10 +89,10 @@ static int build_refresh(const struct bursar_call *call)
     emit_map(call, "headers", BURSAR_REQ_HEADER);
     emit_string(call, BURSAR_REQ_FORM, "grant_type", "refresh_token");
     emit_text(call, BURSAR_REQ_FORM, "refresh_token", refresh_token);
-    emit_scopes(call);
+    int result = emit_scopes(call);
     emit_map(call, "refresh_params", BURSAR_REQ_FORM);
     emit_client(call);
-    return 0;
+    return result;
 }
 
 /* RFC 7009 section 2.1: the refresh token where there is one, for it ends the whole grant. */

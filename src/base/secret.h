@@ -13,7 +13,7 @@
 
 #include "base/text.h"
 
-#define SECRET_ARENA_BYTES ((size_t)8 << 20)
+#define SECRET_ARENA_BYTES ((size_t)4 << 20) /* below the usual limit of 8 MiB for any user */
 
 /* Makes the arena, once in a process, before any thread is started; bytes is a power of two.
  * 0, BURSAR_E_NOMEM, or BURSAR_E_IO where libsodium does not start. Without an arena every block

@@ -1,7 +1,7 @@
 /* The broker: what its threads share, and how they are started and ended.
  * Thread: broker_start, _stop: the main thread. The shared parts do not change while it runs.
  *
- *     start: store -> publisher -> query -> workers -> zap -> dispatcher (binds last: then it is ready)
+ *     start: zap -> store -> publisher -> query -> workers -> dispatcher (it binds last: ready)
  *     stop:  the other way round, after the dispatcher has seen every job answered */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H

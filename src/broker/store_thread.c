@@ -15,7 +15,8 @@ enum {
     BATCH_MAX = 512,
     TIDY_AFTER_CHANGES = 4096, /* even where there is never an idle moment */
     TIDY_IDLE_MS = 250,
-    TRIM_EVERY_MS = 3600 * 1000
+    TRIM_EVERY_MS = 3600 * 1000,
+    TRIM_AGAIN_MS = 50 /* while there is more: commits of others come between */
 };
 
 struct store_thread {
@@ -94,7 +95,8 @@ static void trim(struct store_thread *self)
     int64_t keep_ms = (int64_t)self->broker->config->events_keep_days * 86400 * 1000;
     change.at_ms = clock_wall_ms() - keep_ms;
     self->broker->store->apply(self->writer, &batch);
-    self->trim_at_ms = clock_boot_ms() + TRIM_EVERY_MS;
+    bool is_more = change.generation == STORE_TRIM_ROWS;
+    self->trim_at_ms = clock_boot_ms() + (is_more ? TRIM_AGAIN_MS : TRIM_EVERY_MS);
 }
 
 static void tidy(struct store_thread *self)

@@ -293,10 +293,13 @@ static struct write_message *make_failed(struct flight *flight)
         message->change.provider_error = write_keep(message, text_of(outcome->code));
     message->change.http_status = outcome->status;
     message->change.remind_at = worker_remind_at(flight->worker);
-    message->change.keeps_intent = flight->is_local && flight->end == EXCHANGE_REPLY;
     message->change.next_refresh_at = outcome->verdict == VERDICT_UNCERTAIN
                                           ? now_ms / 1000 + PROBE_AFTER_S
                                           : (now_ms + outcome->delay_ms + 999) / 1000;
+    /* The kept reply is read again at the next start; until then nothing is sent for this row. */
+    message->change.keeps_intent = flight->is_local && flight->end == EXCHANGE_REPLY;
+    if (message->change.keeps_intent)
+        message->change.next_refresh_at = EXPIRY_NEVER;
     LOG(LOG_INFO, "refresh failed", LOG_S("connection", flight->id),
         LOG_S("class", verdict_class_name(outcome->verdict)), LOG_S("error", outcome->text),
         LOG_I("retry_ms", outcome->delay_ms));

@@ -275,6 +275,8 @@ static void answer(struct flight *flight)
     atomic_fetch_add(verdict == VERDICT_OK ? &self->figures.refreshed : &self->figures.failed, 1);
     worker_note_verdict(self, &flight->outcome);
     worker_tell_warm(self, text_of(flight->id));
+    if (verdict == VERDICT_GRANT)
+        self->remind_at_ms = 0; /* its owner's first reminder may be the next one */
     if (verdict == VERDICT_OK || verdict == VERDICT_GRANT || verdict == VERDICT_UNCERTAIN) {
         release_waiters(flight, 0);
         fault_point("answered");
@@ -294,7 +296,7 @@ static void look_again(struct flight *flight)
     struct request *waiters = flight_take_waiters(flight);
     for (struct request *request = waiters; request; request = request->next) {
         request->has_waited = ++request->tries > TRIES_MAX;
-        request->wait_error = BURSAR_E_CONFLICT;
+        request->wait_error = BURSAR_E_PROVIDER_UNAVAILABLE;
     }
     flight_free(flight);
     worker_look_all(self, waiters);

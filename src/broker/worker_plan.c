@@ -58,8 +58,9 @@ static bool plan_row(void *context, const struct conn_row *row)
     plan->left--;
     if (worker_can_refresh(self, row))
         flight_begin(self, row, 0);
-    else
-        tell_owner(self, row);
+    else if (row->expires_at <= clock_wall_s())
+        tell_owner(self,
+                   row); /* else its provider does not refresh any more: it has not ended yet */
     return true;
 }
 
@@ -101,12 +102,11 @@ static bool remind_row(void *context, const struct conn_row *row)
 {
     struct worker *self = context;
     struct write_message *message = write_new(CHANGE_REMIND, row->id);
-    write_reserve(message, row->reason.len + row->last_error.len + 2);
+    write_reserve(message, row->reason.len + 1);
     message->change.at_ms = clock_wall_ms();
     message->change.expect_generation = row->generation;
     message->change.outcome = VERDICT_GRANT;
     message->change.reason = write_keep(message, row->reason);
-    message->change.provider_error = write_keep(message, row->last_error);
     message->change.remind_at = worker_remind_at(self);
     self->reminders++;
     worker_write(self, message, reminder_written, self);

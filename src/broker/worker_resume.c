@@ -35,7 +35,10 @@ static void settle_unseen(struct flight *flight, enum recovery recovery)
 static int resume_one(struct worker *self, const struct intent_row *intent)
 {
     struct conn_row row;
-    enum recovery recovery = recovery_of(intent->has_reply, self->connector->rotation);
+    const struct connector *connector = self->connector;
+    int64_t age_s = (clock_wall_ms() - intent->at_ms) / 1000;
+    bool is_in_grace = connector->reuse_grace_s == 0 || age_s < connector->reuse_grace_s;
+    enum recovery recovery = recovery_of(intent->has_reply, connector->rotation, is_in_grace);
     int result = self->broker->store->find(self->reader, none, text_of(intent->connection), none,
                                            none, &row);
     if (result == BURSAR_E_NOT_FOUND)

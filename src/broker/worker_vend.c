@@ -89,6 +89,8 @@ static struct answer *credential_answer(struct worker *self, const struct conn_r
     answer->entry = warm_of_row(row);
     answer->is_stale = decision->is_stale;
     answer->refresh_state = vend_refresh_state(view, clock_wall_s(), is_in_flight);
+    if (vend_is_due(view, clock_wall_s()) && clock_boot_ms() < self->hold_until_ms)
+        answer->refresh_state = "held"; /* our client is refused */
     answer->keep = decision->action == VEND_SERVE && !decision->is_stale ? WARM_YES : WARM_NOT;
     if (view->is_failing || decision->is_stale)
         buf_append_text(&answer->last_error,

@@ -2,7 +2,7 @@
 #include "cmd/cmd_table.h"
 
 static const struct cmd_option options[] = {
-    {"at-provider", NULL, "end the grant at the provider first"},
+    {"at-provider", NULL, "end the grant at the provider too"},
     {NULL, NULL, NULL},
 };
 

@@ -88,6 +88,7 @@ static int make_one(const struct config_provider *provider, struct connector *ou
         .default_ttl_s = (int64_t)settings_number(settings, "default_ttl_s", 0),
         .refresh_token_ttl_s = (int64_t)settings_number(settings, "refresh_token_ttl_s", 0),
         .rotation = ROTATION_UNKNOWN,
+        .reuse_grace_s = (int64_t)settings_number(settings, "reuse_grace_s", 0),
         .reauth_errors = words_of(settings, "reauth_errors"),
         .transient_errors = words_of(settings, "transient_errors"),
         .client_errors = words_of(settings, "client_errors"),

@@ -23,6 +23,7 @@ struct connector {
     int64_t default_ttl_s;       /* 0: a secret without an expiry has none */
     int64_t refresh_token_ttl_s; /* 0: not known */
     enum rotation_rule rotation;
+    int64_t reuse_grace_s; /* of ROTATION_REUSE_GRACE; 0: no end is known */
     const char **reauth_errors, **transient_errors, **client_errors; /* NULL-ended, own arrays */
     long timeout_ms, connect_timeout_ms;
 };

@@ -174,7 +174,7 @@ static bool is_allowed(const struct exchange *exchange, const struct sockaddr *a
     switch (address_class_of(address)) {
     case ADDRESS_PUBLIC:
         return strncasecmp((const char *)exchange->request.url.data, "https:", 6) == 0;
-    case ADDRESS_LOOPBACK: return options->allow_http_loopback || options->allow_private_addresses;
+    case ADDRESS_LOOPBACK: return options->allow_http_loopback;
     case ADDRESS_PRIVATE: break;
     }
     return options->allow_private_addresses;
@@ -374,7 +374,7 @@ static void conclude(struct exchange *exchange, CURLcode code)
         return;
     }
     reply->end = was_sent(exchange) ? EXCHANGE_LOST : EXCHANGE_UNSENT;
-    const char *why = exchange->is_address_refused ? "the address is not allowed"
+    const char *why = exchange->is_address_refused     ? "the address is not allowed"
                       : code == CURLE_SEND_FAIL_REWIND ? "the connection ended before a reply"
                       : buf_error(&reply->body) == BURSAR_E_TOO_BIG
                           ? "the reply is larger than allowed"

@@ -150,9 +150,11 @@ int verdict_error(enum verdict_class verdict)
     return classes[verdict].error;
 }
 
-enum recovery recovery_of(bool has_reply, enum rotation_rule rotation)
+enum recovery recovery_of(bool has_reply, enum rotation_rule rotation, bool is_in_grace)
 {
     if (has_reply)
         return RECOVERY_READ_REPLY;
+    if (rotation == ROTATION_REUSE_GRACE && !is_in_grace)
+        return RECOVERY_PROBE;
     return rotation_is_strict(rotation) ? RECOVERY_PROBE : RECOVERY_SEND_AGAIN;
 }

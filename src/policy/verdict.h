@@ -66,6 +66,7 @@ enum recovery {
     RECOVERY_SEND_AGAIN, /* the token may be sent again: as if nothing had happened */
     RECOVERY_PROBE,      /* IN_DOUBT, then one probe with the old token */
 };
-enum recovery recovery_of(bool has_reply, enum rotation_rule rotation);
+/* is_in_grace: a spent token may still be sent again (ROTATION_REUSE_GRACE). */
+enum recovery recovery_of(bool has_reply, enum rotation_rule rotation, bool is_in_grace);
 
 #endif

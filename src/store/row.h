@@ -47,6 +47,7 @@ struct vend_view conn_row_view(const struct conn_row *row);
 struct intent_row {
     char connection[112];
     uint64_t generation;
+    int64_t at_ms; /* when it was committed, since 1970 UTC */
     bool has_reply;
 };
 

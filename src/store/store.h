@@ -30,7 +30,7 @@ enum change_type {
     CHANGE_FAILED,     /* an attempt ended without one; ends the intent; may move the state */
     CHANGE_REMIND,     /* the reauth event of a NEEDS_REAUTH row, once more */
     CHANGE_INCIDENT,   /* an event that belongs to no connection */
-    CHANGE_TRIM,       /* drops events older than at */
+    CHANGE_TRIM,       /* drops events older than at, STORE_TRIM_ROWS at a time */
     CHANGE_TYPE_END
 };
 
@@ -71,7 +71,7 @@ struct store_change {
 
     /* Filled by store_apply(). */
     int result; /* 0, BURSAR_E_NOT_FOUND, _CONFLICT, _REVOKED, _FROZEN, _STORE_UNAVAILABLE */
-    uint64_t generation;   /* of the row afterwards */
+    uint64_t generation;   /* of the row afterwards; TRIM: how many were dropped */
     enum conn_state state; /* of the row afterwards */
     uint64_t event_seq;    /* 0: the change made no event */
 };
@@ -109,6 +109,8 @@ typedef bool store_event_fn(void *context, uint64_t seq, struct text owner, stru
 
 struct store_writer;
 struct store_reader;
+
+#define STORE_TRIM_ROWS 1000
 
 struct store_engine {
     const char *scheme; /* "sqlite" */

@@ -239,9 +239,14 @@ static void test_recovery(void **state)
     static const enum recovery without_reply[] = {RECOVERY_SEND_AGAIN, RECOVERY_SEND_AGAIN,
                                                   RECOVERY_PROBE, RECOVERY_PROBE};
     for (int rotation = ROTATION_NONE; rotation <= STRICTEST; rotation++) {
-        assert_int_equal(recovery_of(true, (enum rotation_rule)rotation), RECOVERY_READ_REPLY);
-        assert_int_equal(recovery_of(false, (enum rotation_rule)rotation), without_reply[rotation]);
+        enum rotation_rule rule = (enum rotation_rule)rotation;
+        assert_int_equal(recovery_of(true, rule, true), RECOVERY_READ_REPLY);
+        assert_int_equal(recovery_of(true, rule, false), RECOVERY_READ_REPLY);
+        assert_int_equal(recovery_of(false, rule, true), without_reply[rotation]);
     }
+    /* Behind its grace a spent token is as spent as with a strict rotator. */
+    assert_int_equal(recovery_of(false, ROTATION_NONE, false), RECOVERY_SEND_AGAIN);
+    assert_int_equal(recovery_of(false, ROTATION_REUSE_GRACE, false), RECOVERY_PROBE);
 }
 
 int main(void)

@@ -277,6 +277,32 @@ static void test_invalidate_for_good(void **state)
     conn_row_free(&row);
 }
 
+/* What a flight learns while its row is set aside is not forgotten: the row comes back to it. */
+static void test_verdict_under_a_revocation(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *id;
+        enum conn_move verdict;
+        enum conn_state back;
+    } cases[] = {{"lost", MOVE_LOST, CONN_IN_DOUBT}, {"dead", MOVE_REFUSED, CONN_NEEDS_REAUTH}};
+    for (size_t i = 0; i < 2; i++) {
+        struct store_change first = change_put(cases[i].id, cases[i].id, 0);
+        apply_right(f, first, EVENT_CONNECTED);
+        apply_right(f, change_intent(cases[i].id, 1), EVENT_NONE);
+        apply_right(f, change_move(cases[i].id, MOVE_REVOKE), EVENT_REVOKED);
+        apply_right(f, change_failed(cases[i].id, 1, cases[i].verdict, VERDICT_UNCERTAIN),
+                    EVENT_NONE);
+        struct conn_row row = row_of(f, cases[i].id);
+        assert_int_equal(row.state, CONN_REVOKED);
+        conn_row_free(&row);
+        apply_right(f, change_move(cases[i].id, MOVE_RESTORE), EVENT_RESTORED);
+        row = row_of(f, cases[i].id);
+        assert_int_equal(row.state, cases[i].back);
+        conn_row_free(&row);
+    }
+}
+
 /* A reminder is the reauth event once more, of a row that still waits for its owner. */
 static void test_remind(void **state)
 {
@@ -571,6 +597,7 @@ int main(void)
         TEST(test_prior_states),
         TEST(test_invalidate),
         TEST(test_invalidate_for_good),
+        TEST(test_verdict_under_a_revocation),
         TEST(test_remind),
         TEST(test_refresh),
         TEST(test_failed),

@@ -8,8 +8,6 @@
 #include "policy/expiry.h"
 #include "store/event.h"
 
-enum { TRIM_ROWS = 1000 };
-
 const char *const apply_texts[] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -24,7 +22,8 @@ const char *const apply_texts[] = {
                    " next_refresh_at = ?7, refresh_expires_at = ?8, updated_at = ?9, kind = ?10,"
                    " scopes = coalesce(?11, scopes), secret = ?12, \"grant\" = ?13,"
                    " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"
-                   " last_outcome = 0, failures = 0, is_probed = 0, last_error = NULL,"
+                   " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"
+                   " last_error = iif(?15 IS NULL, last_error, NULL),"
                    " reason = NULL, remind_at = NULL WHERE rowid = ?1",
     [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
                  " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
@@ -37,7 +36,7 @@ const char *const apply_texts[] = {
     [SET_FAILED] = "UPDATE connection SET state = ?2, next_refresh_at = ?3, updated_at = ?4,"
                    " last_refresh_at = ?4, last_outcome = ?5, failures = failures + 1,"
                    " is_probed = ?6, last_error = ?7, reason = coalesce(?8, reason),"
-                   " remind_at = ?9 WHERE rowid = ?1",
+                   " remind_at = ?9, prior_state = ?10 WHERE rowid = ?1",
     [SET_REMINDED] = "UPDATE connection SET remind_at = ?2 WHERE rowid = ?1",
     [SET_PROBED] = "UPDATE connection SET is_probed = 1, next_refresh_at = NULL WHERE rowid = ?1",
     [DROP] = "DELETE FROM connection WHERE rowid = ?1",
@@ -477,6 +476,16 @@ static int apply_refreshed(struct store_writer *writer, struct store_change *cha
     return step.is_allowed ? set_secret(writer, change, &row, &step) : step.refusal;
 }
 
+/* A verdict about a row that was set aside meanwhile: the decision stands, and what the row comes back
+ * to is what the verdict made of it. */
+static enum conn_state prior_after(const struct loaded *row, enum conn_move move)
+{
+    bool is_aside = row->state == CONN_REVOKED || row->state == CONN_FROZEN;
+    if (!is_aside || move == MOVE_END)
+        return row->prior_state;
+    return lifecycle_move(row->prior_state, CONN_NONE, move).state;
+}
+
 static int apply_failed(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
@@ -500,6 +509,7 @@ static int apply_failed(struct store_writer *writer, struct store_change *change
     db_bind_text(statement, 7, change->error);
     db_bind_text(statement, 8, step.event == EVENT_NONE ? (struct text){NULL, 0} : change->reason);
     db_bind_time(statement, 9, step.state == CONN_NEEDS_REAUTH ? change->remind_at : EXPIRY_NEVER);
+    db_bind_int(statement, 10, prior_after(&row, change->move));
     result = db_run(&writer->db, statement);
     return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
 }
@@ -535,8 +545,10 @@ static int apply_trim(struct store_writer *writer, struct store_change *change)
 {
     sqlite3_stmt *statement = db_statement(&writer->db, EVENT_TRIM);
     db_bind_int(statement, 1, change->at_ms);
-    db_bind_int(statement, 2, TRIM_ROWS);
-    return db_run(&writer->db, statement);
+    db_bind_int(statement, 2, STORE_TRIM_ROWS);
+    int result = db_run(&writer->db, statement);
+    change->generation = result == 0 ? (uint64_t)sqlite3_changes(writer->db.handle) : 0;
+    return result;
 }
 
 static apply_fn *const functions[] = {

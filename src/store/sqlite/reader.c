@@ -59,7 +59,8 @@ static const char *const texts[] = {
                       " WHERE owner = ?1 AND (?2 IS NULL OR provider = ?2)"
                       " AND (?3 = 0 OR state = ?3) AND (provider, account) > (?5, ?6)"
                       " ORDER BY provider, account LIMIT ?7",
-    [INTENTS] = "SELECT connection, generation, reply IS NOT NULL FROM intent WHERE provider = ?1",
+    [INTENTS] =
+        "SELECT connection, generation, reply IS NOT NULL, at_ms FROM intent WHERE provider = ?1",
     [REPLY] = "SELECT reply FROM intent WHERE connection = ?1 AND generation = ?2",
     [EVENTS] = "SELECT seq, owner, body FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     [COUNTS] = "SELECT state, count(*) FROM connection GROUP BY state",
@@ -261,6 +262,7 @@ static int add_intent(sqlite3_stmt *statement, struct intent_row **rows, size_t 
     if (connection.len >= sizeof row->connection)
         return BURSAR_E_STORE_UNAVAILABLE;
     *row = (struct intent_row){.generation = (uint64_t)sqlite3_column_int64(statement, 1),
+                               .at_ms = sqlite3_column_int64(statement, 3),
                                .has_reply = sqlite3_column_int(statement, 2) != 0};
     memcpy(row->connection, connection.data, connection.len);
     (*count)++;
