@@ -108,6 +108,21 @@ static bool answer_warm(struct dispatcher *self, struct incoming *in, const stru
     return true;
 }
 
+/* ---- those who wait ------------------------------------------------------------------------------ */
+
+static void give_answer(struct dispatcher *self, struct pending *pending, struct buf *reply)
+{
+    send_reply(self, pending->envelope, pending->envelope_count, reply);
+    pending_remove(self->pending, pending);
+}
+
+static void give_error(struct dispatcher *self, struct pending *pending, int error)
+{
+    struct buf reply = buf_make(REPLY_MAX);
+    reply_error(&reply, pending_id(pending), &(struct reply_error){.error = error});
+    give_answer(self, pending, &reply);
+}
+
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
 static void answer_whoami(struct dispatcher *self, struct incoming *in, const struct job *job,
@@ -200,10 +215,15 @@ static void hand_over(struct dispatcher *self, struct incoming *in, struct text 
         abort();
     }
     request->may_export = job->include_refresh_token;
-    if (is_for_query(job->op))
+    if (is_for_query(job->op)) {
         query_send(self->broker->query, request);
-    else
-        worker_send(worker, request);
+    } else if (!worker_send(worker, request)) {
+        request_free(request);
+        if (pending)
+            give_error(self, pending, BURSAR_E_OVERLOADED);
+        else
+            LOG(LOG_WARNING, "intake job dropped", LOG_S("code", "overloaded"));
+    }
 }
 
 static void take_job(struct dispatcher *self, struct incoming *in, const char *user_id)
@@ -344,12 +364,6 @@ static bool take_from_intake(struct dispatcher *self)
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
-static void give_answer(struct dispatcher *self, struct pending *pending, struct buf *reply)
-{
-    send_reply(self, pending->envelope, pending->envelope_count, reply);
-    pending_remove(self->pending, pending);
-}
-
 static void take_answer(struct dispatcher *self, struct answer *answer)
 {
     if (answer->forget[0] != 0)
@@ -400,9 +414,7 @@ static void expire(struct dispatcher *self, int64_t now_ms, int error)
     for (struct pending *first = pending_first(self->pending);
          first && (first->deadline.at <= now_ms || error == BURSAR_E_SHUTTING_DOWN);
          first = pending_first(self->pending)) {
-        struct buf reply = buf_make(REPLY_MAX);
-        reply_error(&reply, pending_id(first), &(struct reply_error){.error = error});
-        give_answer(self, first, &reply);
+        give_error(self, first, error);
     }
 }
 

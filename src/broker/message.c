@@ -44,6 +44,8 @@ void request_free(struct request *request)
 {
     if (!request)
         return;
+    if (request->counted)
+        atomic_fetch_sub(request->counted, 1);
     job_reader_free(request->reader);
     buf_free(&request->body);
     free(request);

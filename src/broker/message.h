@@ -3,6 +3,7 @@
 #ifndef BROKER_MESSAGE_H
 #define BROKER_MESSAGE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct request {
     struct job_reader *reader;
     struct job job; /* borrows from body and reader */
     bool may_export;
+    atomic_uint_fast64_t *counted; /* one less when it ends; NULL: none */
     /* The worker's: */
     struct request *next; /* among those that wait for one flight */
     bool has_waited;      /* for a flight; wait_error is how that ended */

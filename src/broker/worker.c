@@ -250,9 +250,14 @@ void worker_free(struct worker *self)
     free(self);
 }
 
-void worker_send(struct worker *self, struct request *request)
+bool worker_send(struct worker *self, struct request *request)
 {
+    if (atomic_load(&self->figures.queue) >= WORKER_QUEUE_MAX)
+        return false;
+    atomic_fetch_add(&self->figures.queue, 1);
+    request->counted = &self->figures.queue;
     mailbox_send(&self->inbox, &request->message.mail);
+    return true;
 }
 
 /* ---- figures ------------------------------------------------------------------------------------- */

@@ -27,8 +27,10 @@ void worker_stop(struct worker *worker);
 /* After the store thread has ended. */
 void worker_free(struct worker *worker);
 
-/* Takes the request. */
-void worker_send(struct worker *worker, struct request *request);
+/* Takes the request; false, with the request left to the caller, where WORKER_QUEUE_MAX are there
+ * already, on their way or waiting for a flight. */
+#define WORKER_QUEUE_MAX 65536
+bool worker_send(struct worker *worker, struct request *request);
 
 struct worker_figures {
     uint64_t queue;             /* requests that wait for a flight */

@@ -82,23 +82,23 @@ struct flight *flight_begin(struct worker *self, const struct conn_row *row, int
 
 void flight_join(struct flight *flight, struct request *request)
 {
+    if (request->ticket == TICKET_NONE) { /* nobody waits */
+        request_free(request);
+        return;
+    }
     request->next = flight->waiters;
     flight->waiters = request;
-    atomic_fetch_add(&flight->worker->figures.queue, 1);
 }
 
 struct request *flight_take_waiters(struct flight *flight)
 {
     struct request *oldest = NULL;
-    uint64_t count = 0;
     while (flight->waiters) { /* the list is newest first */
         struct request *request = flight->waiters;
         flight->waiters = request->next;
         request->next = oldest;
         oldest = request;
-        count++;
     }
-    atomic_fetch_sub(&flight->worker->figures.queue, count);
     return oldest;
 }
 

@@ -8,7 +8,7 @@
 #include <bursar/error.h>
 #include <bursar/protocol.h>
 
-enum { ZONE_CHUNK_BYTES = 4096 };
+enum { ZONE_CHUNK_BYTES = 1024 };
 
 struct tree {
     msgpack_zone zone;

@@ -1,161 +1,198 @@
 #!/usr/bin/python3
-"""A store that cannot be written: nothing is sent to the provider, what is there is served, and it
-recovers by itself."""
+"""A full disk and a read-only one: nothing is sent that could not be kept. Root only (a tmpfs)."""
 
-import contextlib
 import os
-import resource
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import Daemon, Endpoint, limit, run
-from scene import check_store, put, record, rows, until
+from harness import Daemon, Endpoint, SkipTest, limit, run
+from scene import (check_store, events_of, put, record, rows, types_of, until, wait_generation,
+                   wait_state)
 
-DISK_MIB = 24
+SIZE = "16m"
 
 
-class SmallDisk:
-    """A tmpfs of its own at a folder."""
+class Disk:
+    """A small file system for the store of a daemon that has not been started yet."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        os.mkdir(folder, 0o700)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m,mode=0700", "tmpfs",
-                        folder], check=True, capture_output=True)
+    def __init__(self, t, d):
+        self.place = d.path("disk")
+        self.ballast = os.path.join(self.place, "ballast")
+        os.mkdir(self.place, 0o700)
+        if os.getuid() != 0 or self._mount("-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "tmpfs"):
+            raise SkipTest("needs root, and the right to mount a tmpfs")
+        t.cleanup(d.close)
+        t.cleanup(self.free)
+        d.db = os.path.join(self.place, "bursar.db")
+        d.configure({**d.config, "store": f"sqlite:{d.db}"})
+        # The search for secrets comes with close(): the mount goes after it.
+        close = d.close
+
+        def close_and_unmount(**keys):
+            self.free()
+            close(**keys)
+            subprocess.run(["umount", "--lazy", self.place], check=False, capture_output=True)
+        d.close = close_and_unmount
+
+    def _mount(self, *arguments):
+        return subprocess.run(["mount", *arguments, self.place], check=False,
+                              capture_output=True).returncode
+
+    def remount(self, how):
+        if self._mount("-o", f"remount,{how}"):
+            raise RuntimeError(f"remount,{how}")
+
+    def cover(self):
+        if self._mount("--bind", self.place) or self._mount("-o", "remount,bind,ro"):
+            raise RuntimeError("mount --bind")
+
+    def uncover(self):
+        subprocess.run(["umount", self.place], check=True, capture_output=True)
+
+    def room(self):
+        status = os.statvfs(self.place)
+        return status.f_bavail * status.f_frsize
 
     def fill(self, leave=0):
-        """Takes all room but so many bytes."""
-        with open(os.path.join(self.folder, "filler"), "ab", buffering=0) as file:
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(bytes(1 << 16))
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(bytes(512))
-            if leave:
-                file.truncate(max(0, file.tell() - leave))
+        """Takes what room there is, but for so much."""
+        with open(self.ballast, "ab") as file:
+            while self.room() > leave:
+                try:
+                    file.write(b"\0" * min(self.room() - leave, 1 << 20))
+                    file.flush()
+                except OSError:
+                    break
 
-    def empty(self):
-        os.unlink(os.path.join(self.folder, "filler"))
-
-    def close(self):
-        subprocess.run(["umount", "-l", self.folder], check=False, capture_output=True)
+    def free(self):
+        if os.path.exists(self.ballast):
+            os.unlink(self.ballast)
 
 
-def start(t, prefix):
-    """A daemon whose store lies on a small disk, or None where none can be made."""
-    sim = t.use(Endpoint(prefix=prefix, rotation="strict"))
-    d = t.use(Daemon({"providers": {"acme": sim.provider()}}, start=False))
-    try:
-        disk = SmallDisk(d.path("disk"))
-    except (OSError, subprocess.CalledProcessError):
-        return sim, d, None
-    t.cleanup(disk.close)
-    d.db = d.path("disk/bursar.db")
-    d.configure({"providers": {"acme": sim.provider()}, "store": f"sqlite:{d.db}"})
+def start(t, **provider):
+    sim = t.use(Endpoint(prefix="DISK"))
+    d = Daemon({"providers": {"acme": sim.provider(**provider), "plain": {"kind": "static"}}},
+               start=False)
+    t.cleanup(lambda: d.close())  # pylint: disable=unnecessary-lambda
+    disk = Disk(t, d)
     d.start()
-    return sim, d, disk
+    return sim, d, d.client(), disk
 
 
-def connections(c, sim):
-    """One that is warm, one that is valid and was never asked for, and one that has expired."""
+def stuff(c, name):
+    """Uses up what room the files of a store have inside, until nothing goes in any more."""
+    bulk, done, last_success = {str(i): "x" * 900 for i in range(60)}, 0, time.monotonic()
+    while time.monotonic() - last_success < 1:  # the store tidies up when it is idle
+        keys = {"metadata": bulk} if time.monotonic() - last_success < 0.3 else {}
+        code = c.code("connection.create", owner="stuff", provider="plain",
+                      account=f"{name} {done}", **keys)
+        if code == "ok":
+            done, last_success = done + 1, time.monotonic()
+        else:
+            time.sleep(0.02)
+
+
+def fails_and_recovers(t, sim, d, c, name, spoil, mend):
+    """The same story for whatever keeps the store from being written."""
     warm = put(c, sim.issue("warm", ttl=3600), lives_s=3600)
     cold = put(c, sim.issue("cold", ttl=3600), lives_s=3600)
-    c.ask("vend", owner="o", connection=warm)
-    return warm, cold
+    old = put(c, sim.issue("old", ttl=3600), lives_s=3)
+    for _ in range(2):
+        c.ask("vend", owner="o", connection=warm)
+    log, calls = len(events_of(c)), len(sim.journal())
+    ends_at = record(c, old)["expires_at"]
+    spoil()
+    error = c.call("refresh", owner="o", connection=warm, force=True)["error"]
+    t.eq((error["code"], error["retryable"]), ("store_unavailable", True), f"{name}: a refresh")
+    until(lambda: c.call("vend", owner="o", connection=old).get("error", {}).get("code") ==
+          "store_unavailable", f"{name}: the end of a secret", 15)
+    t.ok(record(c, old)["expires_at"] == ends_at, f"{name}: an expired one: store_unavailable")
+    for connection, how in ((warm, "warm"), (cold, "cold")):
+        reply = c.ask("vend", owner="o", connection=connection)
+        t.eq((reply["generation"], reply["stale"]), (1, False), f"{name}: {how} vends go on")
+    t.eq(len(sim.journal()) - calls, 0, f"{name}: nothing was sent to the provider")
+    mend()
+    t.eq(wait_generation(c, old, 2, timeout=15)["state"], "ACTIVE",
+         f"{name}: it recovers by itself")
+    t.eq(c.ask("vend", owner="o", connection=old)["generation"], 2, f"{name}: vended again")
+    t.eq(c.code("refresh", owner="o", connection=warm, force=True), "ok", f"{name}: refreshed again")
+    t.eq(len(events_of(c)), log + 2, f"{name}: one event each")
 
 
-def serves_and_sends_nothing(t, sim, c, warm, cold, expired, how):
-    t.eq(c.call("vend", owner="o", connection=warm)["ok"], True, f"{how}: a warm one is vended")
-    t.eq(c.call("vend", owner="o", connection=cold)["ok"], True, f"{how}: a cold one is vended")
-    reply = c.call("vend", owner="o", connection=expired)
-    t.eq(reply.get("error", {}).get("code"), "store_unavailable", f"{how}: an expired one is not")
-    t.eq(reply.get("error", {}).get("retryable"), True, f"{how}: and may be asked for again")
-    t.eq(c.code("refresh", owner="o", connection=warm, force=True), "store_unavailable",
-         f"{how}: nor is one refreshed")
-    t.eq(len(sim.journal()), 0, f"{how}: nothing was sent")
-
-
-def recovers(t, sim, d, c, expired, how):
-    """Nobody has to do anything but ask."""
-    reply = until(lambda: (lambda r: r if r["ok"] else None)(
-        c.call("vend", owner="o", connection=expired)), "recovered", 20)
-    t.eq(reply["generation"], 2, f"{how}: refreshed when there is room again")
-    t.ok(sim.lookup(reply["secret"]["access_token"])["current"], f"{how}: the provider's token")
-    t.ok(len(sim.journal()) <= 3, f"{how}: no storm", len(sim.journal()))
-    check_store(t, d, how)
-
-
-@limit(120)
+@limit(60)
 def test_full(t):
-    sim, d, disk = start(t, "FULL")
-    if not disk:
-        t.skip("needs the right to mount", 1)
-        return
-    c = d.client()
-    warm, cold = connections(c, sim)
-    disk.fill(leave=1 << 20)
-    expired = put(c, sim.issue("expired", ttl=3600))
-    serves_and_sends_nothing(t, sim, c, warm, cold, expired, "1 MiB left")
+    sim, d, c, disk = start(t)
+    fails_and_recovers(t, sim, d, c, "full", disk.fill, disk.free)
     disk.fill()
-    serves_and_sends_nothing(t, sim, c, warm, cold, expired, "full")
-    disk.empty()
-    recovers(t, sim, d, c, expired, "full")
+    stuff(c, "full")
+    t.eq(c.code("connection.create", owner="o", provider="plain", account="one more"),
+         "store_unavailable", "full: no other change either")
+    t.eq(c.ask("status")["store"], "sqlite", "full: reading goes on")
+    disk.free()
+    t.eq(until(lambda: c.code("credential.put", owner="o", provider="plain", account="after",
+                              secret={"kind": "bearer", "token": "not-a-secret"}) == "ok",
+               "a put"), True, "and puts work again")
+    d.stop()
+    check_store(t, d, "full")
 
 
-@limit(120)
-def test_unwritable(t):
-    """Every write to a file fails, as on a disk that was made read-only under the daemon."""
-    sim = t.use(Endpoint(prefix="WRIT", rotation="strict"))
-    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
-    c = d.client()
-    warm, cold = connections(c, sim)
-    sim.script({"status": 503, "body": "later"})
-    expired = put(c, sim.issue("expired", ttl=3600))
-    until(lambda: record(c, expired).get("last_refresh"), "the first attempt")
-    before = len(sim.journal())
-    resource.prlimit(d.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-    t.eq(c.call("vend", owner="o", connection=warm)["ok"], True, "a warm one is vended")
-    t.eq(c.call("vend", owner="o", connection=cold)["ok"], True, "a cold one is vended")
-    t.eq(c.code("vend", owner="o", connection=expired), "store_unavailable", "an expired one is not")
-    t.eq(c.code("credential.put", owner="o", provider="acme", account="new",
-                secret={"kind": "oauth2", "access_token": "none-of-ours"}), "store_unavailable",
-         "nothing is stored")
-    t.eq(len(sim.journal()), before, "nothing was sent")
-    resource.prlimit(d.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-    recovers(t, sim, d, c, expired, "unwritable")
+@limit(60)
+def test_nearly_full(t):
+    """Not full yet, and too full for a refresh to be begun."""
+    sim, d, c, disk = start(t)
+    fails_and_recovers(t, sim, d, c, "nearly full", lambda: disk.fill(leave=1 << 20), disk.free)
+    d.stop()
+    check_store(t, d, "nearly full")
 
 
-@limit(120)
-def test_full_under_way(t):
-    """The disk fills while the reply is on its way: it is kept in memory until there is room."""
-    sim, d, disk = start(t, "WAY")
-    if not disk:
-        t.skip("needs the right to mount", 1)
-        return
-    c = d.client()
-    sim.script({"hold": "gate", "hold_at": "after"})
-    grant = sim.issue("a", ttl=3600)
-    connection = put(c, grant)
-    job = c.send("vend", owner="o", connection=connection)
-    t.ok(sim.wait_requests(1), "the request is with the provider")
-    disk.fill()
-    sim.release("gate")
-    t.ok(sim.wait_done(1), "the provider has rotated the token and answered")
-    d.wait_log(r"store cannot be written")
-    t.eq(rows(d, "SELECT generation FROM connection"), [(1,)], "there is no room for it")
-    # A checkpoint can make room in the log: then it is committed, and may be answered.
-    t.ok(not c.wait(0.5) or rows(d, "SELECT generation FROM connection") == [(2,)],
-         "and nothing is vended that is not on the disk")
-    disk.empty()
-    reply = c.recv_id(job, 20)
-    t.eq(reply.get("generation"), 2, "committed and answered when there is room again")
-    t.ok(sim.lookup(reply["secret"]["access_token"])["current"], "the provider's token")
-    t.eq(len(sim.journal()), 1, "the token was presented once")
-    t.eq(rows(d, "SELECT count(*) FROM intent"), [(0,)], "no intent is open")
+@limit(60)
+def test_read_only(t):
+    """A file system that cannot be written: here another, read-only view of it lies on top."""
+    sim, d, c, disk = start(t)
+    fails_and_recovers(t, sim, d, c, "read-only", disk.cover, disk.uncover)
+    d.stop()
+    check_store(t, d, "read-only")
+    disk.remount("ro")
+    t.cleanup(disk.remount, "rw")
+    d.start(wait=False)
+    t.ok(d.wait_exit(15) > 0, "read-only: it does not start")
+    t.ok("disk/bursar.db" in d.log_tail(5), "and names the file", d.log_tail(5))
+    disk.remount("rw")
+    d.start()
+    t.eq(c.code("vend", owner="o", provider="acme", account="warm"), "ok", "writable again: it does")
+
+
+@limit(60)
+def test_fills_under_way(t):
+    """The disk fills while the provider answers: what was received is kept until there is room."""
+    sim, d, c, disk = start(t)
+    for account, hold_at in (("before", "before"), ("after", "after")):
+        grant = sim.issue(account, ttl=3600)
+        connection = put(c, grant, lives_s=3600)
+        calls = len(sim.journal())
+        sim.script({"hold": account, "hold_at": hold_at})
+        job = c.send("refresh", owner="o", connection=connection, force=True, deadline_ms=60000)
+        t.ok(sim.wait_requests(calls + 1), f"{account}: the request is with the provider")
+        disk.fill()
+        stuff(c, account)
+        sim.release(account)
+        t.ok(sim.wait_done(calls + 1), f"{account}: it is answered")
+        t.ok(not c.wait(1.5), f"{account}: nobody is told what is not on the disk")
+        t.eq(c.ask("vend", owner="o", connection=connection)["generation"], 1,
+             f"{account}: the old secret is vended meanwhile")
+        disk.free()
+        t.eq(c.recv_id(job, 20)["generation"], 2, f"{account}: with room it is committed, answered")
+        t.eq((record(c, connection)["state"], types_of(c, connection)),
+             ("ACTIVE", ["connected", "refreshed"]), f"{account}: nothing else happened")
+        t.eq(sim.grant(grant["grant_id"])["requests"], 1, f"{account}: no second use")
+        t.eq(c.code("refresh", owner="o", connection=connection, force=True), "ok",
+             f"{account}: the rotated token was kept")
+    t.eq(rows(d, "SELECT count(*) FROM intent"), [(0,)], "no intent is left")
+    wait_state(c, connection, "ACTIVE")
+    d.stop()
     check_store(t, d, "filled under way")
 
 
-run([test_full, test_unwritable, test_full_under_way], timeout=120)
+run([test_full, test_nearly_full, test_read_only, test_fills_under_way])

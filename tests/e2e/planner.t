@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, Sim, limit, run
-from scene import (database, now, put, record, rows, types_of, until, wait_generation)
+from scene import (edit, now, put, record, rows, types_of, until, wait_generation)
 
 LEAD = {"expiry_ratio": 0.01}  # what lives 8 s is due after one
 
@@ -16,12 +16,6 @@ def start(t, **provider):
     sim = t.use(Endpoint(prefix="PLAN"))
     d = t.use(Daemon({"providers": {"acme": sim.provider(**provider)}}))
     return sim, d, d.client()
-
-
-def edit(d, sql, *values):
-    handle = database(d)
-    handle.execute(sql, values)
-    handle.close()
 
 
 def test_ahead(t):

@@ -100,6 +100,13 @@ def rows(daemon, sql, *values):
         handle.close()
 
 
+def edit(daemon, sql, *values):
+    """Changes the store of a daemon that is down."""
+    handle = database(daemon)
+    handle.execute(sql, values)
+    handle.close()
+
+
 def check_store(t, daemon, name):
     """The file is sound and its event log has no gap."""
     t.eq(rows(daemon, "PRAGMA integrity_check"), [("ok",)], f"{name}: integrity_check")

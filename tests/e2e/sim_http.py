@@ -153,6 +153,8 @@ class Connection:
         return Request(parts[0], parts[1], headers, body, self.conn_id, self.nth)
 
     def peer_is_gone(self):
+        if self.sock.fileno() < 0:  # ended from here
+            return True
         readable, _, _ = select.select([self.sock], [], [], 0)
         return bool(readable) and self.sock.recv(1, socket.MSG_PEEK) == b""
 

@@ -209,7 +209,7 @@ static void test_read_only_disk(void **state)
     fixture_open(&small);
     apply_right(&small, change_put("c.1", "a", 0), EVENT_CONNECTED);
     fixture_close(&small); /* files that are open for writing keep a disk from being made so */
-    assert_int_equal(mount(NULL, small.folder, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+    assert_int_equal(mount("tmpfs", small.folder, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=8m"), 0);
     struct buf error = buf_make(500);
     assert_true(small.engine->writer_open(small.path, &small.writer, &error) < 0);
     assert_non_null(strstr((char *)error.data, "Read-only file system"));

@@ -1,0 +1,139 @@
+#!/usr/bin/python3
+"""Who may speak: the daemon's own user and root, nobody else. Root only."""
+
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from harness import Daemon, Endpoint, SkipTest, run
+from scene import events_of, make_secret, put, record, types_of
+
+NOBODY = 65534
+
+# What a stranger tries, in a process of its own: it says what came of it.
+TRY = """
+import json, sys, zmq
+sys.path.insert(0, sys.argv[1])
+from wire import encode, decode
+spec = json.load(sys.stdin)
+context = zmq.Context()
+context.linger = 0
+jobs, push, sub = context.socket(zmq.DEALER), context.socket(zmq.PUSH), context.socket(zmq.SUB)
+monitor = jobs.get_monitor_socket(zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECT_RETRIED
+                                  | zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+                                  | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+sub.subscribe(b"")
+for sock, endpoint in ((jobs, spec["jobs"]), (push, spec["intake"]), (sub, spec["events"])):
+    sock.connect(endpoint)
+for job in spec["send"]:
+    jobs.send_multipart([b"", encode(job)])
+for job in spec["push"]:
+    push.send(encode(job), zmq.DONTWAIT) if push.poll(200, zmq.POLLOUT) else None
+replies = []
+while len(replies) < len(spec["send"]) and jobs.poll(spec["wait_ms"]):
+    replies.append(decode(jobs.recv_multipart()[-1]))
+print(json.dumps({"replies": len(replies), "ok": [r["ok"] for r in replies],
+                  "principals": [r.get("principal") for r in replies],
+                  "event": bool(sub.poll(spec["wait_ms"])), "heard": bool(monitor.poll(0))}))
+"""
+
+
+def as_user(uid, d, send=(), push=(), wait_ms=1000):
+    spec = {"jobs": d.jobs, "intake": d.intake, "events": d.events_endpoint, "send": list(send),
+            "push": list(push), "wait_ms": wait_ms}
+    command = [sys.executable, "-c", TRY, os.path.dirname(os.path.abspath(__file__))]
+    if uid != os.getuid():
+        command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *command]
+    done = subprocess.run(command, input=json.dumps(spec).encode(), capture_output=True,
+                          timeout=30, check=False, cwd="/")
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode())
+    return json.loads(done.stdout)
+
+
+def needs_root():
+    if os.getuid() != 0:
+        raise SkipTest("needs root")
+    done = subprocess.run(["setpriv", f"--reuid={NOBODY}", "--clear-groups", sys.executable, "-c",
+                           "import zmq, msgpack; open(__import__('sys').argv[1])",
+                           os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire.py")],
+                          capture_output=True, check=False, cwd="/")
+    if done.returncode:
+        raise SkipTest("another user cannot read the tests here")
+
+
+def open_up(d):
+    """Lets everybody as far as the sockets, so that the daemon itself has to say no."""
+    os.chmod(d.dir, 0o755)
+    for name in ("jobs", "intake", "events"):
+        os.chmod(d.path(name), 0o777)
+
+
+def test_sockets_are_private(t):
+    needs_root()
+    d = t.use(Daemon({"providers": {"plain": {"kind": "static"}}}))
+    for name in ("jobs", "intake", "events", "bursar.db"):
+        t.eq(os.stat(d.path(name)).st_mode & 0o077, 0, f"{name}: for its owner alone")
+    os.chmod(d.dir, 0o755)
+    found = as_user(NOBODY, d, send=[{"op": "whoami"}], wait_ms=300)
+    t.eq((found["replies"], found["event"]), (0, False), "others do not reach it")
+    t.eq(as_user(0, d, send=[{"op": "whoami"}])["principals"], ["uid:0"], "root does")
+
+
+def test_stranger(t):
+    needs_root()
+    sim = t.use(Endpoint(prefix="WHO"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    c = d.client()
+    connection = put(c, sim.issue("alice", ttl=3600), lives_s=3600)
+    c.ask("vend", owner="o", connection=connection)
+    open_up(d)
+    offset = len(d.log())
+    name = {"owner": "o", "connection": connection}
+    found = as_user(NOBODY, d, send=[{"op": "whoami"}, {"op": "status"}, {"op": "vend", **name},
+                                     {"op": "connection.delete", **name}],
+                    push=[{"op": "invalidate", **name}, {"op": "refresh", "force": True, **name}])
+    t.eq(found["replies"], 0, "jobs: no reply")
+    t.eq(found["event"], False, "events: nothing, not even `alive`")
+    d.wait_log(r"connection refused.*localhost:65534:", since=offset)
+    t.ok(True, "the log says who was refused")
+    t.eq((record(c, connection)["generation"], len(sim.journal()), types_of(c, connection)),
+         (1, 0, ["connected"]), "intake: nothing happened")
+    found = as_user(0, d, send=[{"op": "vend", **name}], push=[{"op": "invalidate", **name}])
+    t.eq((found["ok"], found["event"]), ([True], True), "root is served on all of them")
+
+
+def test_own_user(t):
+    """Run by somebody else, it serves that user and root."""
+    needs_root()
+    d = Daemon({"providers": {"plain": {"kind": "static"}}}, start=False)
+    t.use(d)
+    for folder, _, files in os.walk(d.dir):
+        for one in [folder, *(os.path.join(folder, f) for f in files)]:
+            os.chown(one, NOBODY, NOBODY)
+    d.wrapper = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    try:
+        d.start()
+    except RuntimeError as error:
+        if "Permission denied" in str(error) or "failed to execute" in str(error):
+            raise SkipTest("another user cannot read the build here") from None
+        raise
+    t.eq(d.proc("Uid"), NOBODY, "it runs as that user")
+    c = d.client()
+    c.ask("credential.put", owner="o", provider="plain",
+          secret={"kind": "bearer", "token": make_secret("own")})
+    t.eq(c.ask("whoami")["principal"], "uid:0", "root is served")
+    found = as_user(NOBODY, d, send=[{"op": "whoami"}, {"op": "vend", "owner": "o",
+                                                       "provider": "plain"}])
+    t.eq((found["principals"][0], found["ok"], found["event"]),
+         (f"uid:{NOBODY}", [True, True], True), "its own user is served")
+    open_up(d)
+    found = as_user(NOBODY - 1, d, send=[{"op": "whoami"}], wait_ms=500)
+    t.eq((found["replies"], found["event"]), (0, False), "a third one is not")
+    t.eq(len(events_of(c)), 1, "and all is as it was")
+
+
+run([test_sockets_are_private, test_stranger, test_own_user])
