@@ -90,6 +90,25 @@ static int fail(const char *what, const struct buf *error, int result)
     return result;
 }
 
+/* What the configuration may say for other versions, and this one does not do. Where it would break
+ * a promise that is an error, else a warning. */
+static int name_unsupported(const struct config *config)
+{
+    bool has_shared = false;
+    for (size_t i = 0; i < config->provider_count; i++)
+        has_shared = has_shared || config->providers[i].is_shared;
+    if (has_shared)
+        LOG(LOG_WARNING, "auth: this version has no shared credentials");
+    if (config->catalog.count > 0)
+        LOG(LOG_WARNING, "connectors.catalog: this version reads no catalogue");
+    if (config->modules.count > 0)
+        LOG(LOG_WARNING, "connectors.modules: this version loads no modules");
+    if (!config->is_audit_strict)
+        return 0;
+    LOG(LOG_ERROR, "audit: strict: this version writes no audit log");
+    return BURSAR_E_CONFIG;
+}
+
 static int load_config(struct daemon *self)
 {
     struct buf errors = buf_make(ERRORS_MAX);
@@ -100,7 +119,8 @@ static int load_config(struct daemon *self)
     if (result < 0)
         return result;
     log_set(self->config->log_level, self->config->log_format);
-    return connectors_make(self->config, &self->connectors);
+    result = name_unsupported(self->config);
+    return result < 0 ? result : connectors_make(self->config, &self->connectors);
 }
 
 static int load_keyring(struct daemon *self)

@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -94,6 +95,33 @@ def stuff(c, name):
             time.sleep(0.02)
 
 
+class Flood(threading.Thread):
+    """Small changes without a pause. A store that is full still has the room of its log, and takes
+    that again when it is idle: so it has to be kept full."""
+
+    def __init__(self, d):
+        super().__init__(daemon=True)
+        self.client, self.ending = d.client(), threading.Event()
+        self.connection = self.client.ask("connection.create", owner="flood", provider="plain",
+                                          account=f"{id(self)}")["connection"]
+        self.last_success = time.monotonic()
+
+    def run(self):
+        turn = 0
+        while not self.ending.wait(0.003):
+            turn += 1
+            if self.client.code("connection.update", owner="flood", connection=self.connection,
+                                tags=[str(turn)], timeout=30) == "ok":
+                self.last_success = time.monotonic()
+
+    def fails_for(self, seconds):
+        return time.monotonic() - self.last_success > seconds
+
+    def end(self):
+        self.ending.set()
+        self.join(30)
+
+
 def fails_and_recovers(t, sim, d, c, name, spoil, mend):
     """The same story for whatever keeps the store from being written."""
     warm = put(c, sim.issue("warm", ttl=3600), lives_s=3600)
@@ -175,14 +203,18 @@ def test_fills_under_way(t):
         sim.script({"hold": account, "hold_at": hold_at})
         job = c.send("refresh", owner="o", connection=connection, force=True, deadline_ms=60000)
         t.ok(sim.wait_requests(calls + 1), f"{account}: the request is with the provider")
+        flood = Flood(d)
         disk.fill()
-        stuff(c, account)
+        flood.start()
+        until(lambda: flood.fails_for(0.5), f"{account}: no room at all")
         sim.release(account)
         t.ok(sim.wait_done(calls + 1), f"{account}: it is answered")
         t.ok(not c.wait(1.5), f"{account}: nobody is told what is not on the disk")
         t.eq(c.ask("vend", owner="o", connection=connection)["generation"], 1,
              f"{account}: the old secret is vended meanwhile")
+        t.ok(flood.fails_for(1.5), f"{account}: there was no room all the time")
         disk.free()
+        flood.end()
         t.eq(c.recv_id(job, 20)["generation"], 2, f"{account}: with room it is committed, answered")
         t.eq((record(c, connection)["state"], types_of(c, connection)),
              ("ACTIVE", ["connected", "refreshed"]), f"{account}: nothing else happened")

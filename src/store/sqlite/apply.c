@@ -476,14 +476,26 @@ static int apply_refreshed(struct store_writer *writer, struct store_change *cha
     return step.is_allowed ? set_secret(writer, change, &row, &step) : step.refusal;
 }
 
+static bool is_aside(const struct loaded *row)
+{
+    return row->state == CONN_REVOKED || row->state == CONN_FROZEN;
+}
+
 /* A verdict about a row that was set aside meanwhile: the decision stands, and what the row comes back
  * to is what the verdict made of it. */
 static enum conn_state prior_after(const struct loaded *row, enum conn_move move)
 {
-    bool is_aside = row->state == CONN_REVOKED || row->state == CONN_FROZEN;
-    if (!is_aside || move == MOVE_END)
+    if (!is_aside(row) || move == MOVE_END)
         return row->prior_state;
     return lifecycle_move(row->prior_state, CONN_NONE, move).state;
+}
+
+/* A probe that was lost too is the last, also where the row was set aside while it was under way;
+ * every other end leaves the probe to be used. */
+static bool is_last_probe(const struct loaded *row, enum verdict_class outcome)
+{
+    enum conn_state state = is_aside(row) ? row->prior_state : row->state;
+    return state == CONN_IN_DOUBT && outcome == VERDICT_UNCERTAIN;
 }
 
 static int apply_failed(struct store_writer *writer, struct store_change *change)
@@ -495,8 +507,7 @@ static int apply_failed(struct store_writer *writer, struct store_change *change
     struct lifecycle_step step = {.state = row.state, .event = EVENT_NONE, .is_allowed = true};
     if (change->move != MOVE_END)
         step = lifecycle_move(row.state, row.prior_state, change->move);
-    /* A probe that was lost too is the last; every other end leaves the probe to be used. */
-    bool is_probed = row.state == CONN_IN_DOUBT && change->outcome == VERDICT_UNCERTAIN;
+    bool is_probed = is_last_probe(&row, change->outcome);
     bool is_planned = step.state == CONN_ACTIVE || (step.state == CONN_IN_DOUBT && !is_probed);
     change->state = step.state;
     sqlite3_stmt *statement = db_statement(&writer->db, SET_FAILED);
