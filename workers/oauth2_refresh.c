@@ -20,6 +20,12 @@ static const struct bursar_option options[] = {
     {0},
 };
 
+static const struct bursar_option shared_options[] = {
+    {"refresh_token", BURSAR_OPTION_SECRET, .required = true,
+     .help = "the one to begin with; a changed one wins over what was rotated since"},
+    {0},
+};
+
 static void emit_text(const struct bursar_call *call, enum bursar_part part, const char *name,
                       struct bursar_text value)
 {
@@ -109,6 +115,13 @@ static int build_revoke(const struct bursar_call *call)
     emit_text(call, BURSAR_REQ_FORM, "token", token);
     emit_string(call, BURSAR_REQ_FORM, "token_type_hint", hint);
     emit_client(call);
+    return 0;
+}
+
+static int seed(const struct bursar_call *call)
+{
+    emit_string(call, BURSAR_OUT_FIELD, "kind", "oauth2");
+    emit_text(call, BURSAR_OUT_FIELD, "refresh_token", call->setting(call, "refresh_token"));
     return 0;
 }
 
@@ -266,6 +279,8 @@ const struct bursar_connector bursar_connector_oauth2_refresh = {
     .flags = BURSAR_CONNECTOR_REFRESHES | BURSAR_CONNECTOR_ROTATES,
     .secret_kind = "oauth2",
     .options = options,
+    .shared_options = shared_options,
+    .seed = seed,
     .build_refresh = build_refresh,
     .read_refresh = read_refresh,
     .build_revoke = build_revoke,

@@ -122,6 +122,13 @@ struct bursar_connector {
     unsigned flags;
     const char *secret_kind; /* kind of the secrets it holds: "oauth2", "bearer", …; NULL: any */
     const struct bursar_option *options;
+    const struct bursar_option
+        *shared_options; /* what an entry under `auth` has besides; or NULL */
+
+    /* The secret that a shared credential begins with, from its settings: the parts of a
+     * `credential.put` as BURSAR_OUT_FIELDs, `kind` among them. NULL: the kind has none. 0, or
+     * BURSAR_E_CONFIG where the settings name none. */
+    int (*seed)(const struct bursar_call *call);
 
     /* The request that refreshes the secret. 0, or a negative enum bursar_error where the
      * settings and the secret do not allow one (BURSAR_E_NEEDS_REAUTH: nothing to refresh with). */

@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 
-#define ID_SIZE (BURSAR_MAX_CONNECTION_BYTES + 1)
+#define ID_SIZE (1 + BURSAR_MAX_CONNECTION_BYTES + 1) /* a shared credential's has one more */
 
 /* Makes an id: 48 bits of time in milliseconds and 80 random bits in Crockford's base32, so that
  * ids made later sort later. provider is a valid provider id. */

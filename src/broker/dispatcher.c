@@ -148,22 +148,58 @@ static void answer_whoami(struct dispatcher *self, struct incoming *in, const st
     buf_free(&pairs);
 }
 
+/* What stands for a shared credential where a connection is named. */
+static void name_shared(struct job *job, const struct connector *connector)
+{
+    job->owner = TEXT_LITERAL("");
+    job->provider = text_of(connector->provider);
+    job->account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
+}
+
+static void list_shared(const struct connectors *connectors, struct buf *out)
+{
+    const char *before = "; there are: ";
+    for (size_t i = 0; i < connectors->count; i++) {
+        if (!connectors->items[i].shared_id)
+            continue;
+        buf_printf(out, "%s%s", before, connectors->items[i].shared_id + 1);
+        before = ", ";
+    }
+}
+
+static struct worker *route_shared(struct dispatcher *self, struct job *job, int *out_error)
+{
+    const struct connectors *connectors = self->broker->connectors;
+    const struct connector *connector = connectors_find_shared(connectors, job->ref);
+    if (job->op != OP_VEND && job->op != OP_REFRESH && job->op != OP_INVALIDATE) {
+        buf_append_string(&self->error, "ref names what is in the configuration: vend, refresh and"
+                                        " invalidate take it");
+        *out_error = BURSAR_E_BAD_REQUEST;
+        return NULL;
+    }
+    if (!connector) {
+        buf_append_string(&self->error, "no shared credential has this name");
+        list_shared(connectors, &self->error);
+        *out_error = BURSAR_E_NOT_FOUND;
+        return NULL;
+    }
+    name_shared(job, connector);
+    return broker_worker(self->broker, job->provider);
+}
+
 /* The worker of the job's connection, or NULL with the refusal in out_error and self->error. */
 static struct worker *route(struct dispatcher *self, struct job *job, int *out_error)
 {
     struct text provider = job->provider;
     buf_clear(&self->error);
-    if (job->ref.data) {
-        buf_append_string(&self->error, "no shared credential has this name");
-        *out_error = BURSAR_E_NOT_FOUND;
-        return NULL;
-    }
+    if (job->ref.data)
+        return route_shared(self, job, out_error);
     if (job->connection.data) {
         provider = id_provider(job->connection);
         *out_error = BURSAR_E_NOT_FOUND;
         return provider.data ? broker_worker(self->broker, provider) : NULL;
     }
-    if (!connectors_find(self->broker->connectors, provider)) {
+    if (!text_is_provider_id(provider) || !connectors_find(self->broker->connectors, provider)) {
         const char *near = connectors_nearest(self->broker->connectors, provider);
         buf_append_string(&self->error, "no provider ");
         buf_append_text(&self->error, provider);
@@ -215,6 +251,11 @@ static void hand_over(struct dispatcher *self, struct incoming *in, struct text 
         abort();
     }
     request->may_export = job->include_refresh_token;
+    if (job->ref.data) { /* what it stands for lives as long as the configuration */
+        request->job.owner = job->owner;
+        request->job.provider = job->provider;
+        request->job.account = job->account;
+    }
     if (is_for_query(job->op)) {
         query_send(self->broker->query, request);
     } else if (!worker_send(worker, request)) {
@@ -251,6 +292,8 @@ static void take_job(struct dispatcher *self, struct incoming *in, const char *u
         worker = route(self, &job, &result);
         if (worker)
             result = 0;
+        if (worker && job.op == OP_VEND && job.ref.data && answer_warm(self, in, &job))
+            return;
     }
     if (result < 0)
         refuse(self, in, job.id, result, buf_text(&self->error));

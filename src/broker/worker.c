@@ -44,7 +44,7 @@ static void take_request(struct worker *self, struct request *request)
     }
 }
 
-static void take_messages(struct worker *self)
+void worker_take_messages(struct worker *self)
 {
     for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
         struct message *message = (struct message *)mail;
@@ -162,7 +162,10 @@ static int open_all(struct worker *self)
     self->grant_tree = tree_new();
     if (!self->http || !self->secret_tree || !self->grant_tree)
         return BURSAR_E_NOMEM;
-    return self->connector ? worker_resume(self) : 0;
+    int result_of_resume = self->connector ? worker_resume(self) : 0;
+    if (result_of_resume < 0 || !self->connector || !self->connector->shared_id)
+        return result_of_resume;
+    return worker_seed(self);
 }
 
 static void close_all(struct worker *self)
@@ -186,7 +189,7 @@ static void *run(void *context)
     thread_ready(&self->thread, result);
     while (result == 0 && !self->is_stopping) {
         http_run(self->http, wait_ms(self), mailbox_fd(&self->inbox));
-        take_messages(self);
+        worker_take_messages(self);
         fire_timers(self);
         worker_plan(self);
         if (self->is_draining)

@@ -121,8 +121,6 @@ static void create(struct worker *self, struct request *request)
 
 /* ---- put ------------------------------------------------------------------------------------------- */
 
-static void put(struct worker *self, struct request *request);
-
 static void put_done(void *context, struct write_message *message)
 {
     struct worker *self = context;
@@ -132,7 +130,7 @@ static void put_done(void *context, struct write_message *message)
     if (result == BURSAR_E_CONFLICT && !request->job.has_expect_generation &&
         request->tries++ < TRIES_MAX) {
         write_free(message);
-        put(self, request); /* the row moved on between the look and the commit */
+        worker_put(self, request); /* the row moved on between the look and the commit */
         return;
     }
     struct answer *answer = answer_new(request->ticket);
@@ -218,6 +216,8 @@ static struct write_message *make_put(struct worker *self, struct request *reque
     if (granted)
         change->secret.scopes = write_keep(message, buf_text(&scopes));
     buf_free(&scopes);
+    if (self->connector->shared_id) /* where the secret comes from */
+        keep_data(message, job);
     set_times(self, job, doc, has_main, &change->secret);
     if (seal_put(self, doc, job->owner, message) < 0) {
         write_free(message);
@@ -246,7 +246,7 @@ static int check_put(struct worker *self, const struct job *job, const struct do
     return 0;
 }
 
-static void put(struct worker *self, struct request *request)
+void worker_put(struct worker *self, struct request *request)
 {
     const struct job *job = &request->job;
     struct buf error = buf_make(1024);
@@ -436,7 +436,7 @@ void worker_admin(struct worker *self, struct request *request)
 {
     switch (request->job.op) {
     case OP_GET: get(self, request); break;
-    case OP_PUT: put(self, request); break;
+    case OP_PUT: worker_put(self, request); break;
     case OP_CREATE: create(self, request); break;
     case OP_UPDATE: update(self, request); break;
     case OP_REVOKE:

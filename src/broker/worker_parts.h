@@ -148,6 +148,14 @@ void worker_close_credential(struct open_credential *credential);
 /* worker_admin.c: all other ops. Takes the request. */
 void worker_admin(struct worker *self, struct request *request);
 
+/* worker_seed.c: the secret of a shared credential, from the configuration, unless what is stored comes
+ * from the same one. Waits until it is committed. 0, or why it cannot be kept. */
+int worker_seed(struct worker *self);
+/* Takes what has come for this worker. */
+void worker_take_messages(struct worker *self);
+/* worker_admin.c: the same as a credential.put. Takes the request. */
+void worker_put(struct worker *self, struct request *request);
+
 /* worker_resume.c: intents that were left open. 0, or what the store says. */
 int worker_resume(struct worker *self);
 

@@ -94,11 +94,6 @@ static int fail(const char *what, const struct buf *error, int result)
  * a promise that is an error, else a warning. */
 static int name_unsupported(const struct config *config)
 {
-    bool has_shared = false;
-    for (size_t i = 0; i < config->provider_count; i++)
-        has_shared = has_shared || config->providers[i].is_shared;
-    if (has_shared)
-        LOG(LOG_WARNING, "auth: this version has no shared credentials");
     if (config->catalog.count > 0)
         LOG(LOG_WARNING, "connectors.catalog: this version reads no catalogue");
     if (config->modules.count > 0)

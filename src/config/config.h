@@ -58,6 +58,8 @@ struct config_kinds {
     const struct bursar_option *common; /* a `kind` in it is left to this layer */
     const struct bursar_option *(*options_of)(const char *kind);
     const char *const *kinds;
+    /* What an entry under `auth` has besides: where its secret begins. NULL: nothing. */
+    const struct bursar_option *(*shared_options_of)(const char *kind);
 };
 
 /* Reads path and conf.d/(names).yaml beside it, where a later file's value wins over an earlier one's

@@ -67,7 +67,8 @@ void provider_read_defaults(struct provider_reading *reading, const struct yaml_
 
 struct entry {
     const struct provider_reading *reading;
-    const struct bursar_option *own; /* the kind's table */
+    const struct bursar_option *own;    /* the kind's table */
+    const struct bursar_option *shared; /* the kind's table of what only `auth` has, or NULL */
     struct settings *settings;
     struct spot spot; /* the entry's name */
     bool is_wrong;
@@ -77,6 +78,8 @@ struct entry {
 static const struct bursar_option *find_option(const struct entry *entry, struct text name)
 {
     const struct bursar_option *option = find_in(entry->own, name);
+    if (!option)
+        option = find_in(entry->shared, name);
     return option ? option : find_in(entry->reading->kinds->common, name);
 }
 
@@ -93,6 +96,7 @@ static void report_unknown_key(const struct entry *entry, const char *kind, stru
     const char *names[MAX_NAMES] = {"kind"};
     size_t count = add_names(entry->own, names, 1);
     char message[128];
+    count = add_names(entry->shared, names, count);
     count = add_names(entry->reading->kinds->common, names, count);
     snprintf(message, sizeof message, "the kind \"%s\" has no such key", kind);
     problem_add_nearest(spot, message, text_nearest(spot.path->name, names, count));
@@ -258,9 +262,12 @@ bool provider_read(const struct provider_reading *reading, const char *section,
         provider_free(&provider);
         return false;
     }
+    if (provider.is_shared && reading->kinds->shared_options_of)
+        entry.shared = reading->kinds->shared_options_of(provider.kind);
     for (size_t i = 0; i + 1 < map->item_count; i += 2)
         read_key(&entry, provider.kind, map->items[i], map->items[i + 1]);
     fill_from(&entry, entry.own, map);
+    fill_from(&entry, entry.shared, map);
     fill_from(&entry, reading->kinds->common, map);
     if (entry.is_wrong) {
         provider_free(&provider);

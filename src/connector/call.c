@@ -271,3 +271,20 @@ int call_read_refresh(const struct connector *connector, const struct call_crede
     *out_outcome = outcome;
     return 0;
 }
+
+int call_seed(const struct connector *connector, int64_t now, struct call_outcome *out_outcome)
+{
+    static const struct call_credential none = {NULL, NULL};
+    struct call_outcome outcome = {.values = buf_make_secret(VALUES_MAX)};
+    struct host host = {.connector = connector, .credential = &none, .outcome = &outcome};
+    struct bursar_call call = call_of(&host, now);
+    int result = connector->module->seed ? connector->module->seed(&call) : BURSAR_E_CONFIG;
+    if (result == 0)
+        result = host.error != 0 ? host.error : buf_error(&outcome.values);
+    if (result < 0) {
+        call_outcome_free(&outcome);
+        return result;
+    }
+    *out_outcome = outcome;
+    return 0;
+}

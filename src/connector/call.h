@@ -54,6 +54,8 @@ int call_build_refresh(const struct connector *connector, const struct call_cred
                        int64_t now, struct call_request *out_request);
 int call_build_revoke(const struct connector *connector, const struct call_credential *credential,
                       int64_t now, struct call_request *out_request);
+/* What a shared credential begins with, as parts of a put: 0, BURSAR_E_CONFIG, BURSAR_E_NOMEM. */
+int call_seed(const struct connector *connector, int64_t now, struct call_outcome *out_outcome);
 /* 0 or BURSAR_E_NOMEM. A reply that is too large for the limits is read as malformed. */
 int call_read_refresh(const struct connector *connector, const struct call_credential *credential,
                       int64_t now, const struct call_reply *reply,

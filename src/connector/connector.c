@@ -1,10 +1,12 @@
 #include "connector/connector.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bursar/error.h>
+#include <bursar/protocol.h>
 
 #include "connector/modules.h"
 
@@ -48,11 +50,17 @@ static const struct bursar_option *options_of(const char *kind)
     return module ? module->options : NULL;
 }
 
+static const struct bursar_option *shared_options_of(const char *kind)
+{
+    const struct bursar_connector *module = connector_module(kind);
+    return module ? module->shared_options : NULL;
+}
+
 const struct config_kinds *connector_kinds(void)
 {
     static const char *const names[] = {"oauth2_refresh", "static", NULL};
     static_assert(sizeof names / sizeof names[0] == MODULE_COUNT + 1, "one name a module");
-    static const struct config_kinds kinds = {common, options_of, names};
+    static const struct config_kinds kinds = {common, options_of, names, shared_options_of};
     return &kinds;
 }
 
@@ -79,8 +87,12 @@ static const char **words_of(const struct settings *settings, const char *name)
 static int make_one(const struct config_provider *provider, struct connector *out)
 {
     const struct settings *settings = &provider->settings;
+    char *shared_id = NULL;
+    if (provider->is_shared && asprintf(&shared_id, "%c%s", CONNECTOR_SHARED, provider->id) < 0)
+        return BURSAR_E_NOMEM;
     struct connector made = {
-        .provider = provider->id,
+        .provider = shared_id ? shared_id : provider->id,
+        .shared_id = shared_id,
         .module = connector_module(provider->kind),
         .settings = settings,
         .expiry = {(int64_t)settings_number(settings, "refresh_lead_s", 300),
@@ -111,8 +123,7 @@ int connectors_make(const struct config *config, struct connectors *out_connecto
     struct connectors made = {calloc(config->provider_count + 1, sizeof *made.items), 0};
     int result = made.items ? 0 : BURSAR_E_NOMEM;
     for (size_t i = 0; i < config->provider_count && result == 0; i++) {
-        if (!config->providers[i].is_shared)
-            result = make_one(&config->providers[i], &made.items[made.count++]);
+        result = make_one(&config->providers[i], &made.items[made.count++]);
     }
     if (result < 0) {
         connectors_free(&made);
@@ -126,6 +137,7 @@ int connectors_make(const struct config *config, struct connectors *out_connecto
 void connectors_free(struct connectors *connectors)
 {
     for (size_t i = 0; i < connectors->count; i++) {
+        free(connectors->items[i].shared_id);
         free(connectors->items[i].reauth_errors);
         free(connectors->items[i].transient_errors);
         free(connectors->items[i].client_errors);
@@ -152,9 +164,22 @@ const char *connectors_nearest(const struct connectors *connectors, struct text 
 {
     const char *names[PROVIDERS_MAX];
     size_t count = connectors->count < PROVIDERS_MAX ? connectors->count : PROVIDERS_MAX;
-    for (size_t i = 0; i < count; i++)
-        names[i] = connectors->items[i].provider;
-    return text_nearest(provider, names, count);
+    size_t named = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!connectors->items[i].shared_id)
+            names[named++] = connectors->items[i].provider;
+    }
+    return text_nearest(provider, names, named);
+}
+
+const struct connector *connectors_find_shared(const struct connectors *connectors,
+                                               struct text name)
+{
+    char id[BURSAR_MAX_PROVIDER_BYTES + 2] = {CONNECTOR_SHARED};
+    if (!text_is_provider_id(name))
+        return NULL;
+    memcpy(id + 1, name.data, name.len);
+    return connectors_find(connectors, text_of(id));
 }
 
 struct verdict_words connector_words(const struct connector *connector)

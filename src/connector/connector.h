@@ -13,9 +13,14 @@
 #include "policy/expiry.h"
 #include "policy/verdict.h"
 
+/* A shared credential is kept as a connection of nobody (the empty owner, which no job can name) at a
+ * provider of this character and its name, which is no provider id: only `ref` leads there. */
+#define CONNECTOR_SHARED '@'
+
 /* What the policy functions need, taken out of the settings once. */
 struct connector {
-    const char *provider; /* borrows from the configuration, as all of it */
+    const char *provider; /* borrows from the configuration, as all of it but the next */
+    char *shared_id; /* CONNECTOR_SHARED and the name of a shared credential; NULL: a provider */
     const struct bursar_connector *module;
     const struct settings *settings;
     struct expiry_rule expiry;
@@ -44,8 +49,12 @@ void connectors_free(struct connectors *connectors);
 
 /* NULL where no provider has this id. */
 const struct connector *connectors_find(const struct connectors *connectors, struct text provider);
-/* The nearest configured id, or NULL. */
+/* The nearest configured provider, or NULL. */
 const char *connectors_nearest(const struct connectors *connectors, struct text provider);
+
+/* The shared credential of a name, or NULL. */
+const struct connector *connectors_find_shared(const struct connectors *connectors,
+                                               struct text name);
 
 struct verdict_words connector_words(const struct connector *connector);
 

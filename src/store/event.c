@@ -5,7 +5,7 @@
 static void add_part(struct buf *out, struct text part)
 {
     buf_append_byte(out, '/');
-    if (part.data)
+    if (part.len > 0)
         buf_append_percent(out, part);
     else
         buf_append_byte(out, '-');
@@ -21,7 +21,7 @@ void event_topic(const struct event *event, struct buf *out)
 
 static void pack_given(struct pack *map, const char *key, struct text value)
 {
-    if (value.data)
+    if (value.len > 0)
         pack_text(map, key, value);
 }
 

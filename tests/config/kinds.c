@@ -48,4 +48,4 @@ static const struct bursar_option *options_of(const char *kind)
 
 static const char *const kinds[] = {"oauth2_refresh", "static", NULL};
 
-const struct config_kinds test_kinds = {common, options_of, kinds};
+const struct config_kinds test_kinds = {common, options_of, kinds, NULL};

@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, Sim, limit, run
-from scene import (edit, now, put, record, rows, types_of, until, wait_generation)
+from scene import (edit, now, put, record, rows, types_of, until, wait_generation, wait_state)
 
 LEAD = {"expiry_ratio": 0.01}  # what lives 8 s is due after one
 
@@ -177,7 +177,10 @@ def test_never_planned(t):
                       secret={"kind": "oauth2", "access_token": grant["access_token"]},
                       expires_at=now() - 5)["connection"]
     t.ok("next_refresh_at" not in record(c, unending), "no end: not planned")
-    t.ok("next_refresh_at" not in record(c, tokenless), "no refresh token: not planned")
+    found = wait_state(c, tokenless, "NEEDS_REAUTH")
+    t.eq(found.get("reason"), "expired", "no refresh token: its owner is told when it has ended")
+    t.ok("next_refresh_at" not in found, "and nothing is planned")
+    t.eq(types_of(c, tokenless), ["connected", "reauth"], "once")
     t.eq(c.code("vend", owner="o", connection=tokenless), "needs_reauth", "and expired: connect")
     t.eq(c.code("vend", owner="o", connection=unending), "ok", "good until it is invalidated")
     d.round_trip()

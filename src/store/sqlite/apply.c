@@ -24,7 +24,8 @@ const char *const apply_texts[] = {
                    " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"
                    " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"
                    " last_error = iif(?15 IS NULL, last_error, NULL),"
-                   " reason = NULL, remind_at = NULL WHERE rowid = ?1",
+                   " reason = NULL, remind_at = NULL, metadata = coalesce(?16, metadata)"
+                   " WHERE rowid = ?1",
     [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
                  " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
     [SET_STATE] = "UPDATE connection SET state = ?2, prior_state = ?3, next_refresh_at = ?4,"
@@ -270,6 +271,7 @@ static int set_secret(struct store_writer *writer, struct store_change *change, 
     db_bind_blob(statement, 12, secret->secret);
     db_bind_blob(statement, 13, secret->grant);
     db_bind_int(statement, 14, secret->can_refresh);
+    db_bind_blob(statement, 16, change->metadata);
     db_bind_time(statement, 15, change->type == CHANGE_REFRESHED ? now : EXPIRY_NEVER);
     int result = db_run(&writer->db, statement);
     return result == 0 ? add_move_event(writer, change, row, step, change->generation) : result;
