@@ -10,7 +10,7 @@
 
 enum { FIELD_MAX_BYTES = 49152, PARTS_MAX = 64 };
 
-enum part_type { PART_TEXT, PART_TEXT_MAP, PART_APPLY, PART_TEXT_LIST, PART_TIME };
+enum part_type { PART_TEXT, PART_LINE, PART_TEXT_MAP, PART_APPLY, PART_TEXT_LIST, PART_TIME };
 
 /* Every part that a put may have, for which kinds ("" all of them), and where it goes. */
 static const struct part {
@@ -20,18 +20,18 @@ static const struct part {
     bool is_required;
     bool is_grant;
 } parts[] = {
-    {"oauth2", "access_token", PART_TEXT, false, false},
-    {"oauth2", "token_type", PART_TEXT, false, false},
+    {"oauth2", "access_token", PART_LINE, false, false},
+    {"oauth2", "token_type", PART_LINE, false, false},
     {"oauth2", "scopes", PART_TEXT_LIST, false, false},
-    {"oauth2", "refresh_token", PART_TEXT, false, true},
+    {"oauth2", "refresh_token", PART_LINE, false, true},
     {"oauth2", "refresh_token_expires_at", PART_TIME, false, true},
-    {"api_key", "api_key", PART_TEXT, true, false},
+    {"api_key", "api_key", PART_LINE, true, false},
     {"api_key", "api_secret", PART_TEXT, false, false},
     {"basic", "username", PART_TEXT, true, false},
     {"basic", "password", PART_TEXT, true, false},
-    {"bearer", "token", PART_TEXT, true, false},
-    {"header", "name", PART_TEXT, true, false},
-    {"header", "value", PART_TEXT, true, false},
+    {"bearer", "token", PART_LINE, true, false},
+    {"header", "name", PART_LINE, true, false},
+    {"header", "value", PART_LINE, true, false},
     {"", "fields", PART_TEXT_MAP, false, false},
     {"", "apply", PART_APPLY, false, false},
 };
@@ -112,6 +112,14 @@ static bool is_text_list(const struct node *node)
     return true;
 }
 
+/* What can stand in a header: a line break in it would begin another one. */
+static bool is_line(const struct node *node)
+{
+    struct text text = node_text(node);
+    return is_short_text(node) && !memchr(text.data, '\n', text.len) &&
+           !memchr(text.data, '\r', text.len) && !memchr(text.data, 0, text.len);
+}
+
 static bool is_apply(const struct node *node)
 {
     if (node_type(node) != NODE_ARRAY || node_count(node) > PARTS_MAX)
@@ -121,7 +129,7 @@ static bool is_apply(const struct node *node)
         struct text in = node_text(node_get(item, "in"));
         if (!text_is(in, "header") && !text_is(in, "query") && !text_is(in, "cookie"))
             return false;
-        if (!is_short_text(node_get(item, "name")) || !is_short_text(node_get(item, "value")))
+        if (!is_line(node_get(item, "name")) || !is_line(node_get(item, "value")))
             return false;
     }
     return true;
@@ -134,6 +142,10 @@ static int check_part(const struct part *part, const struct node *value, struct 
         if (is_short_text(value) && node_text(value).len > 0)
             return 0;
         return refuse(error, part->name, "must be a non-empty text");
+    case PART_LINE:
+        if (!is_short_text(value) || node_text(value).len == 0)
+            return refuse(error, part->name, "must be a non-empty text");
+        return is_line(value) ? 0 : refuse(error, part->name, "must not have line breaks");
     case PART_TEXT_MAP:
         return is_text_map(value)
                    ? 0

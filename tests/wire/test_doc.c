@@ -93,8 +93,8 @@ static const struct {
     {"{\"kind\": \"bearer\", \"token\": \"t\", \"password\": \"p\", \"refresh_token\": 7,"
      " \"other\": [], 5: 6, \"token_type\": null, \"bin:token\": \"u\"}",
      "{\"kind\": \"bearer\", \"token\": \"t\"}", NULL},
-    {"{\"kind\": \"bearer\", \"token\": \"line\n two ü\"}",
-     "{\"kind\": \"bearer\", \"token\": \"line\n two ü\"}", NULL},
+    {"{\"kind\": \"api_key\", \"api_key\": \"k\", \"api_secret\": \"line\n two ü\"}",
+     "{\"kind\": \"api_key\", \"api_key\": \"k\", \"api_secret\": \"line\n two ü\"}", NULL},
 };
 
 static void test_right(void **state)
@@ -145,6 +145,9 @@ static const struct {
     {"{\"kind\": \"basic\", \"username\": \"u\"}", "secret.password is required for this kind"},
     {"{\"kind\": \"bearer\", \"token\": null}", "secret.token is required for this kind"},
     {"{\"kind\": \"header\", \"value\": \"v\"}", "secret.name is required for this kind"},
+    {"{\"kind\": \"header\", \"name\": \"n\", \"value\": \"v\r\nX: y\"}",
+     "secret.value must not have line breaks"},
+    {"{\"kind\": \"bearer\", \"token\": \"t\nu\"}", "secret.token must not have line breaks"},
     {"{\"kind\": \"header\", \"name\": \"n\"}", "secret.value is required for this kind"},
     {"{\"kind\": \"oauth2\", \"access_token\": \"\"}", "secret.access_token" NON_EMPTY},
     {"{\"kind\": \"oauth2\", \"access_token\": 5}", "secret.access_token" NON_EMPTY},
