@@ -118,12 +118,17 @@ void answer_free(struct answer *answer)
 
 /* ---- changes ----------------------------------------------------------------------------------- */
 
+/* One piece of text; its own block, so that no later one moves it. */
+struct kept_text {
+    struct kept_text *next;
+    char bytes[];
+};
+
 struct write_message *write_new(enum change_type type, struct text connection)
 {
     struct write_message *message = memory_new(sizeof *message);
     message->message.type = MESSAGE_WRITE;
     message->change.type = type;
-    message->text = buf_make(BURSAR_MAX_JOB_BYTES * 4);
     message->secret = buf_make(BLOB_MAX);
     message->grant = buf_make(BLOB_MAX);
     if (connection.len < sizeof message->connection && connection.data)
@@ -138,29 +143,24 @@ void write_free(struct write_message *message)
     if (!message)
         return;
     request_free(message->request);
-    buf_free(&message->text);
+    for (struct kept_text *kept = message->kept, *next; kept; kept = next) {
+        next = kept->next;
+        free(kept);
+    }
     buf_free(&message->secret);
     buf_free(&message->grant);
     free(message);
-}
-
-void write_reserve(struct write_message *message, size_t len)
-{
-    buf_reserve(&message->text, len);
 }
 
 struct text write_keep(struct write_message *message, struct text text)
 {
     if (!text.data)
         return text;
-    size_t at = message->text.len;
-    const uint8_t *before = message->text.data;
-    buf_append_text(&message->text, text);
-    if (buf_error(&message->text) != 0 || (before && before != message->text.data)) {
-        LOG(LOG_ERROR, "a change was given more text than was reserved");
-        abort();
-    }
-    return (struct text){(const char *)message->text.data + at, text.len};
+    struct kept_text *kept = memory_new(sizeof *kept + text.len + 1);
+    memcpy(kept->bytes, text.data, text.len);
+    kept->next = message->kept;
+    message->kept = kept;
+    return (struct text){kept->bytes, text.len};
 }
 
 /* ---- events ------------------------------------------------------------------------------------ */

@@ -103,14 +103,13 @@ struct write_message {
     write_done_fn *done; /* called by the receiver of the reply */
     void *context;
     char connection[ID_SIZE]; /* what change.connection points to */
-    struct buf text;          /* what the other texts of the change point to */
+    struct kept_text *kept;   /* what the other texts of the change point to */
     struct buf secret, grant; /* sealed blobs that the change points to */
     struct request *request;  /* whose job it is; NULL: nobody's */
 };
 struct write_message *write_new(enum change_type type, struct text connection);
 void write_free(struct write_message *message);
-/* Copies a text into the message; all copies are made before the first is used. */
-void write_reserve(struct write_message *message, size_t len);
+/* Copies a text into the message, where it stays until write_free(). */
 struct text write_keep(struct write_message *message, struct text text);
 
 /* ---- committed events ------------------------------------------------------------------------------ */

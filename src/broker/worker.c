@@ -92,7 +92,6 @@ static void write_incident(struct worker *self, const struct flight_outcome *out
     struct write_message *message = write_new(CHANGE_INCIDENT, (struct text){NULL, 0});
     const char *code = outcome->code[0] != 0 ? outcome->code : "client_rejected";
     self->has_incident = is_begin;
-    write_reserve(message, 256);
     message->change.at_ms = clock_wall_ms();
     message->change.provider = text_of(self->connector->provider);
     message->change.is_begin = is_begin;

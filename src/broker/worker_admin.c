@@ -60,7 +60,6 @@ static void keep_data(struct write_message *message, const struct job *job)
         node_pack(job->metadata, &metadata);
     if (job->tags)
         node_pack(job->tags, &tags);
-    write_reserve(message, metadata.len + tags.len + 1);
     if (job->metadata)
         message->change.metadata = write_keep(message, buf_text(&metadata));
     if (job->tags)
@@ -211,7 +210,6 @@ static struct write_message *make_put(struct worker *self, struct request *reque
     change->account = account_of(job);
     const struct node *granted = job->scopes ? job->scopes : node_get(job->secret, "scopes");
     join_scopes(granted, &scopes);
-    write_reserve(message, scopes.len + sizeof doc->kind + 2);
     change->secret.kind = write_keep(message, text_of(doc->kind));
     if (granted)
         change->secret.scopes = write_keep(message, buf_text(&scopes));

@@ -194,7 +194,6 @@ static struct write_message *make_refreshed(struct flight *flight,
         write_free(message);
         return NULL;
     }
-    write_reserve(message, scopes.len + 1);
     message->change.at_ms = clock_wall_ms();
     message->change.expect_generation = flight->row.generation;
     message->change.secret = (struct change_secret){
@@ -282,7 +281,6 @@ static struct write_message *make_failed(struct flight *flight)
     int64_t now_ms = clock_wall_ms();
     outcome->error = flight->is_local ? BURSAR_E_INTERNAL : verdict_error(outcome->verdict);
     outcome->delay_ms = delay_of(flight);
-    write_reserve(message, 1024);
     message->change.at_ms = now_ms;
     message->change.expect_generation = flight->row.generation;
     message->change.outcome = outcome->verdict;

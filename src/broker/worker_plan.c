@@ -102,7 +102,6 @@ static bool remind_row(void *context, const struct conn_row *row)
 {
     struct worker *self = context;
     struct write_message *message = write_new(CHANGE_REMIND, row->id);
-    write_reserve(message, row->reason.len + 1);
     message->change.at_ms = clock_wall_ms();
     message->change.expect_generation = row->generation;
     message->change.outcome = VERDICT_GRANT;

@@ -189,7 +189,7 @@ def test_revoke_during_flight(t):
     connection = put(c, sim.issue("alice", ttl=3600))
     waiter = c.send("vend", owner="o", connection=connection)
     t.ok(sim.wait_requests(1), "a flight is under way")
-    t.eq(c.ask("connection.revoke", owner="o", connection=connection)["state"], "REVOKED", "revoked")
+    t.eq(c.ask("connection.revoke", owner="o", connection=connection)["state"], "REVOKED", "taken")
     t.eq(c.recv_id(waiter)["error"]["code"], "revoked", "who waited is refused")
     sim.release("gate")
     wait_generation(c, connection, 2)

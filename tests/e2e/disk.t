@@ -145,7 +145,7 @@ def fails_and_recovers(t, sim, d, c, name, spoil, mend):
     t.eq(wait_generation(c, old, 2, timeout=15)["state"], "ACTIVE",
          f"{name}: it recovers by itself")
     t.eq(c.ask("vend", owner="o", connection=old)["generation"], 2, f"{name}: vended again")
-    t.eq(c.code("refresh", owner="o", connection=warm, force=True), "ok", f"{name}: refreshed again")
+    t.eq(c.code("refresh", owner="o", connection=warm, force=True), "ok", f"{name}: refreshed, too")
     t.eq(len(events_of(c)), log + 2, f"{name}: one event each")
 
 
@@ -189,7 +189,7 @@ def test_read_only(t):
     t.ok("disk/bursar.db" in d.log_tail(5), "and names the file", d.log_tail(5))
     disk.remount("rw")
     d.start()
-    t.eq(c.code("vend", owner="o", provider="acme", account="warm"), "ok", "writable again: it does")
+    t.eq(c.code("vend", owner="o", provider="acme", account="warm"), "ok", "writable: it does")
 
 
 @limit(60)

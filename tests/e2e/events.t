@@ -198,11 +198,11 @@ def test_async(t):
         t.ok("secret" not in reply, "without a secret")
         before = rows(d, "SELECT generation FROM connection")[0][0]
         d.start()
-        until(lambda: record(c, connection)["generation"] > before  # noqa: B023
+        until(lambda: record(c, connection)["generation"] > before
               or record(c, connection)["state"] == "NEEDS_REAUTH", "the promise")
         if record(c, connection)["state"] != "ACTIVE":
             # Killed with the request under way: the probe found the grant dead. A new one, then.
-            t.eq(record(c, connection)["reason"], "lost_in_flight", "it was kept, and lost its race")
+            t.eq(record(c, connection)["reason"], "lost_in_flight", "it was kept, and lost")
             put(c, sim.issue("alice", ttl=3600), lives_s=3600, account="alice")
     sim.script({"hold": "gate"})
     calls = len(sim.journal())

@@ -76,7 +76,7 @@ def test_old_token_stays(t):
 
 
 def test_rest_stays(t):
-    """What a refresh does not bring is kept: fields, what to apply, scopes, the end of the grant."""
+    """What a refresh does not bring is kept: fields, what to apply, scopes, its end."""
     sim = t.use(Endpoint(prefix="REST"))
     d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
     c, grant = d.client(), sim.issue("alice", ttl=3600)

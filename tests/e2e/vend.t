@@ -244,7 +244,7 @@ def test_refresh_token_stays(t):
         t.ok(not holds(reply, grant["refresh_token"]) and "refresh_token" not in reply["secret"],
              f"{turn}: no refresh token")
         reply = c.ask("vend", owner="o", connection=connection, include=["refresh_token"])
-        t.ok(reply["secret"]["refresh_token"] == grant["refresh_token"], f"{turn}: asked for by root")
+        t.ok(reply["secret"]["refresh_token"] == grant["refresh_token"], f"{turn}: root asks")
     for op, keys in (("refresh", {"force": True}), ("connection.get", {}),
                      ("invalidate", {"generation": 1, "vend": True}), ("connection.list", {}),
                      ("status", {}), ("events.since", {"seq": 0})):
