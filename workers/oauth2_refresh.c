@@ -156,7 +156,8 @@ static void emit_json_scopes(const struct bursar_call *call, json_t *value)
     char joined[4096];
     size_t len = 0, i;
     json_t *item;
-    emit_json_text(call, BURSAR_OUT_SCOPES, value);
+    if (json_is_string(value) && json_string_length(value) <= sizeof joined)
+        emit_json_text(call, BURSAR_OUT_SCOPES, value); /* a longer one counts as absent */
     json_array_foreach(value, i, item) {
         size_t item_len = json_string_length(item);
         if (!json_is_string(item) || len + item_len + 1 > sizeof joined)

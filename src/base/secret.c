@@ -1,6 +1,7 @@
 #include "base/secret.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +180,13 @@ void secret_wipe(void *data, size_t len)
 {
     if (data)
         sodium_memzero(data, len);
+}
+
+void secret_wiping_free(void *data)
+{
+    if (data)
+        secret_wipe(data, malloc_usable_size(data));
+    free(data);
 }
 
 int secret_copy(struct text text, struct secret *out_secret)

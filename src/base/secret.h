@@ -36,6 +36,9 @@ void secret_memory_free(void *data, size_t len);
 /* Overwrites so that no compiler drops it. */
 void secret_wipe(void *data, size_t len);
 
+/* As free(), and wiped: for libraries that take an allocator and hold secrets for a while. */
+void secret_wiping_free(void *data);
+
 /* A secret value. No log function takes it, and it is wiped by its own free. */
 struct secret {
     uint8_t *data; /* NULL: absent; NUL-terminated behind len */

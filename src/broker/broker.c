@@ -48,6 +48,8 @@ static int start_all(struct broker *broker, struct buf *error)
         result = start_workers(broker, error);
     if (result == 0)
         result = dispatcher_start(broker->dispatcher, error);
+    for (size_t i = 0; i < broker->worker_count && result == 0; i++)
+        worker_open(broker->workers[i]);
     return result;
 }
 

@@ -10,7 +10,7 @@
 
 enum {
     PLAIN_MAX = 1 << 20,
-    REPLY_ROOM = 1024 /* of a credential's reply, besides the secret */
+    REPLY_ROOM = 3072 /* of a credential's reply, besides the secret and the id */
 };
 
 int credential_writer_init(struct credential_writer *writer, const struct keyring *keyring)
@@ -51,7 +51,7 @@ int credential_write(struct credential_writer *writer, struct text id,
     if (result < 0)
         return result;
     credential->secret = buf_text(&writer->plain);
-    buf_reserve(reply, credential->secret.len + REPLY_ROOM);
+    buf_reserve(reply, credential->secret.len + id.len + REPLY_ROOM);
     reply_credential(reply, id, credential);
     return 0;
 }
@@ -89,7 +89,7 @@ static int write_exported(struct credential_writer *writer, const struct answer 
     int result = add_refresh_token(writer, answer, &secret);
     if (result == 0) {
         credential->secret = buf_text(&secret);
-        buf_reserve(reply, secret.len + REPLY_ROOM);
+        buf_reserve(reply, secret.len + id.len + REPLY_ROOM);
         reply_credential(reply, id, credential);
     }
     buf_free(&secret);

@@ -61,6 +61,12 @@ static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t coun
                        struct buf *reply)
 {
     bool is_sent = true;
+    if (buf_error(reply) != 0 || !reply->data) { /* before the first frame: no half message */
+        LOG(LOG_ERROR, "a reply is too large or has no memory");
+        buf_free(reply);
+        reply_error(reply, (struct text){NULL, 0},
+                    &(struct reply_error){.error = BURSAR_E_INTERNAL});
+    }
     for (size_t i = 0; i < count && is_sent; i++)
         is_sent = zmq_msg_send(&envelope[i], self->jobs, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
     if (is_sent && socket_send_secret(self->jobs, reply) < 0)
@@ -363,6 +369,10 @@ static bool receive(void *socket, struct incoming *in)
 
 static void release(struct incoming *in)
 {
+    if (in->count > 0) { /* a put's body holds a secret */
+        zmq_msg_t *last = &in->frames[in->count - 1];
+        secret_wipe(zmq_msg_data(last), zmq_msg_size(last));
+    }
     for (size_t i = 0; i < in->count; i++)
         zmq_msg_close(&in->frames[i]);
 }

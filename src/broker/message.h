@@ -19,6 +19,7 @@ enum message_type {
     MESSAGE_ANSWER,  /* worker, query -> dispatcher: struct answer */
     MESSAGE_WRITE,   /* worker -> store -> the same worker: struct write_message */
     MESSAGE_EVENTS,  /* store -> publisher: struct events_message */
+    MESSAGE_START,   /* all is up: what is due may be begun: struct message */
     MESSAGE_DRAIN,   /* end what is under way, begin nothing: struct message */
     MESSAGE_DRAINED, /* the answer to it: struct message */
     MESSAGE_STOP,    /* end now: struct message */

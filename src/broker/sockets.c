@@ -1,5 +1,6 @@
 #include "broker/sockets.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <bursar/error.h>
 
 #include "base/secret.h"
+#include "broker/memory.h"
 
 enum { HIGH_WATER = 100000, LINGER_MS = 1000 };
 
@@ -70,17 +72,12 @@ static void wipe_frame(void *data, void *hint)
 int socket_send_secret(void *socket, struct buf *bytes)
 {
     zmq_msg_t frame;
-    struct frame_memory *memory = calloc(1, sizeof *memory);
-    if (!memory || buf_error(bytes) != 0 || bytes->is_secret || !bytes->data) {
-        free(memory);
-        return BURSAR_E_NOMEM;
-    }
+    assert(!bytes->is_secret && buf_error(bytes) == 0 && bytes->data);
+    struct frame_memory *memory = memory_new(sizeof *memory);
     memory->cap = bytes->cap;
     atomic_store_explicit(&memory->ready, true, memory_order_release);
-    if (zmq_msg_init_data(&frame, bytes->data, bytes->len, wipe_frame, memory) < 0) {
-        free(memory);
-        return BURSAR_E_NOMEM;
-    }
+    if (zmq_msg_init_data(&frame, bytes->data, bytes->len, wipe_frame, memory) < 0)
+        abort(); /* no memory; frames before this one are on their way and cannot be taken back */
     *bytes = buf_make(bytes->max);
     if (zmq_msg_send(&frame, socket, ZMQ_DONTWAIT) < 0) {
         zmq_msg_close(&frame);

@@ -56,6 +56,10 @@ void worker_take_messages(struct worker *self)
             ((struct write_message *)mail)
                 ->done(((struct write_message *)mail)->context, (struct write_message *)mail);
             break;
+        case MESSAGE_START:
+            self->is_open = true;
+            free(message);
+            break;
         case MESSAGE_DRAIN:
             self->is_draining = true;
             free(message);
@@ -83,8 +87,10 @@ static void drain(struct worker *self)
 
 static void incident_written(void *context, struct write_message *message)
 {
-    (void)context;
-    write_free(message); /* where it could not be written the log has it */
+    struct worker *self = context;
+    if (message->change.result < 0) /* the log has it; the next refusal tries again */
+        self->has_incident = !message->change.is_begin;
+    write_free(message);
 }
 
 static void write_incident(struct worker *self, const struct flight_outcome *outcome, bool is_begin)
@@ -185,6 +191,10 @@ static void *run(void *context)
 {
     struct worker *self = context;
     int result = open_all(self);
+    while (result < 0 && self->writes > 0) { /* they come back to this mailbox */
+        mailbox_wait(&self->inbox, -1);
+        worker_take_messages(self);
+    }
     thread_ready(&self->thread, result);
     while (result == 0 && !self->is_stopping) {
         http_run(self->http, wait_ms(self), mailbox_fd(&self->inbox));
@@ -219,6 +229,11 @@ int worker_start(const struct broker *broker, const struct connector *connector,
     }
     *out_worker = self;
     return 0;
+}
+
+void worker_open(struct worker *self)
+{
+    mailbox_send(&self->inbox, &message_new(MESSAGE_START)->mail);
 }
 
 void worker_drain(struct worker *self)

@@ -20,6 +20,9 @@
 /* connector NULL: the worker of all rows whose provider is not configured. */
 int worker_start(const struct broker *broker, const struct connector *connector,
                  struct worker **out_worker, struct buf *error);
+/* Until this is called nothing is begun by the worker itself: a start that fails further on must not cut
+ * off requests that are with providers. */
+void worker_open(struct worker *worker);
 /* It begins nothing new, and tells the dispatcher with MESSAGE_DRAINED when no flight is left. */
 void worker_drain(struct worker *worker);
 /* Ends the thread; writes that are with the store may still come back. */

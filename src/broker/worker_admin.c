@@ -15,7 +15,7 @@
 #include "wire/doc.h"
 #include "wire/pack.h"
 
-enum { TRIES_MAX = 8, PACKED_MAX = 256 << 10 };
+enum { TRIES_MAX = 8, PACKED_MAX = 1 << 20 /* above what wire/job.h lets through */ };
 
 static void give(struct worker *self, struct answer *answer, struct request *request)
 {

@@ -350,7 +350,7 @@ struct write_message *flight_conclude(struct flight *flight)
     if (has_reply && worker_open_credential(flight->worker, &flight->row, &credential) < 0)
         fail_locally(flight, "the stored secret does not open");
     else if (has_reply && read_reply(flight, &outcome) < 0)
-        fail_locally(flight, "out of memory");
+        fail_locally(flight, "the kept reply cannot be read now");
     flight->outcome.verdict = judge(flight, &outcome);
     describe(flight, &outcome);
     if (flight->outcome.verdict == VERDICT_OK) {

@@ -32,6 +32,7 @@ struct flight *flight_new(struct worker *self, const struct conn_row *row)
     struct flight *flight = memory_new(sizeof *flight);
     flight->worker = self;
     flight->phase = FLIGHT_IDLE;
+    flight->end = EXCHANGE_UNSENT;
     memcpy(flight->id, row->id.data, row->id.len);
     if (conn_row_copy(row, &flight->row) < 0) {
         free(flight);
@@ -311,20 +312,24 @@ static void give_up(struct flight *flight)
     self->plan_at_ms = clock_boot_ms() + 4 * STORE_RETRY_MS;
 }
 
-/* Another attempt is for the row as it is now; where it is gone, the intent will not be taken. */
-static void read_again(struct flight *flight)
+/* Another attempt is for the row as it was: where that has changed, or nobody waits any more, there is
+ * none (what is due the planner finds). */
+static bool read_again(struct flight *flight)
 {
     struct worker *self = flight->worker;
     struct conn_row row;
     http_reply_free(&flight->reply);
+    flight->end = EXCHANGE_UNSENT;
     flight->is_local = false;
     flight->outcome = (struct flight_outcome){0};
     int result = self->broker->store->find(self->reader, flight->row.owner, text_of(flight->id),
                                            (struct text){NULL, 0}, (struct text){NULL, 0}, &row);
-    if (result == 0) {
-        conn_row_free(&flight->row);
-        flight->row = row;
-    }
+    if (result < 0)
+        return false;
+    bool is_same = row.generation == flight->row.generation;
+    conn_row_free(&flight->row);
+    flight->row = row;
+    return is_same && flight->waiters;
 }
 
 static void on(struct flight *flight, enum flight_input input)
@@ -333,11 +338,7 @@ static void on(struct flight *flight, enum flight_input input)
     flight->phase = step.phase;
     switch (step.action) {
     case FLIGHT_NOTHING: break;
-    case FLIGHT_COMMIT_INTENT:
-        if (input == FLIGHT_ON_TIMER)
-            read_again(flight);
-        commit_intent(flight);
-        break;
+    case FLIGHT_COMMIT_INTENT: commit_intent(flight); break;
     case FLIGHT_SEND: send_request(flight); break;
     case FLIGHT_COMMIT_REPLY: commit_reply(flight); break;
     case FLIGHT_CONCLUDE:
@@ -363,6 +364,10 @@ void flight_timer(struct flight *flight)
             next = request->next;
             worker_refuse(self, request, BURSAR_E_SHUTTING_DOWN, NULL);
         }
+        return;
+    }
+    if (flight->phase == FLIGHT_BACKOFF && !read_again(flight)) {
+        on(flight, FLIGHT_ON_CONFLICT);
         return;
     }
     on(flight, FLIGHT_ON_TIMER);

@@ -20,7 +20,8 @@
 #include "store/store.h"
 #include "wire/tree.h"
 
-#define WORKER_PLAN_FLIGHTS 64 /* the planner begins no flight beyond so many */
+#define WORKER_PLAN_FLIGHTS 64  /* the planner begins no flight beyond so many */
+#define WORKER_FLIGHTS_MAX 1000 /* nor anybody else beyond so many */
 #define WORKER_LATENCY_BUCKETS 20
 
 /* What an attempt came to. */
@@ -67,7 +68,7 @@ struct worker {
     size_t writes;        /* changes that are with the store */
     size_t reminders;     /* of which so many are reminders */
     size_t errands;       /* revocations that are with the provider */
-    bool is_draining, has_drained, is_stopping;
+    bool is_open, is_draining, has_drained, is_stopping;
     int64_t hold_until_ms; /* boot time: our client is refused, nothing is sent before */
     bool has_incident;
     int64_t client_failed_ms; /* boot time of the last refusal of our client */

@@ -58,9 +58,8 @@ static bool plan_row(void *context, const struct conn_row *row)
     plan->left--;
     if (worker_can_refresh(self, row))
         flight_begin(self, row, 0);
-    else if (row->expires_at <= clock_wall_s())
-        tell_owner(self,
-                   row); /* else its provider does not refresh any more: it has not ended yet */
+    else if (!row->can_refresh)
+        tell_owner(self, row); /* else its provider is only configured in another way now */
     return true;
 }
 
@@ -125,7 +124,7 @@ static void remind(struct worker *self, int64_t now_ms)
 void worker_plan(struct worker *self)
 {
     int64_t now_ms = clock_boot_ms();
-    bool may_begin = self->connector && !self->is_draining;
+    bool may_begin = self->connector && self->is_open && !self->is_draining;
     if (now_ms >= self->plan_at_ms) {
         self->plan_at_ms = now_ms + PLAN_EVERY_MS;
         if (may_begin)

@@ -50,13 +50,17 @@ static int resume_one(struct worker *self, const struct intent_row *intent)
     if (!flight)
         return BURSAR_E_NOMEM;
     bool has_reply = recovery == RECOVERY_READ_REPLY;
-    if (has_reply && load_reply(flight, intent->generation) < 0) {
-        LOG(LOG_ERROR, "a kept reply does not open", LOG_S("connection", flight->id));
-        has_reply = false;
-        recovery = RECOVERY_PROBE;
-    }
-    if (!has_reply)
+    int loaded = has_reply ? load_reply(flight, intent->generation) : 0;
+    if (loaded == BURSAR_E_STORE_UNAVAILABLE || loaded == BURSAR_E_NOMEM)
+        return loaded;
+    if (loaded < 0) { /* it stays with its intent, for the day on which its key is back */
+        flight->is_local = true;
+        flight->end = EXCHANGE_REPLY;
+        flight->replied_at = clock_wall_s();
+        strcpy(flight->outcome.text, "a kept reply does not open");
+    } else if (!has_reply) {
         settle_unseen(flight, recovery);
+    }
     flight->row.generation = intent->generation; /* what the request was sent for */
     LOG(LOG_INFO, "an open refresh of an earlier process is resolved",
         LOG_S("connection", flight->id), LOG_I("generation", (int64_t)intent->generation),

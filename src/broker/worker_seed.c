@@ -84,9 +84,11 @@ static int put_seed(struct worker *self, const struct call_outcome *seed, struct
         mailbox_wait(&self->inbox, COMMIT_WAIT_MS);
         worker_take_messages(self);
     }
+    if (!is_seeded(self, mark))
+        return BURSAR_E_STORE_UNAVAILABLE;
     LOG(LOG_INFO, "shared credential begins with its configured secret",
         LOG_S("ref", self->connector->shared_id + 1));
-    return is_seeded(self, mark) ? 0 : BURSAR_E_STORE_UNAVAILABLE;
+    return 0;
 }
 
 int worker_seed(struct worker *self)

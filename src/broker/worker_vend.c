@@ -140,6 +140,8 @@ static void wait_for_flight(struct worker *self, struct request *request,
     bool backs_off = row->failures > 0 && row->next_refresh_at != EXPIRY_NEVER;
     if (!flight && backs_off && !request->job.force) {
         delay_ms = (row->next_refresh_at - clock_wall_s()) * 1000;
+        if (delay_ms > 2 * RETRY_AFTER_MAX_MS) /* the clock was set back */
+            delay_ms = 0;
         bool is_in_time = now_ms + delay_ms < request->deadline_ms;
         if (delay_ms > 0 && (row->failures >= RETRY_ATTEMPTS || !is_in_time ||
                              row->last_outcome == VERDICT_CLIENT)) {
@@ -147,6 +149,10 @@ static void wait_for_flight(struct worker *self, struct request *request,
             refuse_with_row(self, request, error_of_row(row), row);
             return;
         }
+    }
+    if (!flight && HASH_COUNT(self->flights) >= WORKER_FLIGHTS_MAX) {
+        worker_refuse(self, request, BURSAR_E_OVERLOADED, NULL);
+        return;
     }
     if (!flight)
         flight = flight_begin(self, row, delay_ms);
@@ -327,7 +333,7 @@ static void invalidate_current(struct worker *self, struct request *request,
     struct write_message *message = write_new(CHANGE_INVALIDATE, row->id);
     message->change.at_ms = clock_wall_ms();
     message->change.expect_generation = row->generation;
-    if (!worker_can_refresh(self, row)) { /* nothing here can get another one: its owner has to */
+    if (!row->can_refresh) { /* nothing here can get another one: its owner has to */
         message->change.move = MOVE_REFUSED;
         message->change.outcome = VERDICT_GRANT;
         message->change.reason = TEXT_LITERAL("invalidated");
@@ -348,7 +354,13 @@ static void invalidate(struct worker *self, struct request *request, const struc
     int result = meant_generation(self, &request->job, row, &meant);
     if (result < 0) {
         worker_refuse(self, request, result, "the stored secret does not open");
-    } else if (meant > row->generation) {
+        return;
+    }
+    /* What it means is settled once: a newer generation is not meant when it looks again. */
+    request->job.generation = meant;
+    request->job.has_generation = true;
+    request->job.access_token_sha256 = (struct text){NULL, 0};
+    if (meant > row->generation) {
         worker_refuse(self, request, BURSAR_E_CONFLICT, "there is no such generation yet");
     } else if (meant == row->generation && !view.is_invalidated && !request->is_invalidated) {
         invalidate_current(self, request, row);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #ifdef HAVE_LIBSYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
@@ -137,6 +139,7 @@ static int load_keyring(struct daemon *self)
 static int start(struct daemon *self)
 {
     struct buf error = buf_make(4096);
+    json_set_alloc_funcs(malloc, secret_wiping_free);
     int result = http_global_open();
     if (result == 0)
         result =

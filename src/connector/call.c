@@ -246,6 +246,8 @@ int call_build_revoke(const struct connector *connector, const struct call_crede
 int call_read_refresh(const struct connector *connector, const struct call_credential *credential,
                       int64_t now, const struct call_reply *reply, struct call_outcome *out_outcome)
 {
+    if (!connector->module->read_refresh)
+        return BURSAR_E_UNSUPPORTED_OP; /* the provider's kind was changed meanwhile */
     static const enum reply_shape shapes[] = {[BURSAR_READ_SECRET] = REPLY_SECRET,
                                               [BURSAR_READ_ERROR] = REPLY_ERROR,
                                               [BURSAR_READ_MALFORMED] = REPLY_MALFORMED};

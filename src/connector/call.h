@@ -56,7 +56,7 @@ int call_build_revoke(const struct connector *connector, const struct call_crede
                       int64_t now, struct call_request *out_request);
 /* What a shared credential begins with, as parts of a put: 0, BURSAR_E_CONFIG, BURSAR_E_NOMEM. */
 int call_seed(const struct connector *connector, int64_t now, struct call_outcome *out_outcome);
-/* 0 or BURSAR_E_NOMEM. A reply that is too large for the limits is read as malformed. */
+/* 0, BURSAR_E_NOMEM, or BURSAR_E_UNSUPPORTED_OP where the kind reads none. A reply that is too large for the limits is read as malformed. */
 int call_read_refresh(const struct connector *connector, const struct call_credential *credential,
                       int64_t now, const struct call_reply *reply,
                       struct call_outcome *out_outcome);

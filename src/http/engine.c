@@ -42,13 +42,6 @@ struct exchange {
 
 /* ---- memory: what libcurl frees may have held a token ------------------------------------------ */
 
-static void wiping_free(void *data)
-{
-    if (data)
-        secret_wipe(data, malloc_usable_size(data));
-    free(data);
-}
-
 static void *wiping_realloc(void *data, size_t len)
 {
     void *moved = malloc(len);
@@ -56,14 +49,14 @@ static void *wiping_realloc(void *data, size_t len)
         return moved;
     size_t old_len = malloc_usable_size(data);
     memcpy(moved, data, old_len < len ? old_len : len);
-    wiping_free(data);
+    secret_wiping_free(data);
     return moved;
 }
 
 int http_global_open(void)
 {
-    CURLcode code = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc,
-                                         strdup, calloc);
+    CURLcode code = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, secret_wiping_free,
+                                         wiping_realloc, strdup, calloc);
     return code == CURLE_OK ? 0 : BURSAR_E_NOMEM;
 }
 

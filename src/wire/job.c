@@ -12,6 +12,7 @@ enum {
     DEADLINE_MAX_MS = 3600 * 1000,
     TAGS_MAX = 64,
     PAIRS_MAX = 64,
+    ITEM_MAX_BYTES = 2048,
     CURSOR_MAX_BYTES = 2048, /* an owner, a provider and an account, each byte written as %XX */
 };
 static_assert((BURSAR_MAX_OWNER_BYTES + BURSAR_MAX_PROVIDER_BYTES + BURSAR_MAX_ACCOUNT_BYTES) * 3 +
@@ -129,7 +130,8 @@ static bool is_scalar_map(const struct node *node, uint64_t max)
     for (size_t i = 0; i < node_count(node); i++) {
         const struct node *name, *value;
         node_pair(node, i, &name, &value);
-        if (node_type(name) != NODE_TEXT || !is_scalar(name) || !is_scalar(value))
+        if (node_type(name) != NODE_TEXT || !is_scalar(name) || !is_scalar(value) ||
+            node_text(name).len > ITEM_MAX_BYTES || node_text(value).len > ITEM_MAX_BYTES)
             return false;
     }
     return true;
@@ -141,7 +143,8 @@ static bool is_text_list(const struct node *node, uint64_t max)
         return false;
     for (size_t i = 0; i < node_count(node); i++) {
         const struct node *item = node_item(node, i);
-        if (node_type(item) != NODE_TEXT || !is_scalar(item))
+        if (node_type(item) != NODE_TEXT || !is_scalar(item) ||
+            node_text(item).len > ITEM_MAX_BYTES)
             return false;
     }
     return true;

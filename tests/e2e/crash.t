@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """SIGKILL at every point between intent and answer, and at any other moment.
 
-The provider rotates strictly and outlives the daemon. Whatever the moment: what was acknowledged is
-on the disk, what is served is on the disk, and no refresh token is sent once its successor is known.
+The provider rotates strictly and outlives the daemon. Whatever the moment: what was acknowledged or
+served is on the disk, and no refresh token is sent once its successor is known.
 """
 
 import os

@@ -17,15 +17,17 @@ const char *const apply_texts[] = {
     [INSERT] = "INSERT INTO connection (id, owner, provider, account, state, prior_state,"
                " generation, created_at, updated_at, metadata, tags)"
                " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?6, ?7, ?8)",
-    [SET_SECRET] = "UPDATE connection SET prior_secret = secret, prior_grant = \"grant\","
-                   " generation = ?2, state = ?3, issued_at = ?4, expires_at = ?5, due_at = ?6,"
-                   " next_refresh_at = ?7, refresh_expires_at = ?8, updated_at = ?9, kind = ?10,"
-                   " scopes = coalesce(?11, scopes), secret = ?12, \"grant\" = ?13,"
-                   " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"
-                   " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"
-                   " last_error = iif(?15 IS NULL, last_error, NULL),"
-                   " reason = NULL, remind_at = NULL, metadata = coalesce(?16, metadata)"
-                   " WHERE rowid = ?1",
+    [SET_SECRET] =
+        "UPDATE connection SET prior_secret = secret, prior_grant = \"grant\","
+        " generation = ?2, state = ?3, issued_at = ?4, expires_at = ?5, due_at = ?6,"
+        " next_refresh_at = ?7, refresh_expires_at = ?8, updated_at = ?9, kind = ?10,"
+        " scopes = coalesce(?11, scopes), secret = ?12, \"grant\" = ?13,"
+        " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"
+        " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"
+        " last_error = iif(?15 IS NULL, last_error, NULL),"
+        " reason = NULL, remind_at = NULL,"
+        " prior_state = iif(?3 IN (5, 6), 2, prior_state), metadata = coalesce(?16, metadata)"
+        " WHERE rowid = ?1",
     [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
                  " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
     [SET_STATE] = "UPDATE connection SET state = ?2, prior_state = ?3, next_refresh_at = ?4,"

@@ -7,6 +7,8 @@
 
 #include <bursar/error.h>
 
+#include "base/id.h"
+#include "base/log.h"
 #include "policy/expiry.h"
 #include "store/sqlite/db.h"
 
@@ -148,9 +150,13 @@ static int read_row(sqlite3_stmt *statement, struct conn_row *out_row)
     row.is_probed = sqlite3_column_int(statement, at++) != 0;
     row.can_refresh = sqlite3_column_int(statement, at++) != 0;
     if (row.state >= CONN_STATE_END || row.prior_state >= CONN_STATE_END ||
-        row.last_outcome >= VERDICT_END) {
+        row.last_outcome >= VERDICT_END || row.id.len >= ID_SIZE ||
+        row.owner.len > BURSAR_MAX_OWNER_BYTES ||
+        row.provider.len > BURSAR_MAX_PROVIDER_BYTES + 1 ||
+        row.account.len > BURSAR_MAX_ACCOUNT_BYTES) {
+        LOG(LOG_ERROR, "a row that this program did not write is left alone");
         conn_row_free(&row);
-        return BURSAR_E_STORE_UNAVAILABLE;
+        return BURSAR_E_INTERNAL;
     }
     *out_row = row;
     return 0;
@@ -164,6 +170,10 @@ static int each_row(struct store_reader *reader, sqlite3_stmt *statement, store_
     while (result == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
         struct conn_row row;
         result = code == SQLITE_ROW ? read_row(statement, &row) : db_failed(&reader->db, "read");
+        if (result == BURSAR_E_INTERNAL) {
+            result = 0; /* the others are none the worse for it */
+            continue;
+        }
         if (result < 0)
             break;
         bool goes_on = each(context, &row);
