@@ -58,6 +58,7 @@ void worker_take_messages(struct worker *self)
             break;
         case MESSAGE_START:
             self->is_open = true;
+            self->plan_at_ms = self->remind_at_ms = 0;
             free(message);
             break;
         case MESSAGE_DRAIN:

@@ -124,7 +124,8 @@ struct store_engine {
     int (*reader_open)(const char *where, struct store_reader **out_reader, struct buf *error);
     void (*reader_close)(struct store_reader *reader);
     /* By id (connection given; owner absent only for the broker's own work) or by key. 0,
-     * BURSAR_E_NOT_FOUND, BURSAR_E_STORE_UNAVAILABLE or BURSAR_E_NOMEM. */
+     * BURSAR_E_NOT_FOUND, BURSAR_E_STORE_UNAVAILABLE, BURSAR_E_NOMEM, or BURSAR_E_INTERNAL for a
+     * row that no bursar has written; lists leave such a row out. */
     int (*find)(struct store_reader *reader, struct text owner, struct text connection,
                 struct text provider, struct text account, struct conn_row *out_row);
     int (*due)(struct store_reader *reader, struct text provider, int64_t now, size_t limit,

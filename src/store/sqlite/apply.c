@@ -115,7 +115,7 @@ static int load(struct store_writer *writer, const struct store_change *change,
     if (change->owner.data && !text_equal(change->owner, out_row->owner))
         return BURSAR_E_NOT_FOUND;
     if (out_row->state >= CONN_STATE_END || out_row->prior_state >= CONN_STATE_END)
-        return BURSAR_E_STORE_UNAVAILABLE;
+        return BURSAR_E_INTERNAL; /* this row alone; the batch goes on */
     return 0;
 }
 
