@@ -48,7 +48,7 @@ struct bursar_option {
 
 /* ---- a call -------------------------------------------------------------------------------- */
 
-/* What a module gives out. Each emit copies its bytes; repeating HEADER, FORM, QUERY, FIELD adds,
+/* What a module gives out. Each emit copies its bytes; repeating HEADER, FORM and FIELD adds,
  * repeating another one replaces. */
 enum bursar_part {
     /* of a request */
@@ -112,7 +112,6 @@ struct bursar_response {
 
 enum bursar_connector_flags {
     BURSAR_CONNECTOR_REFRESHES = 1, /* has build_refresh and read_refresh */
-    BURSAR_CONNECTOR_ROTATES = 2, /* a refresh may spend the refresh token (rotation rules hold) */
 };
 
 struct bursar_connector {

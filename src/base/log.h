@@ -32,8 +32,7 @@ struct log_field {
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 
-/* Before threads are started, or from one thread with no other running a log line: the settings are
- * read without a lock and are atomic on their own. */
+/* At any time: both settings are atomic, each on its own. */
 void log_set(enum log_level level, enum log_format format);
 /* false for an unknown word. */
 bool log_level_of(const char *word, enum log_level *out_level);

@@ -74,7 +74,6 @@ struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, si
                                 .envelope = memory_new(count * sizeof(zmq_msg_t) + 1),
                                 .envelope_count = count,
                                 .id = buf_make(ID_MAX),
-                                .op = job->op,
                                 .wants_secret =
                                     job->op == OP_VEND || (job->op == OP_INVALIDATE && job->vend),
                                 .may_export = job->include_refresh_token};

@@ -21,7 +21,6 @@ struct pending {
     zmq_msg_t *envelope;       /* identity and what else came before the body */
     size_t envelope_count;
     struct buf id; /* the job's, packed; empty: none */
-    enum job_op op;
     bool wants_secret;
     bool may_export;
     uint32_t next_free;

@@ -337,7 +337,6 @@ static void on(struct flight *flight, enum flight_input input)
     struct flight_step step = flight_next(flight->phase, input);
     flight->phase = step.phase;
     switch (step.action) {
-    case FLIGHT_NOTHING: break;
     case FLIGHT_COMMIT_INTENT: commit_intent(flight); break;
     case FLIGHT_SEND: send_request(flight); break;
     case FLIGHT_COMMIT_REPLY: commit_reply(flight); break;

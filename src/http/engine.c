@@ -23,7 +23,6 @@ struct http_engine {
     struct http_options options;
     CURLM *multi;
     struct exchange *exchanges; /* under way */
-    size_t count;
 };
 
 struct exchange {
@@ -67,29 +66,11 @@ void http_global_close(void)
 
 /* ---- requests and replies --------------------------------------------------------------------- */
 
-struct http_request http_request_make(void)
-{
-    return (struct http_request){.url = buf_make_secret(URL_MAX),
-                                 .headers = buf_make_secret(HTTP_HEADERS_MAX),
-                                 .body = buf_make_secret(HTTP_BODY_MAX)};
-}
-
 void http_request_free(struct http_request *request)
 {
     buf_free(&request->url);
     buf_free(&request->headers);
     buf_free(&request->body);
-}
-
-void http_request_header(struct http_request *request, const char *name, struct text value)
-{
-    if (value.len > 0 && (memchr(value.data, '\n', value.len) ||
-                          memchr(value.data, '\r', value.len) || memchr(value.data, 0, value.len)))
-        request->headers.error = BURSAR_E_BAD_REQUEST;
-    buf_append_string(&request->headers, name);
-    buf_append_string(&request->headers, ": ");
-    buf_append_text(&request->headers, value);
-    buf_append_byte(&request->headers, 0);
 }
 
 void http_reply_free(struct http_reply *reply)
@@ -210,7 +191,6 @@ static void exchange_free(struct exchange *exchange)
         *exchange->link = exchange->next;
         if (exchange->next)
             exchange->next->link = exchange->link;
-        exchange->engine->count--;
     }
     for (struct curl_slist *line = exchange->headers; line; line = line->next)
         secret_wipe(line->data, strlen(line->data));
@@ -335,13 +315,7 @@ int http_start(struct http_engine *engine, struct http_request *request, http_do
     if (exchange->next)
         exchange->next->link = &exchange->next;
     engine->exchanges = exchange;
-    engine->count++;
     return 0;
-}
-
-size_t http_in_flight(const struct http_engine *engine)
-{
-    return engine->count;
 }
 
 /* ---- ending ------------------------------------------------------------------------------------ */

@@ -33,10 +33,7 @@ struct http_request {
     bool has_body;
     long timeout_ms, connect_timeout_ms;
 };
-struct http_request http_request_make(void);
 void http_request_free(struct http_request *request);
-/* A header; one that holds a line break or NUL makes the buffer's error BURSAR_E_BAD_REQUEST. */
-void http_request_header(struct http_request *request, const char *name, struct text value);
 
 struct http_reply {
     enum exchange_end end;
@@ -66,7 +63,6 @@ void http_engine_free(struct http_engine *engine);
 /* Takes the request's content in every case. 0, or BURSAR_E_NOMEM with nothing begun. */
 int http_start(struct http_engine *engine, struct http_request *request, http_done_fn *done,
                void *context);
-size_t http_in_flight(const struct http_engine *engine);
 
 /* Waits at most timeout_ms (< 0: a minute) for the network or for wake_fd to become readable, moves
  * all transfers on and calls the functions of those that ended. */

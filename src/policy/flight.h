@@ -36,7 +36,6 @@ enum flight_input {
 };
 
 enum flight_action {
-    FLIGHT_NOTHING,
     FLIGHT_COMMIT_INTENT,
     FLIGHT_SEND,
     FLIGHT_COMMIT_REPLY,

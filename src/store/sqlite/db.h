@@ -23,10 +23,9 @@ struct db {
     size_t statement_count;
 };
 
-/* Opens; is_writer makes the file where there is none, brings its schema up to date and holds the
- * lock by which there is one writer. texts are the statements, NULL-ended. 0, BURSAR_E_CONFIG (a
- * file of a newer version, or of something else), BURSAR_E_CONFLICT (another writer has it) or
- * BURSAR_E_STORE_UNAVAILABLE. */
+/* Opens; is_writer makes the file where there is none and brings its schema up to date (who may be the
+ * writer is settled before: writer.h). texts are the statements, NULL-ended. 0, BURSAR_E_CONFIG (a
+ * file of a newer version, or of something else) or BURSAR_E_STORE_UNAVAILABLE. */
 int db_open(struct db *db, const char *path, bool is_writer, const char *const *texts,
             struct buf *error);
 void db_close(struct db *db);
