@@ -257,7 +257,9 @@ static void hand_over(struct dispatcher *self, struct incoming *in, struct text 
         abort();
     }
     request->may_export = job->include_refresh_token;
-    if (job->ref.data) { /* what it stands for lives as long as the configuration */
+    /* What it stands for lives as long as the configuration; in other ops it is an unknown key, and
+     * the job's texts are still those of the message. */
+    if (job->ref.data && job_rule(job->op)->names_connection) {
         request->job.owner = job->owner;
         request->job.provider = job->provider;
         request->job.account = job->account;

@@ -381,6 +381,20 @@ static int start_revocation(struct errand *errand)
     return result;
 }
 
+/* A refresh may have been committed before the move: its token is the one to be revoked. A row that was
+ * deleted is known as it was. */
+static void read_newest(struct errand *errand)
+{
+    static const struct text none = {NULL, 0};
+    struct worker *self = errand->worker;
+    struct conn_row row;
+    if (self->broker->store->find(self->reader, errand->row.owner, errand->row.id, none, none,
+                                  &row) < 0)
+        return;
+    conn_row_free(&errand->row);
+    errand->row = row;
+}
+
 static void moved(void *context, struct write_message *message)
 {
     struct errand *errand = context;
@@ -399,6 +413,7 @@ static void moved(void *context, struct write_message *message)
         return;
     }
     worker_row_changed(self, errand->row.id);
+    read_newest(errand);
     if (!errand->request->job.at_provider)
         answer_errand(errand, (struct text){NULL, 0});
     else if ((result = start_revocation(errand)) < 0)

@@ -137,8 +137,8 @@ static void wait_for_flight(struct worker *self, struct request *request,
         refuse_with_row(self, request, BURSAR_E_CLIENT_REJECTED, row);
         return;
     }
-    bool backs_off = row->failures > 0 && row->next_refresh_at != EXPIRY_NEVER;
-    if (!flight && backs_off && !request->job.force) {
+    bool has_failed = row->failures > 0 && row->next_refresh_at != EXPIRY_NEVER;
+    if (!flight && has_failed && !request->job.force) {
         delay_ms = (row->next_refresh_at - clock_wall_s()) * 1000;
         if (delay_ms > 2 * RETRY_AFTER_MAX_MS) /* the clock was set back */
             delay_ms = 0;
@@ -180,11 +180,16 @@ static void refuse_after_wait(struct worker *self, struct request *request,
 
 /* ---- the ops ------------------------------------------------------------------------------------- */
 
+/* Whether the last attempt failed and the next one has its time: asking again does not hasten it. */
+static bool backs_off(const struct conn_row *row)
+{
+    return row->failures > 0 && row->next_refresh_at != EXPIRY_NEVER &&
+           row->next_refresh_at > clock_wall_s();
+}
+
 static void start_behind(struct worker *self, const struct conn_row *row)
 {
-    bool backs_off = row->failures > 0 && row->next_refresh_at != EXPIRY_NEVER &&
-                     row->next_refresh_at > clock_wall_s();
-    if (!backs_off && clock_boot_ms() >= self->hold_until_ms && !flight_find(self, row->id))
+    if (!backs_off(row) && clock_boot_ms() >= self->hold_until_ms && !flight_find(self, row->id))
         flight_begin(self, row, 0);
 }
 
@@ -244,7 +249,9 @@ static void refresh_planned(void *context, struct write_message *message)
     struct request *request = message->request;
     struct conn_row row;
     message->request = NULL;
-    if (message->change.result < 0) {
+    if (message->change.result == BURSAR_E_CONFLICT && request->tries++ < TRIES_MAX) {
+        worker_look(self, request); /* the row moved on in between */
+    } else if (message->change.result < 0) {
         worker_refuse(self, request, message->change.result, NULL);
     } else {
         if (worker_find(self, &request->job, &row) == 0) {
@@ -272,7 +279,7 @@ static void refresh(struct worker *self, struct request *request, const struct c
         worker_refuse(self, request, refusal, "this credential cannot be refreshed");
     } else if (refusal != 0) {
         refuse_with_row(self, request, refusal, row);
-    } else if (!is_wanted) {
+    } else if (!is_wanted || (request->job.is_async && !request->job.force && backs_off(row))) {
         if (request->job.is_async)
             accept_refresh(self, request);
         else

@@ -96,6 +96,9 @@ def test_list(t):
     for key, value in (("state", "WRONG"), ("cursor", "wrong"), ("cursor", "a/b"), ("limit", 10001),
                        ("limit", "x"), ("owner", "")):
         t.eq(c.code("connection.list", **{key: value}), "bad_request", f"{key} {value!r}")
+    found = {f["owner"] for _ in range(100) for f in c.ask(
+        "connection.list", owner="o", provider="plain", ref="unknown here")["connections"]}
+    t.eq(found, {"o"}, "a key that means nothing here changes nothing")
     t.eq({f["owner"] for f in c.ask("connection.list", owner="o", cursor="a/plain/x/")[
         "connections"]}, {"o"}, "a cursor of another owner shows nothing of his")
 

@@ -262,7 +262,7 @@ class Storm:
         self.d.env = {}
         self.d.start()
         self.connect()
-        until(lambda: rows(self.d, "SELECT count(*) FROM intent WHERE reply IS NOT NULL")[0][0] == 0
+        until(lambda: rows(self.d, "SELECT count(*) FROM intent")[0][0] == 0
               and not rows(self.d, "SELECT id FROM connection WHERE state = 3 AND NOT is_probed"),
               "rest", 30 * SLOW)
         self.look("the end")
