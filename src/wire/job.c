@@ -347,6 +347,11 @@ static int take_id(struct job_reader *reader, const struct node *root, struct jo
     case NODE_ARRAY:
     case NODE_MAP:
     case NODE_OTHER: return refuse(error, "id", "must be a scalar");
+    case NODE_TEXT:
+        if (!text_is_printable(node_text(id)))
+            return refuse(error, "id", "must be UTF-8 without control characters");
+        node_pack(id, &reader->id);
+        break;
     default: node_pack(id, &reader->id);
     }
     if (buf_error(&reader->id) != 0)
