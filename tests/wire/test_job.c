@@ -432,8 +432,8 @@ static void test_invalidate(void **state)
 static void test_ids(void **state)
 {
     static const char *const scalars[] = {
-        "\"text\"", "\"\"", "\"\xff\"", "\"bin:\x01\"", "0",   "18446744073709551615",
-        "-5",       "0.5",  "true",     "false",        "null"};
+        "\"text\"", "\"\"", "\"bin:\x01\"", "0",     "18446744073709551615",
+        "-5",       "0.5",  "true",         "false", "null"};
     char json[300];
     for (size_t i = 0; i < COUNT(scalars); i++) {
         snprintf(json, sizeof json, "{\"op\": \"status\", \"id\": %s}", scalars[i]);
@@ -453,6 +453,7 @@ static void test_ids(void **state)
     assert_null(job.id.data); /* and not that of the job before */
     BAD("{\"op\": \"status\", \"id\": []}", "id must be a scalar");
     BAD("{\"op\": \"status\", \"id\": {}}", "id must be a scalar");
+    BAD("{\"op\": \"status\", \"id\": \"\xff\"}", "id must be UTF-8 without control characters");
 }
 
 static void test_long_id(void **state)
