@@ -8,6 +8,7 @@
 // the client's secret is no argument). An issuer's URL alone lacks the client: then --client-id,
 // and the secret in BURSAR_IDP_CLIENT_SECRET. Prints the token endpoint's reply, an object a line.
 
+import { realpathSync } from 'node:fs';
 import { createHash, randomBytes } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { pathToFileURL } from 'node:url';
@@ -209,7 +210,8 @@ async function main() {
   for (const reply of replies) process.stdout.write(`${JSON.stringify(reply)}\n`);
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+// The path may have come through a symbolic link; the URL of a module never does.
+if (process.argv[1] && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
   main().catch((error) => {
     process.stderr.write(`grant.mjs: ${error.message}\n`);
     process.exit(1);
