@@ -26,13 +26,13 @@ static const struct bursar_option shared_options[] = {
     {0},
 };
 
-static void emit_text(const struct bursar_call *call, enum bursar_part part, const char *name,
+static void emit_text(const struct bursar_call *call, enum bursar_emit part, const char *name,
                       struct bursar_text value)
 {
     call->emit(call, part, name, value.data, value.len);
 }
 
-static void emit_string(const struct bursar_call *call, enum bursar_part part, const char *name,
+static void emit_string(const struct bursar_call *call, enum bursar_emit part, const char *name,
                         const char *value)
 {
     call->emit(call, part, name, value, strlen(value));
@@ -78,7 +78,7 @@ static int emit_scopes(const struct bursar_call *call)
     return 0;
 }
 
-static void emit_map(const struct bursar_call *call, const char *setting, enum bursar_part part)
+static void emit_map(const struct bursar_call *call, const char *setting, enum bursar_emit part)
 {
     struct bursar_text name, value;
     for (size_t i = 0; call->setting_item(call, setting, i, &name, &value); i++)
@@ -127,14 +127,14 @@ static int seed(const struct bursar_call *call)
 
 /* ---- the reply --------------------------------------------------------------------------------- */
 
-static void emit_json_text(const struct bursar_call *call, enum bursar_part part, json_t *value)
+static void emit_json_text(const struct bursar_call *call, enum bursar_emit part, json_t *value)
 {
     if (json_is_string(value) && json_string_length(value) > 0)
         call->emit(call, part, NULL, json_string_value(value), json_string_length(value));
 }
 
 /* A number comes as a number or, from many, as a text. */
-static void emit_json_number(const struct bursar_call *call, enum bursar_part part, json_t *value)
+static void emit_json_number(const struct bursar_call *call, enum bursar_emit part, json_t *value)
 {
     char text[64];
     if (json_is_string(value)) {

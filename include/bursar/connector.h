@@ -50,7 +50,7 @@ struct bursar_option {
 
 /* What a module gives out. Each emit copies its bytes; repeating HEADER, FORM and FIELD adds,
  * repeating another one replaces. */
-enum bursar_part {
+enum bursar_emit {
     /* of a request */
     BURSAR_REQ_METHOD, /* default POST where there is a body, else GET */
     BURSAR_REQ_URL,    /* required */
@@ -95,7 +95,7 @@ struct bursar_call {
      * name of one of its further fields. */
     struct bursar_text (*secret)(const struct bursar_call *call, const char *name);
     /* Gives out one part; name is NULL where the part has none. */
-    void (*emit)(const struct bursar_call *call, enum bursar_part part, const char *name,
+    void (*emit)(const struct bursar_call *call, enum bursar_emit part, const char *name,
                  const char *value, size_t value_len);
     void *host; /* the daemon's own */
 };

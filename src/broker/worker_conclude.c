@@ -132,7 +132,7 @@ static int64_t refresh_expires_at_of(const struct flight *flight,
 static size_t secret_changes(const struct call_outcome *outcome, struct doc_change *changes)
 {
     static const struct {
-        enum bursar_part part;
+        enum bursar_emit part;
         const char *name;
         bool is_list;
     } named[] = {{BURSAR_OUT_ACCESS_TOKEN, "access_token", false},

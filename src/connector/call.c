@@ -99,7 +99,7 @@ static void set_text(struct buf *buf, struct text value)
     buf_append_text(buf, value);
 }
 
-static void emit_request(const struct bursar_call *call, enum bursar_part part, const char *name,
+static void emit_request(const struct bursar_call *call, enum bursar_emit part, const char *name,
                          const char *value, size_t value_len)
 {
     struct host *host = call->host;
@@ -123,12 +123,12 @@ static void emit_request(const struct bursar_call *call, enum bursar_part part, 
 
 /* ---- what a module gives: outcomes --------------------------------------------------------------- */
 
-static bool is_repeatable(enum bursar_part part)
+static bool is_repeatable(enum bursar_emit part)
 {
     return part == BURSAR_OUT_FIELD;
 }
 
-static void emit_outcome(const struct bursar_call *call, enum bursar_part part, const char *name,
+static void emit_outcome(const struct bursar_call *call, enum bursar_emit part, const char *name,
                          const char *value, size_t value_len)
 {
     struct host *host = call->host;
@@ -149,7 +149,7 @@ static void emit_outcome(const struct bursar_call *call, enum bursar_part part, 
     buf_append(&outcome->values, value, value_len);
 }
 
-struct text call_outcome_part(const struct call_outcome *outcome, enum bursar_part part)
+struct text call_outcome_part(const struct call_outcome *outcome, enum bursar_emit part)
 {
     for (size_t i = 0; i < outcome->part_count; i++) {
         const struct call_part *found = &outcome->parts[i];

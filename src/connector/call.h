@@ -35,7 +35,7 @@ struct text call_reply_header(const struct call_reply *reply, const char *name);
 /* What a module read. */
 #define CALL_PARTS_MAX 48
 struct call_part {
-    enum bursar_part part;
+    enum bursar_emit part;
     char name[64];
     size_t at, len; /* in values */
 };
@@ -47,7 +47,7 @@ struct call_outcome {
 };
 void call_outcome_free(struct call_outcome *outcome);
 /* Absent where the module gave none. Borrowed until the outcome ends. */
-struct text call_outcome_part(const struct call_outcome *outcome, enum bursar_part part);
+struct text call_outcome_part(const struct call_outcome *outcome, enum bursar_emit part);
 
 /* 0, or what the module or the limits say; nothing is given out then. */
 int call_build_refresh(const struct connector *connector, const struct call_credential *credential,

@@ -208,7 +208,7 @@ static const struct {
     {REPLY("{\"access_token\":\"a\""), REPLY_MALFORMED, NULL, NULL, NULL, NULL, NULL},
 };
 
-static void assert_part(size_t row, const struct call_outcome *outcome, enum bursar_part part,
+static void assert_part(size_t row, const struct call_outcome *outcome, enum bursar_emit part,
                         const char *expected)
 {
     struct text got = call_outcome_part(outcome, part);
