@@ -76,9 +76,22 @@ def test_stale_while_failing(t):
     job = c.call("vend", owner="o", connection=connection, deadline_ms=300)
     t.ok(job["error"]["code"] in ("provider_unavailable", "deadline_exceeded")
          and job["error"]["retryable"], "after its end it is an error", repr(job))
+    t.ok("retry_after_ms" in job["error"] or job["error"]["code"] == "deadline_exceeded",
+         "that says when to come back", repr(job))
     sim.clear_script()
+    reply = until(lambda: (r := c.call("vend", owner="o", connection=connection))["ok"] and r,
+                  "the provider is back", timeout=60)
+    t.eq(reply["generation"], 2, "who comes back gets the new secret")
+
+
+def test_waiting_through_failures(t):
+    """Fewer failures than attempts: the caller who waits hears nothing of them."""
+    sim, _, c = start(t)
+    sim.script({"status": 503, "times": 2})
+    connection = put(c, sim.issue("alice", ttl=3600))
     t.eq(c.ask("vend", timeout=60, owner="o", connection=connection)["generation"], 2,
          "a waiting caller gets the secret when the provider is back")
+    t.eq(len(sim.journal()), 3, "by the third call")
 
 
 def test_mandatory(t):
@@ -332,7 +345,8 @@ def test_threads(t):
     t.eq(wait_state(c, owners["owner 0"], "ACTIVE", owner="owner 0")["generation"], 2, "as it was")
 
 
-run([test_cold_and_warm, test_advisory, test_stale_while_failing, test_mandatory, test_min_ttl,
+run([test_cold_and_warm, test_advisory, test_stale_while_failing,
+     test_waiting_through_failures, test_mandatory, test_min_ttl,
      test_kind, test_needs_reauth, test_needs_reauth_invalidated, test_decisions,
      test_foreign_owner, test_names, test_refresh_token_stays, test_static, test_only_refresh_token,
      test_threads])
