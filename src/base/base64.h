@@ -1,4 +1,4 @@
-/* Base64 (RFC 4648 section 4) into buffers.
+/* Base64 (RFC 4648) into buffers.
  * Thread: the buffer's owner. */
 #ifndef BASE_BASE64_H
 #define BASE_BASE64_H
@@ -8,5 +8,7 @@
 
 /* Appends the encoded bytes with padding; failures stay in the buffer. */
 void base64_append(struct buf *out, struct text bytes);
+/* RFC 4648 section 5, without padding. */
+void base64url_append(struct buf *out, struct text bytes);
 
 #endif

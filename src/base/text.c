@@ -24,6 +24,13 @@ bool text_equal(struct text a, struct text b)
     return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 
+int text_compare(struct text a, struct text b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 char *text_copy(struct text text)
 {
     if (!text.data)

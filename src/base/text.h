@@ -22,6 +22,8 @@ bool text_equal(struct text a, struct text b);
 
 /* Gives a NUL-terminated copy, free() ends it; NULL for an absent text or without memory. */
 char *text_copy(struct text text);
+/* By bytes, a shorter one before what it begins: < 0, 0, > 0. */
+int text_compare(struct text a, struct text b);
 
 /* Whether text is a provider id: [a-z0-9][a-z0-9_-]{0,63}. */
 bool text_is_provider_id(struct text text);

@@ -166,7 +166,10 @@ static int open_all(struct worker *self)
     self->http = http_engine_new(&options);
     self->secret_tree = tree_new();
     self->grant_tree = tree_new();
-    if (!self->http || !self->secret_tree || !self->grant_tree)
+    self->metadata_tree = tree_new();
+    self->made_tree = tree_new();
+    if (!self->http || !self->secret_tree || !self->grant_tree || !self->metadata_tree ||
+        !self->made_tree)
         return BURSAR_E_NOMEM;
     int result_of_resume = self->connector ? worker_resume(self) : 0;
     if (result_of_resume < 0 || !self->connector || !self->connector->shared_id)
@@ -185,6 +188,8 @@ static void close_all(struct worker *self)
     heap_free(&self->timers);
     tree_free(self->secret_tree);
     tree_free(self->grant_tree);
+    tree_free(self->metadata_tree);
+    tree_free(self->made_tree);
     self->broker->store->reader_close(self->reader);
 }
 

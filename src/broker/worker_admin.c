@@ -166,32 +166,36 @@ static void set_times(struct worker *self, const struct job *job, const struct d
         out->expires_at = now + connector->default_ttl_s;
     if (!has_main)
         out->expires_at = now;
-    out->can_refresh =
-        doc->has_refresh_token && (connector->module->flags & BURSAR_CONNECTOR_REFRESHES) != 0;
-    out->due_at = out->can_refresh ? expiry_due_at(&connector->expiry, now, out->expires_at, jitter)
-                                   : EXPIRY_NEVER;
+    out->can_refresh = connector_can_refresh(connector, doc->has_grant);
+    out->due_at =
+        out->can_refresh ? connector_due_at(connector, now, out->expires_at, jitter) : EXPIRY_NEVER;
     out->refresh_expires_at = EXPIRY_NEVER;
     if (doc->has_refresh_expires_at)
         out->refresh_expires_at = doc->refresh_expires_at;
+    else if (doc->has_refresh_token && connector->grant_ttl_s > 0)
+        out->refresh_expires_at = now + connector->grant_ttl_s;
     else if (doc->has_refresh_token && connector->refresh_token_ttl_s > 0)
         out->refresh_expires_at = now + connector->refresh_token_ttl_s;
 }
 
-static int seal_put(struct worker *self, const struct doc_put *doc, struct text owner,
-                    struct write_message *message)
+static int seal_put(struct worker *self, struct doc_put *doc, struct text owner,
+                    struct text metadata, struct write_message *message)
 {
     struct seal_place place = {owner, message->change.connection, SEAL_SECRET,
                                message->change.expect_generation + 1};
-    int result = seal(self->broker->keyring, &place, buf_text(&doc->secret), &message->secret);
+    int result =
+        doc->has_apply ? 0 : worker_add_apply(self, buf_text(&doc->grant), metadata, &doc->secret);
+    if (result == 0)
+        result = seal(self->broker->keyring, &place, buf_text(&doc->secret), &message->secret);
     place.kind = SEAL_GRANT;
-    if (result == 0 && doc->has_refresh_token)
+    if (result == 0 && doc->has_grant)
         result = seal(self->broker->keyring, &place, buf_text(&doc->grant), &message->grant);
     return result;
 }
 
 /* The change of a put; row is NULL where there is none yet. */
 static struct write_message *make_put(struct worker *self, struct request *request,
-                                      const struct doc_put *doc, const struct conn_row *row)
+                                      struct doc_put *doc, const struct conn_row *row)
 {
     char id[ID_SIZE];
     const struct job *job = &request->job;
@@ -214,15 +218,15 @@ static struct write_message *make_put(struct worker *self, struct request *reque
     if (granted)
         change->secret.scopes = write_keep(message, buf_text(&scopes));
     buf_free(&scopes);
-    if (self->connector->shared_id) /* where the secret comes from */
-        keep_data(message, job);
+    keep_data(message, job); /* of a shared credential: where the secret comes from */
     set_times(self, job, doc, has_main, &change->secret);
-    if (seal_put(self, doc, job->owner, message) < 0) {
+    struct text metadata = change->metadata.data || !row ? change->metadata : row->metadata;
+    if (seal_put(self, doc, job->owner, metadata, message) < 0) {
         write_free(message);
         return NULL;
     }
     change->secret.secret = buf_text(&message->secret);
-    if (doc->has_refresh_token)
+    if (doc->has_grant)
         change->secret.grant = buf_text(&message->grant);
     return message;
 }
@@ -364,18 +368,12 @@ static int start_revocation(struct errand *errand)
     int result = worker_open_credential(self, &errand->row, &credential);
     if (result < 0)
         return result;
-    struct call_credential parts = {tree_root(self->secret_tree), tree_root(self->grant_tree)};
-    result = call_build_revoke(self->connector, &parts, clock_wall_s(), &made);
+    struct call call = worker_call(self, BURSAR_REVOKE, clock_wall_s());
+    result = call_build(&call, &made);
     worker_close_credential(&credential);
     if (result < 0)
         return result;
-    struct http_request request = {.url = made.url,
-                                   .headers = made.headers,
-                                   .body = made.body,
-                                   .has_body = made.has_body,
-                                   .timeout_ms = self->connector->timeout_ms,
-                                   .connect_timeout_ms = self->connector->connect_timeout_ms};
-    memcpy(request.method, made.method, sizeof request.method);
+    struct http_request request = worker_request(self, &made);
     result = http_start(self->http, &request, revocation_answered, errand);
     self->errands += result == 0;
     return result;

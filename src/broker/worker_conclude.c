@@ -17,7 +17,8 @@ enum {
     PLAIN_MAX = 1 << 20,
     REPLY_PLAIN_MAX = 2 << 20,
     LOCAL_RETRY_S = 3600, /* a row that does not open: somebody has to look at it */
-    PROBE_AFTER_S = 1
+    PROBE_AFTER_S = 1,
+    STEPS_MAX = 16
 };
 
 /* ---- the stored credential ------------------------------------------------------------------------ */
@@ -42,6 +43,8 @@ int worker_open_credential(struct worker *self, const struct conn_row *row,
         buf_free(&out->secret);
         return result;
     }
+    if (!row->metadata.data || tree_fill(self->metadata_tree, row->metadata) < 0)
+        tree_fill(self->metadata_tree, TEXT_LITERAL("\x80"));
     result = open_part(self, row, SEAL_GRANT, row->grant, &out->grant, self->grant_tree);
     if (result < 0)
         worker_close_credential(out);
@@ -52,6 +55,32 @@ void worker_close_credential(struct open_credential *credential)
 {
     buf_free(&credential->secret);
     buf_free(&credential->grant);
+}
+
+struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_t now)
+{
+    return (struct call){.connector = self->connector,
+                         .purpose = purpose,
+                         .now = now,
+                         .secret = tree_root(self->secret_tree),
+                         .grant = tree_root(self->grant_tree),
+                         .metadata = tree_root(self->metadata_tree)};
+}
+
+struct http_request worker_request(const struct worker *self, struct call_request *made)
+{
+    struct http_request request = {.url = made->url,
+                                   .headers = made->headers,
+                                   .body = made->body,
+                                   .tls_certificate = made->tls_certificate,
+                                   .tls_key = made->tls_key,
+                                   .sigv4 = made->sigv4,
+                                   .sigv4_user = made->sigv4_user,
+                                   .has_body = made->has_body,
+                                   .timeout_ms = self->connector->timeout_ms,
+                                   .connect_timeout_ms = self->connector->connect_timeout_ms};
+    memcpy(request.method, made->method, sizeof request.method);
+    return request;
 }
 
 /* ---- the raw reply --------------------------------------------------------------------------------- */
@@ -66,12 +95,34 @@ int reply_seal(const struct flight *flight, struct buf *out_sealed)
     pack_int(&map, "at", flight->replied_at);
     pack_text(&map, "headers", buf_text(&flight->reply.headers));
     pack_text(&map, "body", buf_text(&flight->reply.body));
+    pack_uint(&map, "step", flight->step);
+    struct pack captures = pack_map_in(&map, "captures");
+    for (size_t i = 0; i < flight->captures.count; i++) {
+        const char *name = flight->captures.parts[i].name;
+        pack_text(&captures, name, call_values_get(&flight->captures, name));
+    }
+    pack_close(&captures);
     pack_close(&map);
     int result = buf_error(&plain);
     if (result == 0)
         result = seal(flight->worker->broker->keyring, &place, buf_text(&plain), out_sealed);
     buf_free(&plain);
     return result;
+}
+
+/* Replies that were kept before there were steps have neither. */
+static void read_captures(struct flight *flight, const struct node *map)
+{
+    const struct node *captures = node_get(map, "captures"), *key, *value;
+    flight->step = (unsigned)node_int(node_get(map, "step"));
+    for (size_t i = 0; i < node_count(captures); i++) {
+        char name[64] = "";
+        node_pair(captures, i, &key, &value);
+        struct text text = node_text(key);
+        if (text.len < sizeof name)
+            memcpy(name, text.data, text.len);
+        call_values_set(&flight->captures, name, node_text(value));
+    }
 }
 
 int reply_unseal(struct flight *flight, struct text sealed, uint64_t generation)
@@ -92,6 +143,7 @@ int reply_unseal(struct flight *flight, struct text sealed, uint64_t generation)
         buf_append_text(&flight->reply.body, node_text(node_get(map, "body")));
         flight->end = EXCHANGE_REPLY;
         flight->replied_at = node_int(node_get(map, "at"));
+        read_captures(flight, map);
     }
     buf_free(&plain);
     return result;
@@ -104,12 +156,22 @@ static double jitter(void)
     return (double)id_random_below(2000001) / 1000000.0 - 1.0;
 }
 
+/* The unit that came with a time, or else that of the settings. */
+static enum expiry_unit unit_of(const struct call_outcome *outcome, enum bursar_emit part,
+                                enum expiry_unit otherwise)
+{
+    enum expiry_unit unit = otherwise;
+    expiry_unit_of(text_of(call_outcome_name(outcome, part)), &unit);
+    return unit;
+}
+
 static int64_t expires_at_of(const struct connector *connector, const struct call_outcome *outcome,
                              int64_t now)
 {
     int64_t expires_at;
     struct text given = call_outcome_part(outcome, BURSAR_OUT_EXPIRES);
-    if (expiry_read(given, connector->expires_unit, now, &expires_at))
+    if (expiry_read(given, unit_of(outcome, BURSAR_OUT_EXPIRES, connector->expires_unit), now,
+                    &expires_at))
         return expires_at;
     return connector->default_ttl_s > 0 ? now + connector->default_ttl_s : EXPIRY_NEVER;
 }
@@ -120,26 +182,32 @@ static int64_t refresh_expires_at_of(const struct flight *flight,
 {
     int64_t expires_at;
     const struct connector *connector = flight->worker->connector;
-    struct text given = call_outcome_part(outcome, BURSAR_OUT_REFRESH_EXPIRES_IN);
-    if (expiry_read(given, EXPIRY_S, flight->replied_at, &expires_at))
+    struct text given = call_outcome_part(outcome, BURSAR_OUT_REFRESH_EXPIRES);
+    if (expiry_read(given,
+                    unit_of(outcome, BURSAR_OUT_REFRESH_EXPIRES, connector->refresh_expires_unit),
+                    flight->replied_at, &expires_at))
         return expires_at;
+    if (connector->grant_ttl_s > 0) /* no refresh extends it */
+        return flight->row.refresh_expires_at;
     if (call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN).data &&
         connector->refresh_token_ttl_s > 0)
         return flight->replied_at + connector->refresh_token_ttl_s;
     return flight->row.refresh_expires_at;
 }
 
-static size_t secret_changes(const struct call_outcome *outcome, struct doc_change *changes)
+static size_t secret_changes(const struct call_outcome *outcome, const char *kind,
+                             struct doc_change *changes)
 {
-    static const struct {
+    const struct {
         enum bursar_emit part;
         const char *name;
         bool is_list;
-    } named[] = {{BURSAR_OUT_ACCESS_TOKEN, "access_token", false},
+    } named[] = {{BURSAR_OUT_ACCESS_TOKEN, doc_main_part(text_of(kind)), false},
                  {BURSAR_OUT_TOKEN_TYPE, "token_type", false},
+                 {BURSAR_OUT_API_SECRET, "api_secret", false},
                  {BURSAR_OUT_SCOPES, "scopes", true}};
     size_t count = 0;
-    changes[count++] = (struct doc_change){.name = "kind", .value = TEXT_LITERAL("oauth2")};
+    changes[count++] = (struct doc_change){.name = "kind", .value = text_of(kind)};
     for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
         struct text value = call_outcome_part(outcome, named[i].part);
         if (value.data)
@@ -150,11 +218,15 @@ static size_t secret_changes(const struct call_outcome *outcome, struct doc_chan
         const struct call_part *part = &outcome->parts[i];
         if (part->part == BURSAR_OUT_FIELD)
             changes[count++] = (struct doc_change){
-                .name = part->name,
-                .value = {(const char *)outcome->values.data + part->at, part->len},
-                .is_field = true};
+                .name = part->name, .value = call_part_value(outcome, part), .is_field = true};
     }
     return count;
+}
+
+/* The kind of the secrets that a refresh gives. */
+static const char *made_kind(const struct connector *connector)
+{
+    return connector->module->secret_kind ? connector->module->secret_kind : "oauth2";
 }
 
 /* Merges, seals for the next generation and puts both blobs into the message. */
@@ -162,16 +234,18 @@ static int seal_new(struct flight *flight, const struct call_outcome *outcome,
                     struct write_message *message)
 {
     struct worker *self = flight->worker;
-    struct doc_change changes[CALL_PARTS_MAX + 4];
+    struct doc_change changes[CALL_PARTS_MAX + 8];
     struct buf secret = buf_make_secret(PLAIN_MAX), grant = buf_make_secret(PLAIN_MAX);
     struct seal_place place = {flight->row.owner, flight->row.id, SEAL_SECRET,
                                flight->row.generation + 1};
-    size_t count = secret_changes(outcome, changes);
+    size_t count = secret_changes(outcome, made_kind(self->connector), changes);
     doc_merge(tree_root(self->secret_tree), changes, count, &secret);
     struct text token = call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN);
     struct doc_change rotated = {.name = "refresh_token", .value = token};
     doc_merge(tree_root(self->grant_tree), &rotated, token.data ? 1 : 0, &grant);
     int result = buf_error(&secret) != 0 ? buf_error(&secret) : buf_error(&grant);
+    if (result == 0)
+        result = worker_add_apply(self, buf_text(&grant), flight->row.metadata, &secret);
     if (result == 0)
         result = seal(self->broker->keyring, &place, buf_text(&secret), &message->secret);
     place.kind = SEAL_GRANT;
@@ -197,13 +271,13 @@ static struct write_message *make_refreshed(struct flight *flight,
     message->change.at_ms = clock_wall_ms();
     message->change.expect_generation = flight->row.generation;
     message->change.secret = (struct change_secret){
-        .kind = TEXT_LITERAL("oauth2"),
+        .kind = text_of(made_kind(connector)),
         .scopes = write_keep(message, scopes),
         .secret = buf_text(&message->secret),
         .grant = buf_text(&message->grant),
         .issued_at = flight->replied_at,
         .expires_at = expires_at,
-        .due_at = expiry_due_at(&connector->expiry, flight->replied_at, expires_at, jitter()),
+        .due_at = connector_due_at(connector, flight->replied_at, expires_at, jitter()),
         .refresh_expires_at = refresh_expires_at_of(flight, outcome),
         .can_refresh = true};
     return message;
@@ -229,8 +303,14 @@ static void describe(struct flight *flight, const struct call_outcome *outcome)
     to->status = flight->end == EXCHANGE_REPLY ? flight->reply.status : 0;
     if (flight->is_local)
         return; /* it was described where it happened */
+    struct text subcode = call_outcome_part(outcome, BURSAR_OUT_ERROR_SUBCODE);
     if (error.data)
         keep_printable(to->code, sizeof to->code, error);
+    if (error.data && subcode.data && to->code[0] != 0) {
+        size_t len = strlen(to->code);
+        snprintf(to->code + len, sizeof to->code - len, "/");
+        keep_printable(to->code + strlen(to->code), sizeof to->code - strlen(to->code), subcode);
+    }
     if (to->code[0] != 0)
         snprintf(to->text, sizeof to->text, "%s", to->code);
     else if (flight->end != EXCHANGE_REPLY)
@@ -315,6 +395,7 @@ static enum verdict_class judge(const struct flight *flight, const struct call_o
                                   .rotation = connector->rotation,
                                   .status = flight->reply.status,
                                   .error = call_outcome_part(outcome, BURSAR_OUT_ERROR),
+                                  .subcode = call_outcome_part(outcome, BURSAR_OUT_ERROR_SUBCODE),
                                   .has_retry_after =
                                       http_reply_header(&flight->reply, "Retry-After").len > 0};
     return flight->is_local ? VERDICT_PROVIDER : verdict_of(&input, &words);
@@ -324,10 +405,24 @@ static enum verdict_class judge(const struct flight *flight, const struct call_o
 static int read_reply(struct flight *flight, struct call_outcome *out_outcome)
 {
     struct worker *self = flight->worker;
-    struct call_credential parts = {tree_root(self->secret_tree), tree_root(self->grant_tree)};
+    struct call call = worker_call(self, BURSAR_REFRESH, flight->replied_at);
+    call.step = flight->step;
+    call.captures = &flight->captures;
     struct call_reply reply = {flight->reply.status, buf_text(&flight->reply.headers),
                                buf_text(&flight->reply.body)};
-    return call_read_refresh(self->connector, &parts, flight->replied_at, &reply, out_outcome);
+    return call_read(&call, &reply, out_outcome);
+}
+
+/* Whether the exchange goes on; the request before it must have gone well. */
+static bool goes_on(struct flight *flight, const struct call_outcome *outcome)
+{
+    if (outcome->read != BURSAR_READ_NEXT || flight->step >= STEPS_MAX ||
+        flight->reply.status >= 400)
+        return false;
+    if (!call_values_add(&flight->captures, outcome))
+        return false;
+    flight->step++;
+    return true;
 }
 
 /* What could be read cannot be kept: not the provider's fault, and nothing is lost, for the raw
@@ -343,7 +438,7 @@ static void fail_locally(struct flight *flight, const char *what)
 
 struct write_message *flight_conclude(struct flight *flight)
 {
-    struct call_outcome outcome = {.shape = REPLY_MALFORMED};
+    struct call_outcome outcome = {.read = BURSAR_READ_MALFORMED, .shape = REPLY_MALFORMED};
     struct open_credential credential = {{0}, {0}};
     struct write_message *message = NULL;
     bool has_reply = flight->end == EXCHANGE_REPLY && !flight->is_local;
@@ -351,6 +446,11 @@ struct write_message *flight_conclude(struct flight *flight)
         fail_locally(flight, "the stored secret does not open");
     else if (has_reply && read_reply(flight, &outcome) < 0)
         fail_locally(flight, "the kept reply cannot be read now");
+    if (has_reply && !flight->is_local && goes_on(flight, &outcome)) {
+        worker_close_credential(&credential);
+        call_outcome_free(&outcome);
+        return NULL;
+    }
     flight->outcome.verdict = judge(flight, &outcome);
     describe(flight, &outcome);
     if (flight->outcome.verdict == VERDICT_OK) {

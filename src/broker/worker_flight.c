@@ -33,6 +33,7 @@ struct flight *flight_new(struct worker *self, const struct conn_row *row)
     flight->worker = self;
     flight->phase = FLIGHT_IDLE;
     flight->end = EXCHANGE_UNSENT;
+    flight->captures = call_values_make();
     memcpy(flight->id, row->id.data, row->id.len);
     if (conn_row_copy(row, &flight->row) < 0) {
         free(flight);
@@ -57,6 +58,7 @@ static void flight_free(struct flight *flight)
     atomic_fetch_sub(&self->figures.in_flight, 1);
     conn_row_free(&flight->row);
     http_reply_free(&flight->reply);
+    call_values_free(&flight->captures);
     write_free(flight->unsaved);
     free(flight);
     worker_plan_soon(self);
@@ -166,6 +168,10 @@ static void conclude(struct flight *flight)
 {
     struct write_message *message = flight_conclude(flight);
     fault_point("conclusion-made");
+    if (!message) {
+        on(flight, FLIGHT_ON_NEXT);
+        return;
+    }
     worker_write(flight->worker, message, committed, flight);
 }
 
@@ -198,25 +204,21 @@ static int make_request(struct flight *flight, struct http_request *out_request)
     int result = worker_open_credential(self, &flight->row, &credential);
     if (result < 0)
         return result;
-    struct call_credential parts = {tree_root(self->secret_tree), tree_root(self->grant_tree)};
-    result = call_build_refresh(self->connector, &parts, clock_wall_s(), &made);
+    struct call call = worker_call(self, BURSAR_REFRESH, clock_wall_s());
+    call.step = flight->step;
+    call.captures = &flight->captures;
+    result = call_build(&call, &made);
     worker_close_credential(&credential);
-    if (result < 0)
-        return result;
-    *out_request = (struct http_request){.url = made.url,
-                                         .headers = made.headers,
-                                         .body = made.body,
-                                         .has_body = made.has_body,
-                                         .timeout_ms = self->connector->timeout_ms,
-                                         .connect_timeout_ms = self->connector->connect_timeout_ms};
-    memcpy(out_request->method, made.method, sizeof out_request->method);
-    return 0;
+    if (result == 0)
+        *out_request = worker_request(self, &made);
+    return result;
 }
 
 static void send_request(struct flight *flight)
 {
     struct http_request request;
     fault_point("intent-committed");
+    http_reply_free(&flight->reply); /* of an earlier step */
     int result = make_request(flight, &request);
     if (result == 0)
         result = http_start(flight->worker->http, &request, replied, flight);
@@ -319,6 +321,8 @@ static bool read_again(struct flight *flight)
     struct worker *self = flight->worker;
     struct conn_row row;
     http_reply_free(&flight->reply);
+    call_values_free(&flight->captures);
+    flight->step = 0;
     flight->end = EXCHANGE_UNSENT;
     flight->is_local = false;
     flight->outcome = (struct flight_outcome){0};

@@ -14,6 +14,7 @@
 #include "broker/broker.h"
 #include "broker/message.h"
 #include "broker/thread.h"
+#include "connector/call.h"
 #include "http/engine.h"
 #include "policy/flight.h"
 #include "policy/verdict.h"
@@ -48,6 +49,8 @@ struct flight {
     int64_t replied_at;            /* seconds since 1970 */
     struct write_message *unsaved; /* the commit that is to be tried again */
     struct flight_outcome outcome;
+    unsigned step;               /* of an exchange that has several */
+    struct call_values captures; /* what earlier steps gave for later ones */
     bool is_local; /* failed before anything could be sent, and not the provider's fault */
 };
 
@@ -60,7 +63,8 @@ struct worker {
     struct store_reader *reader;
     struct http_engine *http;
     struct buf *open_error;
-    struct tree *secret_tree, *grant_tree; /* of the credential that is being worked on */
+    /* of the credential that is being worked on; the last for a secret that is being made */
+    struct tree *secret_tree, *grant_tree, *metadata_tree, *made_tree;
     struct flight *flights;
     struct heap timers;
     int64_t plan_at_ms;   /* boot time at which the planner looks next */
@@ -132,7 +136,8 @@ void flight_abandon(struct flight *flight);
 
 /* worker_conclude.c */
 
-/* Reads what a flight has and makes the change that says so; also fills flight->outcome. */
+/* Reads what a flight has and makes the change that says so; also fills flight->outcome. NULL where the
+ * reply asks for another request; flight->step and ->captures are for that then. */
 struct write_message *flight_conclude(struct flight *flight);
 /* A raw reply as it is kept, sealed, and back. */
 int reply_seal(const struct flight *flight, struct buf *out_sealed);
@@ -145,6 +150,16 @@ struct open_credential {
 int worker_open_credential(struct worker *self, const struct conn_row *row,
                            struct open_credential *out);
 void worker_close_credential(struct open_credential *credential);
+
+/* What a call about the row is made of: the parsed credential is that of the last
+ * worker_open_credential(). */
+struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_t now);
+/* The engine's form of a module's request. Takes it. */
+struct http_request worker_request(const struct worker *self, struct call_request *made);
+/* Puts `apply`, as the entry has it, into a secret map that is about to be sealed. Replaces its
+ * content; grant and metadata are what goes with it, MessagePack or absent. 0 or a negative error. */
+int worker_add_apply(struct worker *self, struct text grant, struct text metadata,
+                     struct buf *secret);
 
 /* worker_admin.c: all other ops. Takes the request. */
 void worker_admin(struct worker *self, struct request *request);

@@ -22,7 +22,8 @@ static void mark_of(const struct call_outcome *seed, struct buf *out)
 }
 
 /* The job that would put this secret, as the wire has it; owner and provider are set afterwards. */
-static void write_put(const struct call_outcome *seed, struct text mark, struct buf *out)
+static void write_put(const struct call_outcome *seed, struct text mark, bool is_made,
+                      struct buf *out)
 {
     struct pack map = pack_map(out);
     pack_string(&map, "op", "credential.put");
@@ -34,8 +35,11 @@ static void write_put(const struct call_outcome *seed, struct text mark, struct 
     struct pack secret = pack_map_in(&map, "secret");
     for (size_t i = 0; i < seed->part_count; i++) {
         const struct call_part *part = &seed->parts[i];
-        pack_text(&secret, part->name,
-                  (struct text){(const char *)seed->values.data + part->at, part->len});
+        pack_text(&secret, part->name, call_part_value(seed, part));
+    }
+    if (is_made) { /* nothing but the settings is needed */
+        struct pack grant = pack_map_in(&secret, "grant");
+        pack_close(&grant);
     }
     pack_close(&secret);
     pack_close(&map);
@@ -45,7 +49,7 @@ static struct request *make_put(struct worker *self, const struct call_outcome *
                                 struct text mark)
 {
     struct buf body = buf_make_secret(BODY_MAX);
-    write_put(seed, mark, &body);
+    write_put(seed, mark, self->connector->mints, &body);
     struct request *request = NULL;
     if (buf_error(&body) == 0)
         request = request_new(buf_text(&body), true, TICKET_NONE, INT64_MAX);

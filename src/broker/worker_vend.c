@@ -66,8 +66,7 @@ int worker_find(struct worker *self, const struct job *job, struct conn_row *out
 
 bool worker_can_refresh(const struct worker *self, const struct conn_row *row)
 {
-    return row->can_refresh && self->connector &&
-           (self->connector->module->flags & BURSAR_CONNECTOR_REFRESHES);
+    return row->can_refresh && self->connector && connector_can_refresh(self->connector, true);
 }
 
 struct vend_view worker_view(const struct worker *self, const struct conn_row *row)

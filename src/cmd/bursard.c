@@ -24,6 +24,7 @@
 #include "broker/broker.h"
 #include "config/config.h"
 #include "connector/connector.h"
+#include "connector/registry.h"
 #include "http/engine.h"
 #include "vault/keyring.h"
 
@@ -37,6 +38,7 @@ struct daemon {
     const char *config_path;
     bool is_check_only;
     struct config *config;
+    struct registry *registry;
     struct connectors connectors;
     struct keyring *keyring;
     struct broker broker;
@@ -96,10 +98,6 @@ static int fail(const char *what, const struct buf *error, int result)
  * a promise that is an error, else a warning. */
 static int name_unsupported(const struct config *config)
 {
-    if (config->catalog.count > 0)
-        LOG(LOG_WARNING, "connectors.catalog: this version reads no catalogue");
-    if (config->modules.count > 0)
-        LOG(LOG_WARNING, "connectors.modules: this version loads no modules");
     if (!config->is_audit_strict)
         return 0;
     LOG(LOG_ERROR, "audit: strict: this version writes no audit log");
@@ -109,15 +107,19 @@ static int name_unsupported(const struct config *config)
 static int load_config(struct daemon *self)
 {
     struct buf errors = buf_make(ERRORS_MAX);
-    int result = config_load(self->config_path, connector_kinds(), &self->config, &errors);
+    self->registry = registry_new();
+    int result = self->registry ? config_load(self->config_path, registry_kinds(self->registry),
+                                              &self->config, &errors)
+                                : BURSAR_E_NOMEM;
     if (errors.len > 0)
         fwrite(errors.data, 1, errors.len, stderr);
     buf_free(&errors);
     if (result < 0)
         return result;
+    registry_freeze(self->registry);
     log_set(self->config->log_level, self->config->log_format);
     result = name_unsupported(self->config);
-    return result < 0 ? result : connectors_make(self->config, &self->connectors);
+    return result < 0 ? result : connectors_make(self->config, self->registry, &self->connectors);
 }
 
 static int load_keyring(struct daemon *self)
@@ -165,7 +167,7 @@ static void reload(struct daemon *self)
 {
     struct config *config = NULL;
     struct buf errors = buf_make(ERRORS_MAX);
-    int result = config_load(self->config_path, connector_kinds(), &config, &errors);
+    int result = config_load(self->config_path, registry_kinds(self->registry), &config, &errors);
     if (result < 0) {
         if (errors.len > 0)
             fwrite(errors.data, 1, errors.len, stderr);
@@ -201,6 +203,7 @@ static void stop(struct daemon *self)
     keyring_free(self->keyring);
     connectors_free(&self->connectors);
     config_free(self->config);
+    registry_free(self->registry);
     secret_arena_close();
 }
 

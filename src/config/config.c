@@ -5,6 +5,7 @@
 
 #include <bursar/error.h>
 
+#include "config/catalog.h"
 #include "config/files.h"
 #include "config/interpolate.h"
 #include "config/problem.h"
@@ -20,6 +21,7 @@ struct loading {
     const char *path;
     struct problems problems;
     struct files files;
+    struct catalog catalog;
     struct interpolate_vars vars;
     struct value_rules rules;
     struct settings top;
@@ -50,8 +52,16 @@ void config_free(struct config *config)
     free(config->keyring);
     for (size_t i = 0; i < config->provider_count; i++)
         provider_free(&config->providers[i]);
+    for (size_t i = 0; i < config->known_count; i++)
+        provider_free(&config->known[i]);
     free(config->providers);
+    free(config->known);
     free(config);
+}
+
+void config_provider_free(struct config_provider *provider)
+{
+    provider_free(provider);
 }
 
 /* ---- sections ------------------------------------------------------------------------------- */
@@ -280,6 +290,62 @@ static void check_endpoints(struct loading *loading)
         problem_add(spot, "jobs needs at least one endpoint");
 }
 
+/* ---- modules -------------------------------------------------------------------------------- */
+
+/* Before the entries, which name the kinds that come from them. */
+static void load_modules(struct loading *loading, const struct config_kinds *kinds)
+{
+    const struct setting *folders = settings_find(&loading->top, "connectors.modules");
+    struct key_path top = {NULL, TEXT_LITERAL("connectors"), 0};
+    struct key_path path = {&top, TEXT_LITERAL("modules"), 0};
+    struct spot spot = {&loading->problems, {loading->path, 0, 0}, &path};
+    struct buf lines = buf_make(65536);
+    for (size_t i = 0; kinds->load && folders && i < folders->item_count; i++)
+        kinds->load(kinds, folders->items[i].value, &lines);
+    for (size_t at = 0; at < lines.len; at += strlen((const char *)lines.data + at) + 1)
+        problem_add(spot, "%s", (const char *)lines.data + at);
+    buf_free(&lines);
+}
+
+/* ---- the catalogue -------------------------------------------------------------------------- */
+
+static void read_catalog(struct loading *loading)
+{
+    const struct setting *folders = settings_find(&loading->top, "connectors.catalog");
+    struct key_path top = {NULL, TEXT_LITERAL("connectors"), 0};
+    struct key_path path = {&top, TEXT_LITERAL("catalog"), 0};
+    struct spot spot = {&loading->problems, {loading->path, 0, 0}, &path};
+    for (size_t i = 0; folders && i < folders->item_count; i++) {
+        if (catalog_add_folder(&loading->catalog, folders->items[i].value, &loading->problems,
+                               spot) != 0)
+            loading->problems.is_out_of_memory = true;
+    }
+    loading->provider_reading.catalog = &loading->catalog;
+}
+
+/* A map, as provider_read() wants it, for a file that is empty or broken too. */
+static const struct yaml_node *root_of(const struct catalog_entry *entry)
+{
+    static const struct yaml_node nothing = {.type = YAML_NULL};
+    return entry->yaml && entry->yaml->root ? entry->yaml->root : &nothing;
+}
+
+static void read_known(struct loading *loading)
+{
+    struct config *config = loading->config;
+    config->known = calloc(loading->catalog.count + 1, sizeof *config->known);
+    if (!config->known) {
+        loading->problems.is_out_of_memory = true;
+        return;
+    }
+    for (size_t i = 0; i < loading->catalog.count; i++) {
+        const struct catalog_entry *entry = &loading->catalog.entries[i];
+        if (entry->yaml && provider_read(&loading->provider_reading, "catalog", &entry->key,
+                                         root_of(entry), &config->known[config->known_count]))
+            config->known_count++;
+    }
+}
+
 /* ---- all ------------------------------------------------------------------------------------ */
 
 static void read_all(struct loading *loading)
@@ -289,7 +355,11 @@ static void read_all(struct loading *loading)
     take_top(loading);
     check_endpoints(loading);
     loading->rules.allow_http_loopback = loading->config->allow_http_loopback;
+    loading->provider_reading.allow_experimental = loading->config->allow_experimental;
+    load_modules(loading, loading->provider_reading.kinds);
+    read_catalog(loading);
     each_section(loading, "defaults", read_defaults);
+    read_known(loading);
     each_section(loading, "providers", read_entries);
     each_section(loading, "auth", read_entries);
 }
@@ -308,6 +378,7 @@ static void loading_free(struct loading *loading)
 {
     problems_free(&loading->problems);
     files_free(&loading->files);
+    catalog_free(&loading->catalog);
     interpolate_vars_free(&loading->vars);
     settings_free(&loading->top);
     settings_free(&loading->provider_reading.defaults);
@@ -320,6 +391,7 @@ int config_load(const char *path, const struct config_kinds *kinds, struct confi
 {
     struct loading loading = {.path = path, .config = calloc(1, sizeof *loading.config)};
     loading.rules.vars = &loading.vars;
+    loading.rules.check = kinds->check;
     loading.provider_reading = (struct provider_reading){
         .kinds = kinds, .rules = &loading.rules, .problems = &loading.problems};
     int error =
@@ -332,6 +404,46 @@ int config_load(const char *path, const struct config_kinds *kinds, struct confi
         *out_config = loading.config;
         loading.config = NULL;
     }
+    loading_free(&loading);
+    return error;
+}
+
+/* The entry of a file with further keys over it. */
+static int read_entry(struct loading *loading, const char *more, struct config_provider *out)
+{
+    struct yaml *over = NULL;
+    struct provider_reading *reading = &loading->provider_reading;
+    struct yaml_node nothing = {.type = YAML_NULL, .mark = {loading->path, 0, 0}};
+    int error = catalog_add_file(&loading->catalog, loading->path, &loading->problems);
+    if (error == 0)
+        error = yaml_read_text("(further keys)", text_of(more), &loading->problems, &over);
+    if (error == 0 && loading->catalog.entries[0].yaml) {
+        reading->catalog = &loading->catalog;
+        provider_read(reading, "providers", &loading->catalog.entries[0].key,
+                      over->root ? over->root : &nothing, out);
+    }
+    yaml_free(over);
+    return error == BURSAR_E_NOMEM ? error : 0;
+}
+
+int config_load_entry(const char *path, const struct config_kinds *kinds, const char *more,
+                      bool allow_http_loopback, struct config_provider *out_provider,
+                      struct buf *errors)
+{
+    struct loading loading = {.path = path};
+    struct config_provider provider = {0};
+    loading.rules = (struct value_rules){&loading.vars, allow_http_loopback, kinds->check};
+    loading.provider_reading = (struct provider_reading){.kinds = kinds,
+                                                         .rules = &loading.rules,
+                                                         .problems = &loading.problems,
+                                                         .allow_experimental = true};
+    int error = read_entry(&loading, more, &provider);
+    if (error == 0)
+        error = result_of(&loading, errors);
+    if (error == 0)
+        *out_provider = provider;
+    else
+        provider_free(&provider);
     loading_free(&loading);
     return error;
 }

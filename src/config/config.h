@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "config/settings.h"
+#include "config/value.h"
 
 struct config_list {
     char **items;
@@ -29,6 +30,7 @@ struct config_provider {
     char *kind;               /* the connector's kind */
     char *place;              /* "file:line" of the entry, for messages */
     bool is_shared;           /* stands under `auth` and is used by its name as `ref` */
+    bool is_known;            /* a catalogue has an entry of this id, which is part of it */
     struct settings settings; /* common options and those of the kind */
 };
 
@@ -49,17 +51,32 @@ struct config {
     bool allow_private_addresses;
     struct config_provider *providers;
     size_t provider_count;
+    /* Every entry of the catalogue folders as it is there, sorted by id: what could be configured. */
+    struct config_provider *known;
+    size_t known_count;
 };
 
-/* Where the option tables of connector kinds come from, so that this layer knows no connector.
- * common: options that every kind has, such as the `defaults` (rows end with a NULL name).
- * options_of gives a kind's own table or NULL for an unknown kind; kinds lists them, NULL-ended. */
+/* Where the option tables of connector kinds come from, so that this layer knows no connector. Each
+ * function gets the struct itself, which is the first member of whatever its maker needs. */
 struct config_kinds {
-    const struct bursar_option *common; /* a `kind` in it is left to this layer */
-    const struct bursar_option *(*options_of)(const char *kind);
-    const char *const *kinds;
+    const struct bursar_option
+        *common;              /* options of every kind, such as the `defaults`; a `kind` in
+                                           it is left to this layer */
+    const char *const *kinds; /* their names, NULL-ended */
+    /* A kind's own table, or NULL for an unknown kind. */
+    const struct bursar_option *(*options_of)(const struct config_kinds *self, const char *kind);
     /* What an entry under `auth` has besides: where its secret begins. NULL: nothing. */
-    const struct bursar_option *(*shared_options_of)(const char *kind);
+    const struct bursar_option *(*shared_options_of)(const struct config_kinds *self,
+                                                     const char *kind);
+    /* What is wrong with a text of the types PATH, PATHS and PREDICATES. NULL: nothing is. */
+    value_check *check;
+    /* What no single option can say, asked of a whole entry: adds lines `KEY: WHAT` that each end with
+     * NUL. NULL: nothing is asked. */
+    void (*check_entry)(const struct config_kinds *self, const char *kind,
+                        const struct settings *settings, struct buf *out);
+    /* Loads what more kinds there are in a folder: adds lines that each end with NUL for what cannot
+     * be. NULL: none are loaded. */
+    void (*load)(const struct config_kinds *self, const char *folder, struct buf *out);
 };
 
 /* Reads path and conf.d/(names).yaml beside it, where a later file's value wins over an earlier one's
@@ -69,6 +86,12 @@ struct config_kinds {
  * Settings of `defaults` fill the common options that a provider's entry does not give. */
 int config_load(const char *path, const struct config_kinds *kinds, struct config **out_config,
                 struct buf *errors);
+/* Reads one file as an entry of a catalogue (its id is the file's name without .yaml) that was given
+ * these further keys, "KEY: VALUE" lines of YAML, by the same rules. 0, BURSAR_E_CONFIG, _NOMEM. */
+int config_load_entry(const char *path, const struct config_kinds *kinds, const char *more,
+                      bool allow_http_loopback, struct config_provider *out_provider,
+                      struct buf *errors);
+void config_provider_free(struct config_provider *provider);
 void config_free(struct config *config);
 
 #endif

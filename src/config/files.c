@@ -36,19 +36,19 @@ static int add(struct files *files, char *path, struct problems *problems)
     return error == BURSAR_E_NOMEM ? error : 0;
 }
 
-static int is_wanted(const struct dirent *entry)
+int files_is_yaml(const struct dirent *entry)
 {
     size_t len = strlen(entry->d_name);
     return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".yaml") == 0;
 }
 
 /* By bytes, whatever the locale, so that the order is the same everywhere. */
-static int by_name(const struct dirent **a, const struct dirent **b)
+int files_by_name(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static char *path_of(const char *folder, const char *name)
+char *files_path(const char *folder, const char *name)
 {
     struct buf path = buf_make(MAX_PATH);
     buf_printf(&path, "%s/%s", folder, name);
@@ -68,7 +68,7 @@ static char *folder_beside(const char *path)
 static int add_folder(struct files *files, const char *folder, struct problems *problems)
 {
     struct dirent **names = NULL;
-    int count = scandir(folder, &names, is_wanted, by_name);
+    int count = scandir(folder, &names, files_is_yaml, files_by_name);
     int error = 0;
     if (count < 0 && errno == ENOMEM)
         return BURSAR_E_NOMEM;
@@ -80,7 +80,7 @@ static int add_folder(struct files *files, const char *folder, struct problems *
                     "more than %d files in conf.d", MAX_FILES);
     for (int i = 0; i < count; i++) {
         if (error == 0 && i < MAX_FILES)
-            error = add(files, path_of(folder, names[i]->d_name), problems);
+            error = add(files, files_path(folder, names[i]->d_name), problems);
         free(names[i]);
     }
     free(names);

@@ -3,6 +3,7 @@
 #ifndef CONFIG_FILES_H
 #define CONFIG_FILES_H
 
+#include <dirent.h>
 #include <stddef.h>
 
 #include "config/problem.h"
@@ -22,5 +23,10 @@ struct files {
  * either way: they end after the problems, which borrow their names. */
 int files_read(const char *path, struct problems *problems, struct files *out_files);
 void files_free(struct files *files);
+
+/* For scandir(): names that end with .yaml and are not hidden, by bytes whatever the locale. */
+int files_is_yaml(const struct dirent *entry);
+int files_by_name(const struct dirent **a, const struct dirent **b);
+char *files_path(const char *folder, const char *name); /* gives; NULL without memory */
 
 #endif

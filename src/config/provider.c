@@ -6,6 +6,9 @@
 
 #include <bursar/protocol.h>
 
+#include "config/catalog.h"
+#include "config/nested.h"
+
 enum { MAX_NAMES = 256 };
 
 /* What `defaults` may hold; each is a row of the common options too. */
@@ -71,6 +74,7 @@ struct entry {
     const struct bursar_option *shared; /* the kind's table of what only `auth` has, or NULL */
     struct settings *settings;
     struct spot spot; /* the entry's name */
+    bool is_catalog;  /* nothing is missed */
     bool is_wrong;
 };
 
@@ -123,7 +127,10 @@ static void read_key(struct entry *entry, const char *kind, const struct yaml_no
         return;
     }
     spot.mark = value->mark;
-    if (value_read(value, option, entry->reading->rules, spot, &setting))
+    if (option->type == BURSAR_OPTION_GROUP || option->type == BURSAR_OPTION_ROWS)
+        entry->is_wrong |=
+            !nested_read(value, option, entry->reading->rules, spot, entry->settings);
+    else if (value_read(value, option, entry->reading->rules, spot, &setting))
         put(entry, &setting);
     else
         entry->is_wrong = true;
@@ -155,7 +162,7 @@ static void fill(struct entry *entry, const struct bursar_option *option,
             put(entry, &setting);
         else
             entry->is_wrong = true;
-    } else if (option->required) {
+    } else if (option->required && !entry->is_catalog) {
         problem_add(entry->spot, "needs the key \"%s\": %s", option->name, option->help);
         entry->is_wrong = true;
     }
@@ -190,10 +197,13 @@ static void report_no_kind(const struct entry *entry)
 }
 
 /* Finds the kind and its option table. */
-static bool read_kind(struct entry *entry, const struct yaml_node *map, char **out_kind)
+static bool read_kind(struct entry *entry, const struct yaml_node *map,
+                      const struct yaml_node *below, char **out_kind)
 {
     const struct config_kinds *kinds = entry->reading->kinds;
     const struct yaml_node *node = yaml_get(map, "kind");
+    if (!node)
+        node = yaml_get(below, "kind");
     struct key_path path = {entry->spot.path, TEXT_LITERAL("kind"), 0};
     if (!node) {
         report_no_kind(entry);
@@ -206,7 +216,7 @@ static bool read_kind(struct entry *entry, const struct yaml_node *map, char **o
     buf_free(&text);
     if (!kind)
         return false;
-    entry->own = kinds->options_of(kind);
+    entry->own = kinds->options_of(kinds, kind);
     if (!entry->own) {
         problem_add_nearest(spot, "no such kind of connector",
                             text_nearest(text_of(kind), kinds->kinds, count_kinds(kinds)));
@@ -230,7 +240,8 @@ static bool name_entry(const struct provider_reading *reading, const struct yaml
     return false;
 }
 
-static bool check_entry(const struct entry *entry, const struct yaml_node *map)
+static bool check_entry(const struct entry *entry, const struct yaml_node *map,
+                        const struct yaml_node *below)
 {
     bool is_ok = true;
     if (!text_is_provider_id(entry->spot.path->name)) {
@@ -240,11 +251,46 @@ static bool check_entry(const struct entry *entry, const struct yaml_node *map)
                     BURSAR_MAX_PROVIDER_BYTES);
         is_ok = false;
     }
-    if (map->type != YAML_MAP) {
+    if (map->type != YAML_MAP && !(map->type == YAML_NULL && below)) {
         problem_add(entry->spot, "must be a map, not %s", yaml_type_name(map->type));
         is_ok = false;
     }
     return is_ok;
+}
+
+static const struct yaml_node *node_below(const struct provider_reading *reading,
+                                          const char *section, struct text id)
+{
+    bool may_lie_below = reading->catalog && strcmp(section, "providers") == 0;
+    return may_lie_below ? catalog_find(reading->catalog, id) : NULL;
+}
+
+static void read_keys(struct entry *entry, const char *kind, const struct yaml_node *map)
+{
+    for (size_t i = 0; map && i + 1 < map->item_count; i += 2)
+        read_key(entry, kind, map->items[i], map->items[i + 1]);
+}
+
+/* What the kind itself says of the settings as a whole, line by line. */
+static void check_settings(struct entry *entry, const char *kind)
+{
+    struct buf lines = buf_make(16384);
+    if (entry->reading->kinds->check_entry && !entry->is_catalog)
+        entry->reading->kinds->check_entry(entry->reading->kinds, kind, entry->settings, &lines);
+    for (size_t at = 0; at < lines.len; at += strlen((const char *)lines.data + at) + 1) {
+        problem_add(entry->spot, "%s", (const char *)lines.data + at);
+        entry->is_wrong = true;
+    }
+    buf_free(&lines);
+}
+
+static void check_experimental(struct entry *entry)
+{
+    if (entry->is_catalog || entry->reading->allow_experimental ||
+        !settings_bool(entry->settings, "experimental"))
+        return;
+    problem_add(entry->spot, "is experimental: used only with connectors.experimental");
+    entry->is_wrong = true;
 }
 
 bool provider_read(const struct provider_reading *reading, const char *section,
@@ -256,19 +302,25 @@ bool provider_read(const struct provider_reading *reading, const char *section,
     struct key_path path = {&top, yaml_text(key), 0};
     struct entry entry = {.reading = reading,
                           .settings = &provider.settings,
+                          .is_catalog = strcmp(section, "catalog") == 0,
                           .spot = {reading->problems, key->mark, &path}};
-    if (!check_entry(&entry, map) || !name_entry(reading, key, &provider) ||
-        !read_kind(&entry, map, &provider.kind)) {
+    const struct yaml_node *below = node_below(reading, section, path.name);
+    if (!check_entry(&entry, map, below) || !name_entry(reading, key, &provider) ||
+        !read_kind(&entry, map, below, &provider.kind)) {
         provider_free(&provider);
         return false;
     }
+    provider.is_known = below != NULL;
     if (provider.is_shared && reading->kinds->shared_options_of)
-        entry.shared = reading->kinds->shared_options_of(provider.kind);
-    for (size_t i = 0; i + 1 < map->item_count; i += 2)
-        read_key(&entry, provider.kind, map->items[i], map->items[i + 1]);
+        entry.shared = reading->kinds->shared_options_of(reading->kinds, provider.kind);
+    read_keys(&entry, provider.kind, below);
+    read_keys(&entry, provider.kind, map);
     fill_from(&entry, entry.own, map);
     fill_from(&entry, entry.shared, map);
     fill_from(&entry, reading->kinds->common, map);
+    check_experimental(&entry);
+    if (!entry.is_wrong)
+        check_settings(&entry, provider.kind);
     if (entry.is_wrong) {
         provider_free(&provider);
         return false;

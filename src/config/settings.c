@@ -1,5 +1,6 @@
 #include "config/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,11 +14,12 @@ static void free_text(char *text)
 
 static void free_setting(struct setting *setting)
 {
-    for (size_t i = 0; i < setting->item_count; i++) {
+    for (size_t i = 0; setting->items && i < setting->item_count; i++) {
         free(setting->items[i].name);
         free_text(setting->items[i].value);
     }
     free(setting->items);
+    free(setting->name);
     free_text(setting->text);
     secret_free(&setting->secret);
 }
@@ -30,10 +32,15 @@ void settings_free(struct settings *settings)
     *settings = (struct settings){NULL, 0};
 }
 
+const char *setting_name(const struct setting *setting)
+{
+    return setting->name ? setting->name : setting->option->name;
+}
+
 static struct setting *find(const struct settings *settings, const char *name)
 {
     for (size_t i = 0; i < settings->count; i++) {
-        if (strcmp(settings->values[i].option->name, name) == 0)
+        if (strcmp(setting_name(&settings->values[i]), name) == 0)
             return &settings->values[i];
     }
     return NULL;
@@ -41,7 +48,7 @@ static struct setting *find(const struct settings *settings, const char *name)
 
 bool settings_put(struct settings *settings, struct setting *setting)
 {
-    struct setting *old = find(settings, setting->option->name);
+    struct setting *old = find(settings, setting_name(setting));
     if (!old) {
         struct setting *values =
             reallocarray(settings->values, settings->count + 1, sizeof *values);
@@ -83,4 +90,18 @@ double settings_number(const struct settings *settings, const char *name, double
 bool settings_bool(const struct settings *settings, const char *name)
 {
     return settings_number(settings, name, 0) > 0;
+}
+
+size_t settings_rows(const struct settings *settings, const char *name)
+{
+    const struct setting *setting = find(settings, name);
+    return setting ? setting->item_count : 0;
+}
+
+struct text settings_cell(const struct settings *settings, const char *name, size_t row,
+                          const char *column)
+{
+    char full[128];
+    snprintf(full, sizeof full, "%s.%zu.%s", name, row, column);
+    return settings_text(settings, full);
 }

@@ -19,13 +19,14 @@ struct setting_item {
 
 /* One value. Which member holds it follows from the option's type. */
 struct setting {
+    char *name;                         /* "GROUP.COLUMN", "ROWS.0.COLUMN"; NULL: the option's */
     const struct bursar_option *option; /* borrows the table's row */
     bool is_given;                      /* written by the operator, not the default */
     char *text;                         /* STRING, URL, CHOICE, and numbers as they were written */
     struct secret secret;               /* SECRET */
     double number;                      /* INTEGER, NUMBER; BOOL as 0 or 1 */
     struct setting_item *items;         /* LIST, MAP */
-    size_t item_count;
+    size_t item_count;                  /* of ROWS how many there are */
 };
 
 struct settings {
@@ -46,5 +47,10 @@ const struct setting *settings_find(const struct settings *settings, const char 
 struct text settings_text(const struct settings *settings, const char *name); /* secrets too */
 double settings_number(const struct settings *settings, const char *name, double absent);
 bool settings_bool(const struct settings *settings, const char *name);
+size_t settings_rows(const struct settings *settings, const char *name);
+/* The value of column `column` in row `row` of ROWS `name`. */
+struct text settings_cell(const struct settings *settings, const char *name, size_t row,
+                          const char *column);
+const char *setting_name(const struct setting *setting);
 
 #endif

@@ -87,6 +87,51 @@ static bool read_url(const struct reading *reading, struct text text, struct set
     return keep_text(reading, text, setting);
 }
 
+/* {placeholders} stand for something that a URL can have; one at the very start for a base URL. */
+static void fill_template(struct text text, struct buf *out)
+{
+    for (size_t i = 0; i < text.len;) {
+        const char *end = text.data[i] == '{' ? memchr(text.data + i, '}', text.len - i) : NULL;
+        if (end) {
+            buf_append_string(out, i == 0 ? "https://x" : "x");
+            i = (size_t)(end - text.data) + 1;
+        } else {
+            buf_append_byte(out, (uint8_t)text.data[i++]);
+        }
+    }
+}
+
+static bool read_template(const struct reading *reading, struct text text, struct setting *setting)
+{
+    struct buf filled = buf_make(INTERPOLATE_MAX_BYTES);
+    fill_template(text, &filled);
+    const char *problem = buf_error(&filled) != 0
+                              ? "is too long"
+                              : url_problem(buf_text(&filled), reading->rules->allow_http_loopback);
+    buf_free(&filled);
+    if (problem)
+        return wrong(reading, problem);
+    return keep_text(reading, text, setting);
+}
+
+static bool check_text(const struct value_rules *rules, enum bursar_option_type type,
+                       struct text text, struct spot spot)
+{
+    char problem[VALUE_PROBLEM_SIZE];
+    bool is_checked = type == BURSAR_OPTION_PATH || type == BURSAR_OPTION_PATHS ||
+                      type == BURSAR_OPTION_PREDICATES;
+    if (!is_checked || !rules->check || rules->check(type, text, problem))
+        return true;
+    problem_add(spot, "%s", problem);
+    return false;
+}
+
+static bool read_path(const struct reading *reading, struct text text, struct setting *setting)
+{
+    return check_text(reading->rules, BURSAR_OPTION_PATH, text, reading->spot) &&
+           keep_text(reading, text, setting);
+}
+
 static bool is_number(struct text text, bool is_integer, double *out_number)
 {
     if (text.len == 0 || text.len > 40)
@@ -188,8 +233,8 @@ static read_function *const scalar_readers[] = {
     [BURSAR_OPTION_STRING] = read_string, [BURSAR_OPTION_SECRET] = read_secret,
     [BURSAR_OPTION_URL] = read_url,       [BURSAR_OPTION_INTEGER] = read_number,
     [BURSAR_OPTION_NUMBER] = read_number, [BURSAR_OPTION_BOOL] = read_bool,
-    [BURSAR_OPTION_CHOICE] = read_choice, [BURSAR_OPTION_LIST] = NULL,
-    [BURSAR_OPTION_MAP] = NULL,
+    [BURSAR_OPTION_CHOICE] = read_choice, [BURSAR_OPTION_TEMPLATE] = read_template,
+    [BURSAR_OPTION_PATH] = read_path,     [BURSAR_OPTION_ROWS] = NULL,
 };
 
 static bool read_scalar(const struct yaml_node *node, struct reading *reading,
@@ -221,7 +266,7 @@ static bool read_item(const struct yaml_node *node, const struct reading *readin
             is_ok = out_of_memory(spot);
     }
     buf_free(&text);
-    return is_ok;
+    return is_ok && check_text(reading->rules, reading->option->type, text_of(item->value), spot);
 }
 
 static bool read_list(const struct yaml_node *node, const struct reading *reading,
@@ -258,7 +303,8 @@ static bool read_map(const struct yaml_node *node, const struct reading *reading
 static bool read_collection(const struct yaml_node *node, const struct reading *reading,
                             struct setting *setting)
 {
-    bool is_list = reading->option->type == BURSAR_OPTION_LIST;
+    bool is_list = reading->option->type == BURSAR_OPTION_LIST ||
+                   reading->option->type == BURSAR_OPTION_PREDICATES;
     if (node->type != (is_list ? YAML_LIST : YAML_MAP)) {
         problem_add(reading->spot, "must be %s, not %s",
                     yaml_type_name(is_list ? YAML_LIST : YAML_MAP), yaml_type_name(node->type));

@@ -12,12 +12,18 @@
 #include "config/settings.h"
 #include "config/yaml.h"
 
+/* Asked of each text of a PATH, PATHS or PREDICATES; writes what is wrong, false then. */
+#define VALUE_PROBLEM_SIZE 192
+typedef bool value_check(enum bursar_option_type type, struct text text,
+                         char out_problem[static VALUE_PROBLEM_SIZE]);
+
 struct value_rules {
     const struct interpolate_vars *vars;
     bool allow_http_loopback;
+    value_check *check; /* NULL: such texts are taken as they are */
 };
 
-/* Reads a value that an operator wrote. false where it was wrong, all of it added at spot (or
+/* Reads a value that an operator wrote, no group and no rows (config/nested.h). false where it was wrong, all of it added at spot (or
  * deeper); true gives the setting. */
 bool value_read(const struct yaml_node *node, const struct bursar_option *option,
                 const struct value_rules *rules, struct spot spot, struct setting *out_setting);

@@ -2,130 +2,86 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include <bursar/error.h>
 
-#include "base/base64.h"
-#include "base/secret.h"
+#include "connector/host.h"
 
 enum { URL_MAX = 16384, BODY_MAX = 262144, HEADERS_MAX = 65536, VALUES_MAX = 1 << 20 };
 
-/* What stands behind the `host` pointer of a call. */
-struct host {
-    const struct connector *connector;
-    const struct call_credential *credential;
-    struct call_request *request;
-    struct call_outcome *outcome;
-    int error;
-};
+/* ---- named values -------------------------------------------------------------------------------- */
 
-/* ---- what a module asks ------------------------------------------------------------------------ */
-
-static struct bursar_text give(struct text text)
+struct call_values call_values_make(void)
 {
-    return (struct bursar_text){text.data, text.len};
+    return (struct call_values){.values = buf_make_secret(VALUES_MAX)};
 }
 
-static struct bursar_text get_setting(const struct bursar_call *call, const char *name)
+void call_values_free(struct call_values *values)
 {
-    const struct host *host = call->host;
-    return give(settings_text(host->connector->settings, name));
+    buf_free(&values->values);
+    values->count = 0;
 }
 
-static bool get_setting_item(const struct bursar_call *call, const char *name, size_t index,
-                             struct bursar_text *out_name, struct bursar_text *out_value)
+static struct text value_at(const struct buf *values, const struct call_part *part)
 {
-    const struct host *host = call->host;
-    const struct setting *setting = settings_find(host->connector->settings, name);
-    if (!setting || index >= setting->item_count)
+    if (part->len == 0)
+        return TEXT_LITERAL("");
+    return (struct text){(const char *)values->data + part->at, part->len};
+}
+
+bool call_values_set(struct call_values *values, const char *name, struct text value)
+{
+    struct call_part *to = NULL;
+    for (size_t i = 0; i < values->count; i++) {
+        if (strcmp(values->parts[i].name, name) == 0)
+            to = &values->parts[i];
+    }
+    if (!to && (values->count == CALL_VALUES_MAX || strlen(name) >= sizeof to->name))
         return false;
-    *out_name = give(text_of(setting->items[index].name));
-    *out_value = give(text_of(setting->items[index].value));
+    if (!to)
+        to = &values->parts[values->count++];
+    *to = (struct call_part){.at = values->values.len, .len = value.len};
+    snprintf(to->name, sizeof to->name, "%s", name);
+    buf_append_text(&values->values, value);
+    return buf_error(&values->values) == 0;
+}
+
+struct text call_values_get(const struct call_values *values, const char *name)
+{
+    for (size_t i = 0; i < values->count; i++) {
+        if (strcmp(values->parts[i].name, name) == 0)
+            return value_at(&values->values, &values->parts[i]);
+    }
+    return (struct text){NULL, 0};
+}
+
+bool call_values_item(const struct call_values *values, size_t index, struct text *out_name,
+                      struct text *out_value)
+{
+    if (index >= values->count)
+        return false;
+    *out_name = text_of(values->parts[index].name);
+    *out_value = value_at(&values->values, &values->parts[index]);
     return true;
 }
 
-static struct bursar_text get_secret(const struct bursar_call *call, const char *name)
+bool call_values_add(struct call_values *values, const struct call_outcome *outcome)
 {
-    const struct host *host = call->host;
-    struct text part = doc_part(host->credential->grant, name);
-    return give(part.data ? part : doc_part(host->credential->secret, name));
-}
-
-/* ---- what a module gives: requests -------------------------------------------------------------- */
-
-static void add_header(struct call_request *request, const char *name, struct text value)
-{
-    bool is_split = memchr(value.data, '\n', value.len) || memchr(value.data, '\r', value.len) ||
-                    memchr(value.data, 0, value.len) || strpbrk(name, "\r\n");
-    if (is_split)
-        request->headers.error = BURSAR_E_BAD_REQUEST;
-    buf_append_string(&request->headers, name);
-    buf_append_string(&request->headers, ": ");
-    buf_append_text(&request->headers, value);
-    buf_append_byte(&request->headers, 0);
-}
-
-/* RFC 6749 section 2.3.1: both parts are form-encoded before they are joined. */
-static void add_basic(struct call_request *request, const char *user, struct text password)
-{
-    struct buf plain = buf_make_secret(HEADERS_MAX);
-    struct buf value = buf_make_secret(HEADERS_MAX);
-    buf_append_form(&plain, text_of(user));
-    buf_append_byte(&plain, ':');
-    buf_append_form(&plain, password);
-    buf_append_string(&value, "Basic ");
-    base64_append(&value, buf_text(&plain));
-    add_header(request, "Authorization", buf_text(&value));
-    buf_free(&plain);
-    buf_free(&value);
-}
-
-static void add_form(struct call_request *request, const char *name, struct text value)
-{
-    if (request->body.len > 0)
-        buf_append_byte(&request->body, '&');
-    buf_append_form(&request->body, text_of(name));
-    buf_append_byte(&request->body, '=');
-    buf_append_form(&request->body, value);
-    if (!request->has_body)
-        add_header(request, "Content-Type", TEXT_LITERAL("application/x-www-form-urlencoded"));
-    request->has_body = true;
-}
-
-static void set_text(struct buf *buf, struct text value)
-{
-    buf_clear(buf);
-    buf_append_text(buf, value);
-}
-
-static void emit_request(const struct bursar_call *call, enum bursar_emit part, const char *name,
-                         const char *value, size_t value_len)
-{
-    struct host *host = call->host;
-    struct call_request *request = host->request;
-    struct text text = {value ? value : "", value_len};
-    switch (part) {
-    case BURSAR_REQ_METHOD:
-        snprintf(request->method, sizeof request->method, "%.*s", (int)text.len, text.data);
-        break;
-    case BURSAR_REQ_URL: set_text(&request->url, text); break;
-    case BURSAR_REQ_HEADER: add_header(request, name, text); break;
-    case BURSAR_REQ_FORM: add_form(request, name, text); break;
-    case BURSAR_REQ_BASIC: add_basic(request, name, text); break;
-    case BURSAR_REQ_BODY:
-        set_text(&request->body, text);
-        request->has_body = true;
-        break;
-    default: host->error = BURSAR_E_INTERNAL; /* a part of an outcome has no place in a request */
+    bool is_ok = true;
+    for (size_t i = 0; i < outcome->part_count; i++) {
+        const struct call_part *part = &outcome->parts[i];
+        if (part->part == BURSAR_OUT_CAPTURE)
+            is_ok &= call_values_set(values, part->name, call_part_value(outcome, part));
     }
+    return is_ok;
 }
 
-/* ---- what a module gives: outcomes --------------------------------------------------------------- */
+/* ---- outcomes ------------------------------------------------------------------------------------ */
 
 static bool is_repeatable(enum bursar_emit part)
 {
-    return part == BURSAR_OUT_FIELD;
+    return part == BURSAR_OUT_FIELD || part == BURSAR_OUT_CAPTURE || part == BURSAR_OUT_METADATA ||
+           part == BURSAR_OUT_PROBLEM;
 }
 
 static void emit_outcome(const struct bursar_call *call, enum bursar_emit part, const char *name,
@@ -134,8 +90,13 @@ static void emit_outcome(const struct bursar_call *call, enum bursar_emit part, 
     struct host *host = call->host;
     struct call_outcome *outcome = host->outcome;
     struct call_part *to = NULL;
-    for (size_t i = 0; i < outcome->part_count && !is_repeatable(part); i++) {
-        if (outcome->parts[i].part == part)
+    if (part < BURSAR_OUT_ACCESS_TOKEN || (name && strlen(name) >= sizeof to->name)) {
+        host->error = BURSAR_E_INTERNAL;
+        return;
+    }
+    for (size_t i = 0; i < outcome->part_count; i++) {
+        bool is_same_name = strcmp(outcome->parts[i].name, name ? name : "") == 0;
+        if (outcome->parts[i].part == part && (!is_repeatable(part) || is_same_name))
             to = &outcome->parts[i];
     }
     if (!to && outcome->part_count == CALL_PARTS_MAX) {
@@ -149,14 +110,30 @@ static void emit_outcome(const struct bursar_call *call, enum bursar_emit part, 
     buf_append(&outcome->values, value, value_len);
 }
 
-struct text call_outcome_part(const struct call_outcome *outcome, enum bursar_emit part)
+struct text call_part_value(const struct call_outcome *outcome, const struct call_part *part)
+{
+    return value_at(&outcome->values, part);
+}
+
+static const struct call_part *part_of(const struct call_outcome *outcome, enum bursar_emit part)
 {
     for (size_t i = 0; i < outcome->part_count; i++) {
-        const struct call_part *found = &outcome->parts[i];
-        if (found->part == part)
-            return (struct text){(const char *)outcome->values.data + found->at, found->len};
+        if (outcome->parts[i].part == part)
+            return &outcome->parts[i];
     }
-    return (struct text){NULL, 0};
+    return NULL;
+}
+
+struct text call_outcome_part(const struct call_outcome *outcome, enum bursar_emit part)
+{
+    const struct call_part *found = part_of(outcome, part);
+    return found ? value_at(&outcome->values, found) : (struct text){NULL, 0};
+}
+
+const char *call_outcome_name(const struct call_outcome *outcome, enum bursar_emit part)
+{
+    const struct call_part *found = part_of(outcome, part);
+    return found ? found->name : "";
 }
 
 void call_outcome_free(struct call_outcome *outcome)
@@ -165,128 +142,187 @@ void call_outcome_free(struct call_outcome *outcome)
     outcome->part_count = 0;
 }
 
-/* ---- replies -------------------------------------------------------------------------------------- */
-
-struct text call_reply_header(const struct call_reply *reply, const char *name)
-{
-    size_t name_len = strlen(name);
-    const char *line = reply->headers.data;
-    const char *end = line ? line + reply->headers.len : NULL;
-    for (; line && line < end; line += strlen(line) + 1) {
-        if (strncasecmp(line, name, name_len) != 0 || line[name_len] != ':')
-            continue;
-        return text_of(line + name_len + 1 + strspn(line + name_len + 1, " \t"));
-    }
-    return (struct text){NULL, 0};
-}
-
-static struct bursar_text get_header(const struct bursar_response *response, const char *name)
-{
-    return give(call_reply_header(response->host, name));
-}
-
-/* ---- calls ---------------------------------------------------------------------------------------- */
-
-static struct bursar_call call_of(struct host *host, int64_t now)
-{
-    return (struct bursar_call){.now = now,
-                                .setting = get_setting,
-                                .setting_item = get_setting_item,
-                                .secret = get_secret,
-                                .emit = host->request ? emit_request : emit_outcome,
-                                .host = host};
-}
+/* ---- requests ------------------------------------------------------------------------------------ */
 
 void call_request_free(struct call_request *request)
 {
     buf_free(&request->url);
     buf_free(&request->headers);
     buf_free(&request->body);
+    buf_free(&request->tls_certificate);
+    buf_free(&request->tls_key);
+    buf_free(&request->sigv4);
+    buf_free(&request->sigv4_user);
 }
 
-static int build(int (*function)(const struct bursar_call *), const struct connector *connector,
-                 const struct call_credential *credential, int64_t now,
-                 struct call_request *out_request)
+static const struct bursar_exchange *exchange_of(const struct connector *connector,
+                                                 enum bursar_purpose purpose)
 {
-    if (!function)
+    return &connector->module->exchanges[purpose];
+}
+
+bool call_can(const struct connector *connector, enum bursar_purpose purpose)
+{
+    return exchange_of(connector, purpose)->build != NULL;
+}
+
+int call_build(const struct call *about, struct call_request *out_request)
+{
+    const struct bursar_exchange *exchange = exchange_of(about->connector, about->purpose);
+    if (!exchange->build)
         return BURSAR_E_UNSUPPORTED_OP;
     struct call_request request = {.url = buf_make_secret(URL_MAX),
                                    .headers = buf_make_secret(HEADERS_MAX),
-                                   .body = buf_make_secret(BODY_MAX)};
-    struct host host = {.connector = connector, .credential = credential, .request = &request};
-    struct bursar_call call = call_of(&host, now);
-    int result = function(&call);
+                                   .body = buf_make_secret(BODY_MAX),
+                                   .tls_certificate = buf_make(4096),
+                                   .tls_key = buf_make(4096),
+                                   .sigv4 = buf_make(256),
+                                   .sigv4_user = buf_make_secret(4096)};
+    struct host host = {.call = about, .request = &request, .json = buf_make_secret(BODY_MAX)};
+    struct bursar_call call = host_call(&host);
+    int result = exchange->build(&call);
     if (result == 0)
-        result = host.error;
-    if (result == 0 && (buf_error(&request.url) || buf_error(&request.headers) ||
-                        buf_error(&request.body) || request.url.len == 0))
-        result = BURSAR_E_INTERNAL;
+        result = host.error != 0 ? host.error : host_finish_request(&host);
+    host_fini(&host);
     if (result != 0) {
         call_request_free(&request);
-        return result;
+        return result < 0 ? result : BURSAR_E_INTERNAL;
     }
-    if (request.method[0] == 0)
-        snprintf(request.method, sizeof request.method, "%s", request.has_body ? "POST" : "GET");
     *out_request = request;
     return 0;
 }
 
-int call_build_refresh(const struct connector *connector, const struct call_credential *credential,
-                       int64_t now, struct call_request *out_request)
+/* ---- replies ------------------------------------------------------------------------------------- */
+
+static enum reply_shape shape_of(enum bursar_read read)
 {
-    return build(connector->module->build_refresh, connector, credential, now, out_request);
+    switch (read) {
+    case BURSAR_READ_OK: return REPLY_SECRET;
+    case BURSAR_READ_ERROR: return REPLY_ERROR;
+    default: return REPLY_MALFORMED;
+    }
 }
 
-int call_build_revoke(const struct connector *connector, const struct call_credential *credential,
-                      int64_t now, struct call_request *out_request)
+/* What a purpose has to give where the module says that all is well. */
+static bool is_complete(enum bursar_purpose purpose, const struct call_outcome *outcome)
 {
-    return build(connector->module->build_revoke, connector, credential, now, out_request);
+    switch (purpose) {
+    case BURSAR_REFRESH:
+    case BURSAR_EXCHANGE:
+    case BURSAR_POLL: return call_outcome_part(outcome, BURSAR_OUT_ACCESS_TOKEN).len > 0;
+    case BURSAR_DEVICE:
+        return call_outcome_part(outcome, BURSAR_OUT_DEVICE_CODE).len > 0 &&
+               call_outcome_part(outcome, BURSAR_OUT_USER_CODE).len > 0;
+    case BURSAR_IDENTIFY: return call_outcome_part(outcome, BURSAR_OUT_ACCOUNT).len > 0;
+    default: return true;
+    }
 }
 
-int call_read_refresh(const struct connector *connector, const struct call_credential *credential,
-                      int64_t now, const struct call_reply *reply, struct call_outcome *out_outcome)
+int call_read(const struct call *about, const struct call_reply *reply,
+              struct call_outcome *out_outcome)
 {
-    if (!connector->module->read_refresh)
+    const struct bursar_exchange *exchange = exchange_of(about->connector, about->purpose);
+    if (!exchange->read)
         return BURSAR_E_UNSUPPORTED_OP; /* the provider's kind was changed meanwhile */
-    static const enum reply_shape shapes[] = {[BURSAR_READ_SECRET] = REPLY_SECRET,
-                                              [BURSAR_READ_ERROR] = REPLY_ERROR,
-                                              [BURSAR_READ_MALFORMED] = REPLY_MALFORMED};
     struct call_outcome outcome = {.values = buf_make_secret(VALUES_MAX)};
-    struct host host = {.connector = connector, .credential = credential, .outcome = &outcome};
-    struct bursar_call call = call_of(&host, now);
-    struct bursar_response response = {.status = reply->status,
-                                       .content_type =
-                                           give(call_reply_header(reply, "Content-Type")),
-                                       .body = give(reply->body),
-                                       .header = get_header,
-                                       .host = (void *)(uintptr_t)reply};
-    enum bursar_read read = connector->module->read_refresh(&call, &response);
+    struct host host = {.call = about, .outcome = &outcome, .reply = reply};
+    struct bursar_call call = host_call(&host);
+    call.emit = emit_outcome;
+    struct bursar_response response = host_response(&host);
+    outcome.read = exchange->read(&call, &response);
+    host_fini(&host);
     if (buf_error(&outcome.values) == BURSAR_E_NOMEM) {
         call_outcome_free(&outcome);
         return BURSAR_E_NOMEM;
     }
     bool is_sound = host.error == 0 && buf_error(&outcome.values) == 0 &&
-                    read <= BURSAR_READ_MALFORMED &&
-                    (read != BURSAR_READ_SECRET ||
-                     call_outcome_part(&outcome, BURSAR_OUT_ACCESS_TOKEN).len > 0);
-    outcome.shape = is_sound ? shapes[read] : REPLY_MALFORMED;
+                    outcome.read <= BURSAR_READ_PENDING &&
+                    (outcome.read != BURSAR_READ_OK || is_complete(about->purpose, &outcome));
+    if (!is_sound)
+        outcome.read = BURSAR_READ_MALFORMED;
+    outcome.shape = shape_of(outcome.read);
     *out_outcome = outcome;
     return 0;
 }
 
+/* A kind that makes its secrets begins with all of its settings: another one of them is another seed. */
+static int seed_of_settings(const struct connector *connector, struct call_outcome *outcome)
+{
+    const struct settings *settings = connector->settings;
+    const char *kind = connector->module->secret_kind ? connector->module->secret_kind : "oauth2";
+    struct call_part *part = &outcome->parts[outcome->part_count++];
+    *part = (struct call_part){.part = BURSAR_OUT_FIELD, .name = "kind", .len = strlen(kind)};
+    buf_append_string(&outcome->values, kind);
+    for (size_t i = 0; i < settings->count; i++) {
+        const struct setting *setting = &settings->values[i];
+        buf_append_byte(&outcome->values, 0);
+        buf_append_string(&outcome->values, setting_name(setting));
+        buf_append_byte(&outcome->values, 0);
+        buf_append_text(&outcome->values, settings_text(settings, setting_name(setting)));
+        for (size_t j = 0; setting->items && j < setting->item_count; j++) {
+            buf_append_byte(&outcome->values, 0);
+            buf_append_text(&outcome->values, text_of(setting->items[j].name));
+            buf_append_byte(&outcome->values, 0);
+            buf_append_string(&outcome->values, setting->items[j].value);
+        }
+    }
+    return 0;
+}
+
+static int seed_of_module(const struct bursar_connector *module, const struct bursar_call *call)
+{
+    return module->seed ? module->seed(call) : BURSAR_E_CONFIG;
+}
+
 int call_seed(const struct connector *connector, int64_t now, struct call_outcome *out_outcome)
 {
-    static const struct call_credential none = {NULL, NULL};
+    const struct call about = {.connector = connector, .now = now};
     struct call_outcome outcome = {.values = buf_make_secret(VALUES_MAX)};
-    struct host host = {.connector = connector, .credential = &none, .outcome = &outcome};
-    struct bursar_call call = call_of(&host, now);
-    int result = connector->module->seed ? connector->module->seed(&call) : BURSAR_E_CONFIG;
+    struct host host = {.call = &about, .outcome = &outcome};
+    struct bursar_call call = host_call(&host);
+    call.emit = emit_outcome;
+    bool is_made = !connector->module->seed && connector->mints;
+    int result =
+        is_made ? seed_of_settings(connector, &outcome) : seed_of_module(connector->module, &call);
     if (result == 0)
         result = host.error != 0 ? host.error : buf_error(&outcome.values);
+    host_fini(&host);
     if (result < 0) {
         call_outcome_free(&outcome);
         return result;
     }
     *out_outcome = outcome;
     return 0;
+}
+
+int call_expand(const struct call *call, struct text text, bool is_url, struct buf *out)
+{
+    struct host host = {.call = call};
+    int result = host_expand(&host, text, is_url, out);
+    host_fini(&host);
+    return result;
+}
+
+void call_check(const struct bursar_connector *module, const struct settings *settings,
+                struct buf *out)
+{
+    const struct connector connector = {.module = module, .settings = settings};
+    const struct call about = {.connector = &connector};
+    struct call_outcome outcome = {.values = buf_make_secret(VALUES_MAX)};
+    struct host host = {.call = &about, .outcome = &outcome};
+    struct bursar_call call = host_call(&host);
+    call.emit = emit_outcome;
+    if (module->check)
+        module->check(&call);
+    host_fini(&host);
+    for (size_t i = 0; i < outcome.part_count; i++) {
+        const struct call_part *part = &outcome.parts[i];
+        if (part->part != BURSAR_OUT_PROBLEM)
+            continue;
+        buf_append_string(out, part->name);
+        buf_append_string(out, ": ");
+        buf_append_text(out, call_part_value(&outcome, part));
+        buf_append_byte(out, 0);
+    }
+    call_outcome_free(&outcome);
 }

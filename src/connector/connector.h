@@ -29,8 +29,16 @@ struct connector {
     int64_t refresh_token_ttl_s; /* 0: not known */
     enum rotation_rule rotation;
     int64_t reuse_grace_s; /* of ROTATION_REUSE_GRACE; 0: no end is known */
-    const char **reauth_errors, **transient_errors, **client_errors; /* NULL-ended, own arrays */
+    const char **reauth_errors, **transient_errors; /* NULL-ended, own arrays */
+    const char **throttle_errors, **client_errors;
+    enum expiry_unit refresh_expires_unit;
+    int64_t grant_ttl_s; /* 0: a grant has no end of its own */
+    int64_t
+        earliest_refresh_s; /* a refresh earlier than so long before the end is refused; 0: never */
+    int64_t minimum_age_s;  /* of a secret before it may be refreshed */
     long timeout_ms, connect_timeout_ms;
+    bool allow_http; /* http:// on loopback */
+    bool mints;      /* a refresh needs no refresh token */
 };
 
 /* All providers of a configuration, sorted by id. */
@@ -39,13 +47,17 @@ struct connectors {
     size_t count;
 };
 
-/* The kinds that this program knows, for config_load(). */
-const struct config_kinds *connector_kinds(void);
-const struct bursar_connector *connector_module(const char *kind); /* NULL: none */
+struct registry;
 
-/* 0 or BURSAR_E_NOMEM. Borrows the configuration until connectors_free(). */
-int connectors_make(const struct config *config, struct connectors *out_connectors);
+/* 0 or BURSAR_E_NOMEM. Borrows the configuration and the registry that it was read with until
+ * connectors_free(). */
+int connectors_make(const struct config *config, const struct registry *registry,
+                    struct connectors *out_connectors);
 void connectors_free(struct connectors *connectors);
+/* One alone, for a tool that has one entry: connector_fini() ends it. */
+int connector_make(const struct config_provider *provider, const struct registry *registry,
+                   bool allow_http, struct connector *out_connector);
+void connector_fini(struct connector *connector);
 
 /* NULL where no provider has this id. */
 const struct connector *connectors_find(const struct connectors *connectors, struct text provider);
@@ -55,6 +67,12 @@ const char *connectors_nearest(const struct connectors *connectors, struct text 
 /* The shared credential of a name, or NULL. */
 const struct connector *connectors_find_shared(const struct connectors *connectors,
                                                struct text name);
+
+/* When a secret is due, by the settings; jitter as for expiry_due_at(). */
+int64_t connector_due_at(const struct connector *connector, int64_t issued_at, int64_t expires_at,
+                         double jitter);
+/* Whether a credential can get a new secret: has_grant where something is stored to refresh with. */
+bool connector_can_refresh(const struct connector *connector, bool has_grant);
 
 struct verdict_words connector_words(const struct connector *connector);
 

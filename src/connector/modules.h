@@ -5,7 +5,6 @@
 
 #include <bursar/connector.h>
 
-extern const struct bursar_connector bursar_connector_oauth2_refresh;
-extern const struct bursar_connector bursar_connector_static;
+extern const struct bursar_connector *const modules_builtin[]; /* NULL-ended */
 
 #endif

@@ -71,6 +71,10 @@ void http_request_free(struct http_request *request)
     buf_free(&request->url);
     buf_free(&request->headers);
     buf_free(&request->body);
+    buf_free(&request->tls_certificate);
+    buf_free(&request->tls_key);
+    buf_free(&request->sigv4);
+    buf_free(&request->sigv4_user);
 }
 
 void http_reply_free(struct http_reply *reply)
@@ -247,6 +251,14 @@ static void set_request(struct exchange *exchange)
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     }
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    if (request->tls_certificate.len > 0) {
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, (const char *)request->tls_certificate.data);
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, (const char *)request->tls_key.data);
+    }
+    if (request->sigv4.len > 0) {
+        curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, (const char *)request->sigv4.data);
+        curl_easy_setopt(easy, CURLOPT_USERPWD, (const char *)request->sigv4_user.data);
+    }
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout_ms);
 }

@@ -27,9 +27,11 @@ struct http_options {
 /* All of it is the engine's after http_start(). */
 struct http_request {
     char method[16];
-    struct buf url;     /* secret: some providers want tokens in it */
-    struct buf headers; /* secret: `Name: value`, each ended by NUL */
-    struct buf body;    /* secret */
+    struct buf url;                      /* secret: some providers want tokens in it */
+    struct buf headers;                  /* secret: `Name: value`, each ended by NUL */
+    struct buf body;                     /* secret */
+    struct buf tls_certificate, tls_key; /* PEM files of a client; empty: none (RFC 8705) */
+    struct buf sigv4, sigv4_user;        /* what CURLOPT_AWS_SIGV4 and _USERPWD want; empty: none */
     bool has_body;
     long timeout_ms, connect_timeout_ms;
 };

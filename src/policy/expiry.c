@@ -7,6 +7,9 @@
 
 enum { NUMBER_MAX_CHARS = 40, AT_TIME = 10 /* where the `T` of a date stands */ };
 
+/* What is called a life and is larger than any is a point in time: some providers do that. */
+#define FIRST_EPOCH_S 1e9
+
 int64_t expiry_lead_s(const struct expiry_rule *rule, int64_t life_s)
 {
     double share = (1.0 - rule->expiry_ratio) * (double)life_s;
@@ -115,7 +118,8 @@ bool expiry_read(struct text text, enum expiry_unit unit, int64_t now, int64_t *
         return false;
     if (unit == EXPIRY_MS || unit == EXPIRY_EPOCH_MS)
         number /= 1000;
-    double life_s = unit == EXPIRY_S || unit == EXPIRY_MS ? number : number - (double)now;
+    bool is_life = (unit == EXPIRY_S || unit == EXPIRY_MS) && number < FIRST_EPOCH_S;
+    double life_s = is_life ? number : number - (double)now;
     if (!(life_s > 0) || life_s > (double)EXPIRY_MAX_LIFE_S)
         return false;
     *out_expires_at = now + (int64_t)life_s;

@@ -5,7 +5,8 @@
  *                                             |                                     ^
  *                                             +------------- no reply --------------+
  *
- * A reply is kept before it is read, a conclusion is committed before anybody is told, and a commit
+ * An exchange of several steps goes from END back to SENT with the next request; what earlier steps gave
+ * is kept along with each reply. A reply is kept before it is read, a conclusion is committed before anybody is told, and a commit
  * that fails behind the request is tried again until it works: what was received is never dropped. */
 #ifndef POLICY_FLIGHT_H
 #define POLICY_FLIGHT_H
@@ -31,6 +32,7 @@ enum flight_input {
     FLIGHT_ON_STORE_DOWN,
     FLIGHT_ON_REPLIED,
     FLIGHT_ON_NO_REPLY,
+    FLIGHT_ON_NEXT,  /* the reply that was kept asks for a further request */
     FLIGHT_ON_AGAIN, /* failed for a passing reason, and somebody waits on */
     FLIGHT_INPUT_END
 };

@@ -1,6 +1,7 @@
 #include "policy/verdict.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include <bursar/error.h>
 
@@ -20,22 +21,51 @@ static const struct {
     {"server_error", VERDICT_PROVIDER},        {"slow_down", VERDICT_THROTTLED},
 };
 
-static bool is_listed(struct text error, const char *const *list)
+static bool is_code(struct text word, struct text error, struct text subcode)
+{
+    if (error.data && text_equal(word, error))
+        return true;
+    const char *slash = memchr(word.data, '/', word.len);
+    if (!slash || !subcode.data)
+        return false;
+    size_t code_len = (size_t)(slash - word.data);
+    struct text code = {word.data, code_len};
+    struct text rest = {slash + 1, word.len - code_len - 1};
+    return text_equal(rest, subcode) && (code_len == 0 || (error.data && text_equal(code, error)));
+}
+
+bool verdict_word_is(const char *word, int status, struct text error, struct text subcode)
+{
+    struct text rest = text_of(word);
+    if (rest.len < 8 || memcmp(rest.data, "HTTP ", 5) != 0)
+        return is_code(rest, error, subcode);
+    int given = 0;
+    for (size_t i = 5; i < 8; i++)
+        given = given * 10 + (rest.data[i] - '0');
+    if (given != status)
+        return false;
+    return rest.len <= 9 || is_code((struct text){rest.data + 9, rest.len - 9}, error, subcode);
+}
+
+static bool is_listed(const struct verdict_input *input, const char *const *list)
 {
     for (; list && *list; list++) {
-        if (text_is(error, *list))
+        if (verdict_word_is(*list, input->status, input->error, input->subcode))
             return true;
     }
     return false;
 }
 
-static bool of_words(struct text error, const struct verdict_words *words, enum verdict_class *out)
+static bool of_words(const struct verdict_input *input, const struct verdict_words *words,
+                     enum verdict_class *out)
 {
-    if (is_listed(error, words->transient))
+    if (is_listed(input, words->throttle))
+        *out = VERDICT_THROTTLED;
+    else if (is_listed(input, words->transient))
         *out = VERDICT_PROVIDER;
-    else if (is_listed(error, words->reauth))
+    else if (is_listed(input, words->reauth))
         *out = VERDICT_GRANT;
-    else if (is_listed(error, words->client))
+    else if (is_listed(input, words->client))
         *out = VERDICT_CLIENT;
     else
         return false;
@@ -86,7 +116,7 @@ static enum verdict_class of_reply(const struct verdict_input *input,
     if (input->status == 429 || input->status == 420)
         return VERDICT_THROTTLED;
     /* The connector's own words may speak of a 5xx too; the standard ones never do. */
-    if (input->error.data && of_words(input->error, words, &verdict))
+    if (of_words(input, words, &verdict))
         return verdict;
     if (input->status >= 500)
         return of_status(input->status, input->has_retry_after);

@@ -32,11 +32,14 @@ enum verdict_class {
     VERDICT_END
 };
 
-/* Lists that a connector adds to the standard ones; NULL-ended, NULL for none. */
+/* Lists that a connector adds to the standard ones; NULL-ended, NULL for none. A word is `code`,
+ * `code/subcode`, `/subcode` for any code, `HTTP 404` for a status whatever the code is, or
+ * `HTTP 403 code`. */
 struct verdict_words {
     const char *const *reauth;    /* error codes that mean a dead grant */
     const char *const *transient; /* error codes that pass by themselves */
     const char *const *client;    /* error codes that mean our configuration */
+    const char *const *throttle;  /* error codes that ask to wait */
 };
 
 struct verdict_input {
@@ -45,8 +48,12 @@ struct verdict_input {
     enum rotation_rule rotation;
     int status;        /* HTTP */
     struct text error; /* the OAuth code or its like; absent where there is none */
+    struct text subcode;
     bool has_retry_after;
 };
+
+/* Whether a word of a connector's lists means this reply. */
+bool verdict_word_is(const char *word, int status, struct text error, struct text subcode);
 
 enum verdict_class verdict_of(const struct verdict_input *input, const struct verdict_words *words);
 

@@ -34,6 +34,7 @@ static const struct part {
     {"header", "value", PART_LINE, true, false},
     {"", "fields", PART_TEXT_MAP, false, false},
     {"", "apply", PART_APPLY, false, false},
+    {"", "grant", PART_TEXT_MAP, false, true},
 };
 enum { PART_COUNT = sizeof parts / sizeof parts[0] };
 static_assert(PART_COUNT <= 32, "seen is a 32-bit set");
@@ -181,6 +182,8 @@ static int check_parts(const struct node *secret, struct text kind, struct buf *
         is_known = is_known || text_is(kind, kinds[i][0]);
     if (!is_known)
         return refuse(error, "kind", "must be oauth2, api_key, basic, bearer or header");
+    if (node_type(node_get(secret, "grant")) == NODE_MAP)
+        return 0; /* the secret itself is made from it */
     for (size_t i = 0; i < PART_COUNT; i++) {
         const struct node *value = node_get(secret, parts[i].name);
         if (parts[i].kind[0] != 0 && !text_is(kind, parts[i].kind))
@@ -249,7 +252,9 @@ int doc_read_put(const struct node *secret, struct doc_put *out, struct buf *err
     put.has_refresh_token = node_type(node_get(secret, "refresh_token")) == NODE_TEXT;
     put.has_refresh_expires_at = node_type(ends) == NODE_UINT;
     put.refresh_expires_at = node_int(ends);
-    if (!put.has_refresh_token)
+    put.has_grant = put.has_refresh_token || node_type(node_get(secret, "grant")) == NODE_MAP;
+    put.has_apply = node_type(node_get(secret, "apply")) == NODE_ARRAY;
+    if (!put.has_grant)
         buf_free(&put.grant);
     *out = put;
     return 0;
@@ -307,7 +312,9 @@ static void merge_level(const struct node *before, const struct doc_change *chan
     for (size_t i = 0; i < count; i++) {
         if (changes[i].is_field != is_field)
             continue;
-        if (changes[i].is_list)
+        if (changes[i].is_packed)
+            pack_raw(map, changes[i].name, changes[i].value);
+        else if (changes[i].is_list)
             put_list(map, changes[i].name, changes[i].value);
         else
             pack_text(map, changes[i].name, changes[i].value);

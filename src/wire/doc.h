@@ -2,7 +2,8 @@
  * Thread: the document's owner.
  *
  * The secret map is what a vend gives out, byte for byte the `secret` of the reply: `kind` and the
- * fields of that kind, `fields`, `apply`, `scopes`. The grant map is what stays: `refresh_token`. */
+ * fields of that kind, `fields`, `apply`, `scopes`. The grant map is what stays: `refresh_token`, and
+ * `grant`, a map of texts that a connector makes new secrets from. */
 #ifndef WIRE_DOC_H
 #define WIRE_DOC_H
 
@@ -18,6 +19,8 @@
 struct doc_put {
     struct buf secret, grant;
     char kind[16];
+    bool has_grant; /* there is something to refresh with */
+    bool has_apply; /* the put says itself how it is used */
     bool has_refresh_token;
     bool has_refresh_expires_at;
     int64_t refresh_expires_at; /* seconds since 1970 UTC */
@@ -36,8 +39,9 @@ struct text doc_part(const struct node *map, const char *name);
 struct doc_change {
     const char *name;
     struct text value;
-    bool is_field; /* goes into `fields` */
-    bool is_list;  /* written as a list: the value split at spaces */
+    bool is_field;  /* goes into `fields` */
+    bool is_list;   /* written as a list: the value split at spaces */
+    bool is_packed; /* the value is MessagePack already */
 };
 /* Appends `before` (NULL: an empty map) with the changes made: parts that are not named stay. */
 void doc_merge(const struct node *before, const struct doc_change *changes, size_t count,

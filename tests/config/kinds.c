@@ -39,8 +39,9 @@ static const struct bursar_option static_kind[] = {
     OPTION("header", MAP),   OPTION(NULL, STRING),
 };
 
-static const struct bursar_option *options_of(const char *kind)
+static const struct bursar_option *options_of(const struct config_kinds *self, const char *kind)
 {
+    (void)self;
     if (strcmp(kind, "oauth2_refresh") == 0)
         return oauth2_refresh;
     return strcmp(kind, "static") == 0 ? static_kind : NULL;
@@ -48,4 +49,4 @@ static const struct bursar_option *options_of(const char *kind)
 
 static const char *const kinds[] = {"oauth2_refresh", "static", NULL};
 
-const struct config_kinds test_kinds = {common, options_of, kinds, NULL};
+const struct config_kinds test_kinds = {.common = common, .kinds = kinds, .options_of = options_of};

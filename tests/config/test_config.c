@@ -179,7 +179,8 @@ static void test_defaults(void **state)
     assert_false(config->allow_experimental);
     assert_false(config->is_audit_strict);
     assert_null(config->curve_key.data);
-    assert_int_equal(config->catalog.count, 0);
+    assert_int_equal(config->catalog.count, 1); /* the installed one */
+    assert_int_equal(config->known_count, 0);
     assert_int_equal(config->provider_count, 0);
     config_free(config);
 }

@@ -32,7 +32,7 @@ static bool read_one(const struct bursar_option *option, const char *written,
     struct problems problems = {0};
     struct yaml *yaml = NULL;
     struct buf file = buf_make(4096);
-    struct value_rules rules = {NULL, false};
+    struct value_rules rules = {.allow_http_loopback = false};
     buf_printf(&file, "v: %s\n", written);
     assert_int_equal(yaml_read_text("f", buf_text(&file), &problems, &yaml), 0);
     const struct yaml_node *node = yaml_get(yaml->root, "v");

@@ -15,6 +15,7 @@
 #include <bursar/error.h>
 
 #include "connector/call.h"
+#include "connector/registry.h"
 #include "wire/pack.h"
 
 struct world {
@@ -22,7 +23,7 @@ struct world {
     struct connectors connectors;
     struct tree *secret_tree, *grant_tree;
     struct buf secret, grant;
-    struct call_credential credential;
+    struct registry *registry;
 };
 
 static const char yaml[] = "providers:\n"
@@ -36,6 +37,7 @@ static const char yaml[] = "providers:\n"
                            "    scope_separator: ','\n"
                            "    refresh_params: {audience: 'https://api.example/'}\n"
                            "    headers: {X-Version: '2'}\n"
+                           "    captures: {instance_url: $.instance_url, missing: $.missing}\n"
                            "  post:\n"
                            "    kind: oauth2_refresh\n"
                            "    token_url: https://id.example/token\n"
@@ -53,14 +55,15 @@ static int open_world(void **state)
     struct world *world = calloc(1, sizeof *world);
     char path[] = "/tmp/bursar-test-XXXXXX";
     int fd = mkstemp(path);
+    world->registry = registry_new();
     struct buf errors = buf_make(65536);
     assert_true(fd >= 0 && write(fd, yaml, sizeof yaml - 1) == (ssize_t)sizeof yaml - 1);
     close(fd);
-    if (config_load(path, connector_kinds(), &world->config, &errors) < 0)
+    if (config_load(path, registry_kinds(world->registry), &world->config, &errors) < 0)
         fail_msg("%.*s", (int)errors.len, (const char *)errors.data);
     unlink(path);
     buf_free(&errors);
-    assert_int_equal(connectors_make(world->config, &world->connectors), 0);
+    assert_int_equal(connectors_make(world->config, world->registry, &world->connectors), 0);
     world->secret = buf_make_secret(4096);
     world->grant = buf_make_secret(4096);
     struct pack map = pack_map(&world->secret);
@@ -74,8 +77,6 @@ static int open_world(void **state)
     world->grant_tree = tree_new();
     assert_int_equal(tree_fill(world->secret_tree, buf_text(&world->secret)), 0);
     assert_int_equal(tree_fill(world->grant_tree, buf_text(&world->grant)), 0);
-    world->credential =
-        (struct call_credential){tree_root(world->secret_tree), tree_root(world->grant_tree)};
     *state = world;
     return 0;
 }
@@ -89,6 +90,7 @@ static int close_world(void **state)
     buf_free(&world->grant);
     connectors_free(&world->connectors);
     config_free(world->config);
+    registry_free(world->registry);
     free(world);
     return 0;
 }
@@ -98,6 +100,24 @@ static const struct connector *connector(const struct world *world, const char *
     const struct connector *found = connectors_find(&world->connectors, text_of(id));
     assert_non_null(found);
     return found;
+}
+
+static struct call call_of(const struct world *world, const char *id, enum bursar_purpose purpose)
+{
+    return (struct call){.connector = connector(world, id),
+                         .purpose = purpose,
+                         .now = 1000,
+                         .secret = tree_root(world->secret_tree),
+                         .grant = tree_root(world->grant_tree)};
+}
+
+static int build(const struct world *world, const char *id, enum bursar_purpose purpose,
+                 bool is_bare, struct call_request *out_request)
+{
+    struct call call = call_of(world, id, purpose);
+    if (is_bare)
+        call.grant = NULL;
+    return call_build(&call, out_request);
 }
 
 static bool has_header(const struct call_request *request, const char *line)
@@ -114,8 +134,7 @@ static void test_request_with_basic(void **state)
 {
     struct world *world = *state;
     struct call_request request;
-    assert_int_equal(
-        call_build_refresh(connector(world, "basic"), &world->credential, 1000, &request), 0);
+    assert_int_equal(build(world, "basic", BURSAR_REFRESH, false, &request), 0);
     assert_string_equal(request.method, "POST");
     assert_true(text_is(buf_text(&request.url), "https://id.example/token"));
     assert_true(text_is(buf_text(&request.body),
@@ -133,14 +152,12 @@ static void test_request_with_post_and_public(void **state)
 {
     struct world *world = *state;
     struct call_request request;
-    assert_int_equal(
-        call_build_refresh(connector(world, "post"), &world->credential, 1000, &request), 0);
+    assert_int_equal(build(world, "post", BURSAR_REFRESH, false, &request), 0);
     assert_true(
         text_is(buf_text(&request.body),
                 "grant_type=refresh_token&refresh_token=r%2Ft%2B1&client_id=c&client_secret=s"));
     call_request_free(&request);
-    assert_int_equal(
-        call_build_refresh(connector(world, "public"), &world->credential, 1000, &request), 0);
+    assert_int_equal(build(world, "public", BURSAR_REFRESH, false, &request), 0);
     assert_true(text_is(buf_text(&request.body),
                         "grant_type=refresh_token&refresh_token=r%2Ft%2B1&client_id=c"));
     call_request_free(&request);
@@ -150,27 +167,21 @@ static void test_request_without_a_grant(void **state)
 {
     struct world *world = *state;
     struct call_request request;
-    struct call_credential bare = {world->credential.secret, NULL};
-    assert_int_equal(call_build_refresh(connector(world, "basic"), &bare, 1000, &request),
-                     BURSAR_E_NEEDS_REAUTH);
+    assert_int_equal(build(world, "basic", BURSAR_REFRESH, true, &request), BURSAR_E_NEEDS_REAUTH);
 }
 
 static void test_revocation(void **state)
 {
     struct world *world = *state;
     struct call_request request;
-    struct call_credential bare = {world->credential.secret, NULL};
-    assert_int_equal(
-        call_build_revoke(connector(world, "basic"), &world->credential, 1000, &request), 0);
+    assert_int_equal(build(world, "basic", BURSAR_REVOKE, false, &request), 0);
     assert_true(text_is(buf_text(&request.url), "https://id.example/revoke"));
     assert_true(text_is(buf_text(&request.body), "token=r%2Ft%2B1&token_type_hint=refresh_token"));
     call_request_free(&request);
-    assert_int_equal(call_build_revoke(connector(world, "basic"), &bare, 1000, &request), 0);
+    assert_int_equal(build(world, "basic", BURSAR_REVOKE, true, &request), 0);
     assert_true(text_is(buf_text(&request.body), "token=old+at&token_type_hint=access_token"));
     call_request_free(&request);
-    assert_int_equal(
-        call_build_revoke(connector(world, "post"), &world->credential, 1000, &request),
-        BURSAR_E_UNSUPPORTED_OP);
+    assert_int_equal(build(world, "post", BURSAR_REVOKE, false, &request), BURSAR_E_UNSUPPORTED_OP);
 }
 
 #define REPLY(text)           \
@@ -223,12 +234,11 @@ static void assert_part(size_t row, const struct call_outcome *outcome, enum bur
 static void test_replies(void **state)
 {
     struct world *world = *state;
+    const struct call call = call_of(world, "basic", BURSAR_REFRESH);
     for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
         struct call_reply reply = {200, TEXT_LITERAL(""), replies[i].body};
         struct call_outcome outcome;
-        assert_int_equal(call_read_refresh(connector(world, "basic"), &world->credential, 1000,
-                                           &reply, &outcome),
-                         0);
+        assert_int_equal(call_read(&call, &reply, &outcome), 0);
         if (outcome.shape != replies[i].shape)
             fail_msg("reply %zu has shape %d", i, (int)outcome.shape);
         if (replies[i].shape == REPLY_SECRET) {
@@ -246,6 +256,7 @@ static void test_replies(void **state)
 static void test_huge_numbers_do_not_cost_the_token(void **state)
 {
     struct world *world = *state;
+    const struct call call = call_of(world, "basic", BURSAR_REFRESH);
     static const char *const numbers[] = {"1e30",
                                           "10000000000000000000000000000000000000000",
                                           "-99999999999999999999999",
@@ -258,9 +269,7 @@ static void test_huge_numbers_do_not_cost_the_token(void **state)
         snprintf(body, sizeof body,
                  "{\"access_token\":\"a\",\"expires_in\":%s,\"refresh_token\":\"r2\"}", numbers[i]);
         struct call_reply reply = {200, TEXT_LITERAL(""), text_of(body)};
-        assert_int_equal(call_read_refresh(connector(world, "basic"), &world->credential, 1000,
-                                           &reply, &outcome),
-                         0);
+        assert_int_equal(call_read(&call, &reply, &outcome), 0);
         if (outcome.shape != REPLY_SECRET ||
             !text_is(call_outcome_part(&outcome, BURSAR_OUT_REFRESH_TOKEN), "r2"))
             fail_msg("expires_in %s: shape %d", numbers[i], (int)outcome.shape);
@@ -268,17 +277,16 @@ static void test_huge_numbers_do_not_cost_the_token(void **state)
     }
 }
 
-/* What a provider says beside the token is kept as fields of the secret. */
-static void test_other_parts_become_fields(void **state)
+/* What a provider says beside the token is kept as fields of the secret, where the entry asks for it. */
+static void test_captures_become_fields(void **state)
 {
     struct world *world = *state;
+    const struct call call = call_of(world, "basic", BURSAR_REFRESH);
     struct call_outcome outcome;
     struct call_reply reply = {
         200, TEXT_LITERAL(""),
         TEXT_LITERAL("{\"access_token\":\"a\",\"instance_url\":\"https://eu.example\",\"n\":1}")};
-    assert_int_equal(
-        call_read_refresh(connector(world, "basic"), &world->credential, 1000, &reply, &outcome),
-        0);
+    assert_int_equal(call_read(&call, &reply, &outcome), 0);
     size_t fields = 0;
     for (size_t i = 0; i < outcome.part_count; i++) {
         const struct call_part *part = &outcome.parts[i];
@@ -301,7 +309,7 @@ int main(void)
         cmocka_unit_test(test_revocation),
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_huge_numbers_do_not_cost_the_token),
-        cmocka_unit_test(test_other_parts_become_fields),
+        cmocka_unit_test(test_captures_become_fields),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

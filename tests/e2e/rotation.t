@@ -78,7 +78,7 @@ def test_old_token_stays(t):
 def test_rest_stays(t):
     """What a refresh does not bring is kept: fields, what to apply, scopes, its end."""
     sim = t.use(Endpoint(prefix="REST"))
-    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    d = t.use(Daemon({"providers": {"acme": sim.provider(captures={"instance_url": "$.instance_url"})}}))
     c, grant = d.client(), sim.issue("alice", ttl=3600)
     ends_at, note = now() + 86400, make_secret("note")
     more = {"fields": {"instance_url": "https://one.example", "note": note},

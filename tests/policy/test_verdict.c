@@ -13,7 +13,7 @@
 
 enum { STRICTEST = ROTATION_UNKNOWN };
 
-static const struct verdict_words no_words = {NULL, NULL, NULL};
+static const struct verdict_words no_words = {.reauth = NULL};
 
 static enum verdict_class of(const struct verdict_words *words, enum reply_shape shape, int status,
                              const char *error, bool has_retry_after)
@@ -166,7 +166,8 @@ static void test_connector_words(void **state)
     static const char *const reauth[] = {"token_revoked", "unauthorized_client", "both", NULL};
     static const char *const transient[] = {"retry_please", "invalid_grant", "both", NULL};
     static const char *const client[] = {"app_disabled", "server_error", "token_revoked", NULL};
-    static const struct verdict_words words = {reauth, transient, client};
+    static const struct verdict_words words = {
+        .reauth = reauth, .transient = transient, .client = client};
     static const struct reply_case cases[] = {
         {400, "token_revoked", false, VERDICT_GRANT},
         {200, "token_revoked", false, VERDICT_GRANT},
@@ -190,7 +191,7 @@ static void test_connector_words(void **state)
             cases[i].verdict)
             fail_msg("%d %s", cases[i].status, cases[i].error);
     }
-    static const struct verdict_words some = {NULL, transient, NULL};
+    static const struct verdict_words some = {.transient = transient};
     assert_int_equal(of(&some, REPLY_ERROR, 400, "token_revoked", false), VERDICT_PROVIDER);
     assert_int_equal(of(&some, REPLY_ERROR, 400, "retry_please", false), VERDICT_PROVIDER);
 }

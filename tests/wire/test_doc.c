@@ -317,12 +317,16 @@ static void expect_merged(struct tree *tree, const char *before, const struct do
 
 static void test_merge(void **state)
 {
-    static const struct doc_change token[] = {{"access_token", T("new"), false, false}};
-    static const struct doc_change both[] = {{"access_token", T("new"), false, false},
-                                             {"scopes", T(" a  bc "), false, true}};
-    static const struct doc_change field[] = {{"realm", T("9"), true, false},
-                                              {"access_token", T("new"), false, false}};
-    static const struct doc_change no_scopes[] = {{"scopes", T(""), false, true}};
+    static const struct doc_change token[] = {
+        {.name = "access_token", .value = T("new"), .is_field = false, .is_list = false}};
+    static const struct doc_change both[] = {
+        {.name = "access_token", .value = T("new"), .is_field = false, .is_list = false},
+        {.name = "scopes", .value = T(" a  bc "), .is_field = false, .is_list = true}};
+    static const struct doc_change field[] = {
+        {.name = "realm", .value = T("9"), .is_field = true, .is_list = false},
+        {.name = "access_token", .value = T("new"), .is_field = false, .is_list = false}};
+    static const struct doc_change no_scopes[] = {
+        {.name = "scopes", .value = T(""), .is_field = false, .is_list = true}};
     static const char before[] = "{\"kind\": \"oauth2\", \"access_token\": \"old\","
                                  " \"token_type\": \"Bearer\", \"scopes\": [\"x\"],"
                                  " \"fields\": {\"realm\": \"1\", \"id\": \"2\"},"

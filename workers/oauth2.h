@@ -1,0 +1,175 @@
+/* What the kinds that speak OAuth 2.0 share: the client, token requests as data says them, replies as
+ * data reads them. A provider's deviations are settings, not code.
+ * Thread: any; pure. */
+#ifndef WORKERS_OAUTH2_H
+#define WORKERS_OAUTH2_H
+
+#include <bursar/connector.h>
+
+/* ---- options, for the tables of the kinds -------------------------------------------------------- */
+
+#define OAUTH2_CLIENT_OPTIONS                                                                      \
+    {"client_id", BURSAR_OPTION_STRING, .help = "our client"},                                     \
+        {"client_secret", BURSAR_OPTION_SECRET, .help = "its secret; absent: a public client"},    \
+        {"client_auth", BURSAR_OPTION_CHOICE,                                                      \
+         .choices = "client_secret_basic|client_secret_post|none|private_key_jwt|tls_client_auth", \
+         .default_text = "client_secret_basic", .help = "how the client shows who it is"},         \
+        {"basic_encoding", BURSAR_OPTION_CHOICE, .choices = "form|raw", .default_text = "form",    \
+         .help = "whether id and secret are form-encoded in client_secret_basic"},                 \
+        {"private_key", BURSAR_OPTION_SECRET, .help = "PEM key that signs for private_key_jwt"},   \
+        {"key_id", BURSAR_OPTION_STRING, .help = "`kid` of what private_key signs"},               \
+        {"key_algorithm", BURSAR_OPTION_CHOICE, .choices = "RS256|ES256", .default_text = "RS256", \
+         .help = "how private_key signs (RFC 7518)"},                                              \
+        {"assertion_audience", BURSAR_OPTION_STRING,                                               \
+         .help = "`aud` of what private_key signs; absent: the token endpoint"},                   \
+        {"tls_certificate_file", BURSAR_OPTION_STRING, .help = "PEM file for tls_client_auth"},    \
+    {                                                                                              \
+        "tls_key_file", BURSAR_OPTION_STRING, .help = "its key, a PEM file"                        \
+    }
+
+#define OAUTH2_REQUEST_OPTIONS                                                                    \
+    {"token_url", BURSAR_OPTION_TEMPLATE, .required = true, .help = "the token endpoint"},        \
+        {"token_method", BURSAR_OPTION_CHOICE, .choices = "POST|GET", .default_text = "POST",     \
+         .help = "of a token request"},                                                           \
+        {"body_format", BURSAR_OPTION_CHOICE, .choices = "form|json|query",                       \
+         .default_text = "form", .help = "where the parameters of a token request stand"},        \
+        {"parameter_names", BURSAR_OPTION_MAP,                                                    \
+         .help = "standard parameter names to those of this provider"},                           \
+        {"headers", BURSAR_OPTION_MAP, .help = "further headers of a token request"},             \
+        {"user_agent", BURSAR_OPTION_STRING, .help = "User-Agent of requests to this provider"},  \
+        {"scopes", BURSAR_OPTION_LIST, .help = "what is asked for; absent: as granted"},          \
+        {"scope_separator", BURSAR_OPTION_STRING, .default_text = " ", .help = "between scopes"}, \
+    {                                                                                             \
+        "audience", BURSAR_OPTION_STRING, .help = "for whom a token is asked"                     \
+    }
+
+#define OAUTH2_REPLY_OPTIONS                                                                       \
+    {"access_token_path", BURSAR_OPTION_PATH, .default_text = "$.access_token",                    \
+     .help = "the access token in a reply"},                                                       \
+        {"refresh_token_path", BURSAR_OPTION_PATH, .default_text = "$.refresh_token",              \
+         .help = "the refresh token in a reply"},                                                  \
+        {"token_type_path", BURSAR_OPTION_PATH, .default_text = "$.token_type",                    \
+         .help = "the token's type in a reply"},                                                   \
+        {"scope_path", BURSAR_OPTION_PATH, .default_text = "$.scope",                              \
+         .help = "what was granted, in a reply"},                                                  \
+        {"expires_path", BURSAR_OPTION_PATH, .default_text = "$.expires_in",                       \
+         .help = "the access token's end in a reply"},                                             \
+        {"refresh_expires_path", BURSAR_OPTION_PATH,                                               \
+         .default_text = "$.refresh_token_expires_in | $.refresh_expires_in | "                    \
+                         "$.x_refresh_token_expires_in",                                           \
+         .help = "the refresh token's end in a reply"},                                            \
+        {"refresh_expires_unit", BURSAR_OPTION_CHOICE, .choices = "s|ms|epoch_s|epoch_ms|iso8601", \
+         .default_text = "s", .help = "what that is written in"},                                  \
+        {"success", BURSAR_OPTION_PREDICATES, .help = "what is true of a reply that has a token"}, \
+        {"error_path", BURSAR_OPTION_PATH, .default_text = "$.error",                              \
+         .help = "the error code in a reply"},                                                     \
+        {"error_subcode_path", BURSAR_OPTION_PATH, .help = "a further code beside it"},            \
+        {"error_text_path", BURSAR_OPTION_PATH, .default_text = "$.error_description | $.message", \
+         .help = "the same for people"},                                                           \
+    {                                                                                              \
+        "captures", BURSAR_OPTION_PATHS, .help = "fields of the secret from a reply"               \
+    }
+
+#define OAUTH2_REFRESH_OPTIONS                                                                  \
+    {"refresh_url", BURSAR_OPTION_TEMPLATE, .help = "where refreshes go, if not to token_url"}, \
+        {"refresh_method", BURSAR_OPTION_CHOICE, .choices = "POST|GET",                         \
+         .help = "of a refresh; absent: token_method"},                                         \
+        {"refresh_grant_type", BURSAR_OPTION_STRING, .default_text = "refresh_token",           \
+         .help = "`grant_type` of a refresh"},                                                  \
+        {"refresh_with", BURSAR_OPTION_CHOICE, .choices = "refresh_token|access_token",         \
+         .default_text = "refresh_token", .help = "what is sent to get a new secret"},          \
+        {"refresh_params", BURSAR_OPTION_MAP,                                                   \
+         .help = "further parameters of a refresh; an empty value leaves one out"},             \
+        {"revoke_url", BURSAR_OPTION_TEMPLATE, .help = "the revocation endpoint (RFC 7009)"},   \
+        {"revoke_method", BURSAR_OPTION_CHOICE, .choices = "POST|GET|DELETE",                   \
+         .default_text = "POST", .help = "of a revocation"},                                    \
+    {                                                                                           \
+        "revoke_params", BURSAR_OPTION_MAP, .help = "further parameters of a revocation"        \
+    }
+
+#define OAUTH2_CONSENT_OPTIONS                                                                  \
+    {"authorize_url", BURSAR_OPTION_TEMPLATE, .help = "where a person consents"},               \
+        {"device_url", BURSAR_OPTION_TEMPLATE, .help = "device authorization (RFC 8628)"},      \
+        {"identity_url", BURSAR_OPTION_TEMPLATE, .help = "what says whose a token is"},         \
+        {"identity_path", BURSAR_OPTION_PATH, .default_text = "$.sub",                          \
+         .help = "the account's id in its reply"},                                              \
+        {"introspection_url", BURSAR_OPTION_TEMPLATE, .help = "RFC 7662"},                      \
+        {"issuer", BURSAR_OPTION_TEMPLATE, .help = "the server's name (RFC 8414, RFC 9207)"},   \
+        {"require_iss", BURSAR_OPTION_BOOL, .default_text = "false",                            \
+         .help = "a callback without `iss` is refused (RFC 9207)"},                             \
+        {"redirect_uris", BURSAR_OPTION_LIST, .help = "where a consent may lead back to"},      \
+        {"pkce", BURSAR_OPTION_CHOICE, .choices = "none|plain|s256", .default_text = "s256",    \
+         .help = "RFC 7636"},                                                                   \
+        {"authorize_params", BURSAR_OPTION_MAP, .help = "further parameters of authorize_url"}, \
+        {"token_params", BURSAR_OPTION_MAP, .help = "further parameters of a code's exchange"}, \
+        {"device_params", BURSAR_OPTION_MAP, .help = "further parameters of device_url"},       \
+        {"code_parameter", BURSAR_OPTION_STRING, .default_text = "code",                        \
+         .help = "the callback's name of the code"},                                            \
+        {"code_grant_type", BURSAR_OPTION_STRING, .default_text = "authorization_code",         \
+         .help = "`grant_type` of a code's exchange"},                                          \
+    {                                                                                           \
+        "callback_captures", BURSAR_OPTION_MAP,                                                 \
+            .help = "fields of the secret to parameters of the callback"                        \
+    }
+
+/* ---- texts ---------------------------------------------------------------------------------------- */
+
+struct bursar_text oauth2_text(const char *string);
+bool oauth2_is(struct bursar_text text, const char *string);
+/* Emits a text; nothing where it is absent. */
+void oauth2_emit(const struct bursar_call *call, enum bursar_emit part, const char *name,
+                 struct bursar_text value);
+/* A C string of the call's life; NULL where there is no room. */
+const char *oauth2_string(const struct bursar_call *call, struct bursar_text text);
+
+/* ---- requests ------------------------------------------------------------------------------------- */
+
+/* A token request that is being made. */
+struct oauth2_request {
+    const struct bursar_call *call;
+    const char
+        *params; /* the setting with further parameters: what it names is not emitted twice */
+    struct bursar_text url;
+    const char *format; /* form, json or query */
+};
+
+/* Emits URL, method and headers; the URL is the setting's, or that of `otherwise`. 0,
+ * BURSAR_E_UNSUPPORTED_OP where neither is set, BURSAR_E_CONFIG where a {placeholder} is unknown. */
+int oauth2_begin(const struct bursar_call *call, const char *url, const char *otherwise,
+                 const char *params, struct oauth2_request *out_request);
+/* A standard parameter, under this provider's name for it; absent or empty ones are left out. */
+void oauth2_param(const struct oauth2_request *request, const char *name, struct bursar_text value);
+/* The further parameters. 0, or BURSAR_E_CONFIG where a {placeholder} is unknown. */
+int oauth2_params(const struct oauth2_request *request);
+/* Shows who the client is (RFC 6749 section 2.3, RFC 7523, RFC 8705). 0 or BURSAR_E_CONFIG. */
+int oauth2_client(const struct oauth2_request *request);
+/* The scopes of the input, or else of the settings, joined as the provider wants it; absent: none. */
+struct bursar_text oauth2_scopes(const struct bursar_call *call);
+/* How API requests carry the secret: `apply` of the entry, or else as a bearer token. */
+int oauth2_apply(const struct bursar_call *call);
+
+/* ---- exchanges ------------------------------------------------------------------------------------ */
+
+int oauth2_build_refresh(const struct bursar_call *call);
+int oauth2_build_authorize(const struct bursar_call *call);
+int oauth2_build_exchange(const struct bursar_call *call);
+int oauth2_build_device(const struct bursar_call *call);
+int oauth2_build_poll(const struct bursar_call *call);
+int oauth2_build_revoke(const struct bursar_call *call);
+int oauth2_build_identify(const struct bursar_call *call);
+
+enum bursar_read oauth2_read_token(const struct bursar_call *call,
+                                   const struct bursar_response *response);
+enum bursar_read oauth2_read_device(const struct bursar_call *call,
+                                    const struct bursar_response *response);
+enum bursar_read oauth2_read_poll(const struct bursar_call *call,
+                                  const struct bursar_response *response);
+enum bursar_read oauth2_read_identify(const struct bursar_call *call,
+                                      const struct bursar_response *response);
+/* Emits what a reply says of an error; false where it says none. */
+bool oauth2_read_error(const struct bursar_call *call, const struct bursar_response *response);
+
+/* The emitted problems of a client's settings, for `check`. */
+void oauth2_check_client(const struct bursar_call *call);
+
+#endif

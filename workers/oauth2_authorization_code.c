@@ -1,0 +1,32 @@
+/* oauth2_authorization_code: a grant that a person gives in a browser (RFC 6749 section 4.1, with PKCE
+ * of RFC 7636), or, where the provider has it, on a second device (RFC 8628). */
+#include "oauth2.h"
+
+static const struct bursar_option options[] = {
+    OAUTH2_CLIENT_OPTIONS,  OAUTH2_REQUEST_OPTIONS, OAUTH2_REPLY_OPTIONS,
+    OAUTH2_REFRESH_OPTIONS, OAUTH2_CONSENT_OPTIONS, {0},
+};
+
+static void check(const struct bursar_call *call)
+{
+    static const char what[] = "is needed: it is where a person consents";
+    oauth2_check_client(call);
+    if (!call->setting(call, "authorize_url").data)
+        call->emit(call, BURSAR_OUT_PROBLEM, "authorize_url", what, sizeof what - 1);
+}
+
+const struct bursar_connector bursar_connector_oauth2_authorization_code = {
+    .abi = BURSAR_CONNECTOR_ABI,
+    .kind = "oauth2_authorization_code",
+    .summary = "an OAuth 2.0 grant that a person gives in a browser",
+    .secret_kind = "oauth2",
+    .options = options,
+    .check = check,
+    .exchanges = {[BURSAR_REFRESH] = {oauth2_build_refresh, oauth2_read_token},
+                  [BURSAR_AUTHORIZE] = {oauth2_build_authorize, NULL},
+                  [BURSAR_EXCHANGE] = {oauth2_build_exchange, oauth2_read_token},
+                  [BURSAR_DEVICE] = {oauth2_build_device, oauth2_read_device},
+                  [BURSAR_POLL] = {oauth2_build_poll, oauth2_read_poll},
+                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
+                  [BURSAR_IDENTIFY] = {oauth2_build_identify, oauth2_read_identify}},
+};

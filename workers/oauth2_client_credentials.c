@@ -1,0 +1,63 @@
+/* oauth2_client_credentials: tokens for the client itself (RFC 6749 section 4.4); also written oauth2. */
+#include "oauth2.h"
+
+static const struct bursar_option options[] = {
+    OAUTH2_CLIENT_OPTIONS,
+    OAUTH2_REQUEST_OPTIONS,
+    OAUTH2_REPLY_OPTIONS,
+    {"grant_type", BURSAR_OPTION_STRING, .default_text = "client_credentials",
+     .help = "`grant_type` of the request"},
+    {"token_params", BURSAR_OPTION_MAP, .help = "further parameters of the request"},
+    {"revoke_url", BURSAR_OPTION_TEMPLATE, .help = "the revocation endpoint (RFC 7009)"},
+    {"revoke_method", BURSAR_OPTION_CHOICE, .choices = "POST|GET|DELETE", .default_text = "POST",
+     .help = "of a revocation"},
+    {"revoke_params", BURSAR_OPTION_MAP, .help = "further parameters of a revocation"},
+    {0},
+};
+
+static const struct bursar_field form[] = {
+    {"client_id", "Client ID", "text", true, "given by the provider when an app is registered"},
+    {"client_secret", "Client secret", "password", true, "its secret"},
+    {0},
+};
+
+static int build(const struct bursar_call *call)
+{
+    struct oauth2_request request;
+    int result = oauth2_begin(call, "token_url", NULL, "token_params", &request);
+    if (result < 0)
+        return result;
+    oauth2_emit(call, BURSAR_REQ_METHOD, NULL, call->setting(call, "token_method"));
+    oauth2_param(&request, "grant_type", call->setting(call, "grant_type"));
+    oauth2_param(&request, "scope", oauth2_scopes(call));
+    oauth2_param(&request, "audience", call->setting(call, "audience"));
+    result = oauth2_params(&request);
+    return result < 0 ? result : oauth2_client(&request);
+}
+
+const struct bursar_connector bursar_connector_oauth2_client_credentials = {
+    .abi = BURSAR_CONNECTOR_ABI,
+    .kind = "oauth2_client_credentials",
+    .summary = "OAuth 2.0 tokens for the client itself",
+    .flags = BURSAR_CONNECTOR_MINTS,
+    .secret_kind = "oauth2",
+    .options = options,
+    .form = form,
+    .check = oauth2_check_client,
+    .exchanges = {[BURSAR_REFRESH] = {build, oauth2_read_token},
+                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL}},
+};
+
+/* The short name. */
+const struct bursar_connector bursar_connector_oauth2 = {
+    .abi = BURSAR_CONNECTOR_ABI,
+    .kind = "oauth2",
+    .summary = "the same as oauth2_client_credentials",
+    .flags = BURSAR_CONNECTOR_MINTS,
+    .secret_kind = "oauth2",
+    .options = options,
+    .form = form,
+    .check = oauth2_check_client,
+    .exchanges = {[BURSAR_REFRESH] = {build, oauth2_read_token},
+                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL}},
+};
