@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
+
 static struct bursar_text text_of(const char *string)
 {
     return (struct bursar_text){string, strlen(string)};
@@ -14,24 +16,6 @@ static struct bursar_text join(const struct bursar_call *call, struct bursar_tex
 {
     const struct bursar_text parts[] = {a, b};
     return call->join(call, parts, 2);
-}
-
-/* RFC 8259 section 7, for what can stand in a claim: the rest of the text is UTF-8 already. */
-static struct bursar_text escape(const struct bursar_call *call, struct bursar_text text)
-{
-    struct bursar_text out = text_of("");
-    size_t from = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        char escaped[8];
-        if (c != '"' && c != '\\' && c >= 0x20)
-            continue;
-        snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)c);
-        const struct bursar_text parts[] = {out, {text.data + from, i - from}, text_of(escaped)};
-        out = call->join(call, parts, 3);
-        from = i + 1;
-    }
-    return join(call, out, (struct bursar_text){text.data + from, text.len - from});
 }
 
 struct jwt_claims jwt_claims(const struct bursar_call *call)
@@ -51,8 +35,7 @@ void jwt_text(struct jwt_claims *claims, const char *name, struct bursar_text va
 {
     if (!value.data)
         return;
-    const struct bursar_text parts[] = {text_of("\""), escape(claims->call, value), text_of("\"")};
-    add(claims, name, claims->call->join(claims->call, parts, 3));
+    add(claims, name, json_quote(claims->call, value));
 }
 
 void jwt_time(struct jwt_claims *claims, const char *name, int64_t seconds)

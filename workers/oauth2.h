@@ -6,6 +6,10 @@
 
 #include <bursar/connector.h>
 
+/* What a request other than a token request may also be authorized with. */
+#define OAUTH2_AUTH_CHOICES \
+    "client_secret_basic|client_secret_post|none|private_key_jwt|tls_client_auth|access_token"
+
 /* ---- options, for the tables of the kinds -------------------------------------------------------- */
 
 #define OAUTH2_CLIENT_OPTIONS                                                                      \
@@ -70,6 +74,15 @@
         "captures", BURSAR_OPTION_PATHS, .help = "fields of the secret from a reply"               \
     }
 
+/* A second exchange, of what the first one gave. */
+extern const struct bursar_option oauth2_exchange_columns[];
+#define OAUTH2_EXCHANGE_OPTIONS                                                   \
+    {                                                                             \
+        "exchange", BURSAR_OPTION_GROUP,                                          \
+            .columns = oauth2_exchange_columns,                                   \
+            .help = "a second request, which makes the secret of what came first" \
+    }
+
 #define OAUTH2_REFRESH_OPTIONS                                                                  \
     {"refresh_url", BURSAR_OPTION_TEMPLATE, .help = "where refreshes go, if not to token_url"}, \
         {"refresh_method", BURSAR_OPTION_CHOICE, .choices = "POST|GET",                         \
@@ -80,11 +93,20 @@
          .default_text = "refresh_token", .help = "what is sent to get a new secret"},          \
         {"refresh_params", BURSAR_OPTION_MAP,                                                   \
          .help = "further parameters of a refresh; an empty value leaves one out"},             \
-        {"revoke_url", BURSAR_OPTION_TEMPLATE, .help = "the revocation endpoint (RFC 7009)"},   \
-        {"revoke_method", BURSAR_OPTION_CHOICE, .choices = "POST|GET|DELETE",                   \
-         .default_text = "POST", .help = "of a revocation"},                                    \
-    {                                                                                           \
-        "revoke_params", BURSAR_OPTION_MAP, .help = "further parameters of a revocation"        \
+        {"refresh_auth", BURSAR_OPTION_CHOICE, .choices = OAUTH2_AUTH_CHOICES,                  \
+         .help = "the same as client_auth, for a refresh where it differs"},                    \
+        OAUTH2_REVOKE_OPTIONS
+
+#define OAUTH2_REVOKE_OPTIONS                                                             \
+    {"revoke_url", BURSAR_OPTION_TEMPLATE, .help = "the revocation endpoint (RFC 7009)"}, \
+        {"revoke_auth", BURSAR_OPTION_CHOICE, .choices = OAUTH2_AUTH_CHOICES,             \
+         .help = "the same as client_auth, for a revocation where it differs"},           \
+        {"revoke_body_format", BURSAR_OPTION_CHOICE, .choices = "form|json|query",        \
+         .help = "of a revocation; absent: body_format"},                                 \
+        {"revoke_method", BURSAR_OPTION_CHOICE, .choices = "POST|GET|DELETE",             \
+         .default_text = "POST", .help = "of a revocation"},                              \
+    {                                                                                     \
+        "revoke_params", BURSAR_OPTION_MAP, .help = "further parameters of a revocation"  \
     }
 
 #define OAUTH2_CONSENT_OPTIONS                                                                  \
@@ -93,6 +115,11 @@
         {"identity_url", BURSAR_OPTION_TEMPLATE, .help = "what says whose a token is"},         \
         {"identity_path", BURSAR_OPTION_PATH, .default_text = "$.sub",                          \
          .help = "the account's id in its reply"},                                              \
+        {"identity_method", BURSAR_OPTION_CHOICE, .choices = "GET|POST", .default_text = "GET", \
+         .help = "of the request"},                                                             \
+        {"identity_headers", BURSAR_OPTION_MAP, .help = "of the request, with {placeholders}"}, \
+        {"identity_body", BURSAR_OPTION_STRING, .help = "JSON body, with {placeholders}"},      \
+        {"identity_metadata", BURSAR_OPTION_PATHS, .help = "what else to keep of the reply"},   \
         {"introspection_url", BURSAR_OPTION_TEMPLATE, .help = "RFC 7662"},                      \
         {"issuer", BURSAR_OPTION_TEMPLATE, .help = "the server's name (RFC 8414, RFC 9207)"},   \
         {"require_iss", BURSAR_OPTION_BOOL, .default_text = "false",                            \
@@ -124,20 +151,29 @@ const char *oauth2_string(const struct bursar_call *call, struct bursar_text tex
 
 /* ---- requests ------------------------------------------------------------------------------------- */
 
+#define OAUTH2_TOKEN_HEADERS "headers"
+#define OAUTH2_NO_HEADERS ""
+
 /* A token request that is being made. */
 struct oauth2_request {
     const struct bursar_call *call;
-    const char
-        *params; /* the setting with further parameters: what it names is not emitted twice */
+    const char *params; /* setting with further parameters: what it names is not emitted twice */
+    const char *auth;   /* setting that says how the client shows who it is; client_auth else */
     struct bursar_text url;
-    const char *format; /* form, json or query */
+    enum bursar_emit part; /* where parameters stand: BURSAR_REQ_FORM, _JSON or _QUERY */
 };
 
-/* Emits URL, method and headers; the URL is the setting's, or that of `otherwise`. 0,
+/* Emits URL and headers (those of the map `headers`, OAUTH2_TOKEN_HEADERS for a token request, which may
+ * have the client's secret among them); the URL is the setting's, or that of `otherwise`. 0,
  * BURSAR_E_UNSUPPORTED_OP where neither is set, BURSAR_E_CONFIG where a {placeholder} is unknown. */
 int oauth2_begin(const struct bursar_call *call, const char *url, const char *otherwise,
-                 const char *params, struct oauth2_request *out_request);
-/* A standard parameter, under this provider's name for it; absent or empty ones are left out. */
+                 const char *params, const char *headers, struct oauth2_request *out_request);
+/* GET has its parameters in the URL. */
+void oauth2_method(struct oauth2_request *request, struct bursar_text method);
+/* form, json or query; absent: as it is. */
+void oauth2_format(struct oauth2_request *request, struct bursar_text format);
+/* A standard parameter, under this provider's name for it; absent or empty ones are left out, and those
+ * that the further parameters name, by either name. */
 void oauth2_param(const struct oauth2_request *request, const char *name, struct bursar_text value);
 /* The further parameters. 0, or BURSAR_E_CONFIG where a {placeholder} is unknown. */
 int oauth2_params(const struct oauth2_request *request);
@@ -145,20 +181,34 @@ int oauth2_params(const struct oauth2_request *request);
 int oauth2_client(const struct oauth2_request *request);
 /* The scopes of the input, or else of the settings, joined as the provider wants it; absent: none. */
 struct bursar_text oauth2_scopes(const struct bursar_call *call);
-/* How API requests carry the secret: `apply` of the entry, or else as a bearer token. */
-int oauth2_apply(const struct bursar_call *call);
+
+/* Headers of a map setting, with {placeholders}: with what each request to the provider has besides
+ * (user_agent, Accept), or alone. 0 or BURSAR_E_CONFIG. */
+int oauth2_headers(const struct bursar_call *call, const char *setting);
+int oauth2_more_headers(const struct bursar_call *call, const char *setting);
+/* The value of a header in such a map; absent. */
+struct bursar_text oauth2_item(const struct bursar_call *call, const char *setting,
+                               const char *wanted);
+/* A setting with its {placeholders} filled in. */
+struct bursar_text oauth2_setting(const struct bursar_call *call, const char *name);
+/* What the provider calls a standard parameter. */
+struct bursar_text oauth2_name(const struct bursar_call *call, const char *name);
 
 /* ---- exchanges ------------------------------------------------------------------------------------ */
 
 int oauth2_build_refresh(const struct bursar_call *call);
 int oauth2_build_authorize(const struct bursar_call *call);
 int oauth2_build_exchange(const struct bursar_call *call);
+int oauth2_build_second(const struct bursar_call *call); /* `exchange` */
 int oauth2_build_device(const struct bursar_call *call);
 int oauth2_build_poll(const struct bursar_call *call);
 int oauth2_build_revoke(const struct bursar_call *call);
 int oauth2_build_identify(const struct bursar_call *call);
 
 enum bursar_read oauth2_read_token(const struct bursar_call *call,
+                                   const struct bursar_response *response);
+/* The same, but with a second exchange to come (`exchange`) what it gave is captured for that. */
+enum bursar_read oauth2_read_first(const struct bursar_call *call,
                                    const struct bursar_response *response);
 enum bursar_read oauth2_read_device(const struct bursar_call *call,
                                     const struct bursar_response *response);
@@ -168,6 +218,22 @@ enum bursar_read oauth2_read_identify(const struct bursar_call *call,
                                       const struct bursar_response *response);
 /* Emits what a reply says of an error; false where it says none. */
 bool oauth2_read_error(const struct bursar_call *call, const struct bursar_response *response);
+
+/* Pieces of replies. A setting that is a path finds a value, or as oauth2_scalar its text. */
+struct bursar_value oauth2_find(const struct bursar_call *call,
+                                const struct bursar_response *response, const char *path);
+struct bursar_text oauth2_scalar(const struct bursar_call *call,
+                                 const struct bursar_response *response, const char *path);
+bool oauth2_is_scalar(const struct bursar_value *value); /* a text or number that is not empty */
+/* Whether `success` is true of a reply; true where it says nothing (out_is_told is false). */
+bool oauth2_is_success(const struct bursar_call *call, const struct bursar_response *response,
+                       bool *out_is_told);
+/* The error's code: a text or number, or the code of an object; `false`, 0 and "" are none. */
+struct bursar_text oauth2_error(const struct bursar_call *call,
+                                const struct bursar_response *response);
+/* Emits what a map of paths finds as BURSAR_OUT_METADATA. */
+void oauth2_read_metadata(const struct bursar_call *call, const struct bursar_response *response,
+                          const char *setting);
 
 /* The emitted problems of a client's settings, for `check`. */
 void oauth2_check_client(const struct bursar_call *call);

@@ -1,10 +1,16 @@
 /* oauth2_authorization_code: a grant that a person gives in a browser (RFC 6749 section 4.1, with PKCE
  * of RFC 7636), or, where the provider has it, on a second device (RFC 8628). */
 #include "oauth2.h"
+#include "validate.h"
 
 static const struct bursar_option options[] = {
-    OAUTH2_CLIENT_OPTIONS,  OAUTH2_REQUEST_OPTIONS, OAUTH2_REPLY_OPTIONS,
-    OAUTH2_REFRESH_OPTIONS, OAUTH2_CONSENT_OPTIONS, {0},
+    OAUTH2_CLIENT_OPTIONS,
+    OAUTH2_REQUEST_OPTIONS,
+    OAUTH2_REPLY_OPTIONS,
+    OAUTH2_REFRESH_OPTIONS,
+    OAUTH2_CONSENT_OPTIONS,
+    OAUTH2_EXCHANGE_OPTIONS,
+    {0},
 };
 
 static void check(const struct bursar_call *call)
@@ -24,9 +30,10 @@ const struct bursar_connector bursar_connector_oauth2_authorization_code = {
     .check = check,
     .exchanges = {[BURSAR_REFRESH] = {oauth2_build_refresh, oauth2_read_token},
                   [BURSAR_AUTHORIZE] = {oauth2_build_authorize, NULL},
-                  [BURSAR_EXCHANGE] = {oauth2_build_exchange, oauth2_read_token},
+                  [BURSAR_EXCHANGE] = {oauth2_build_exchange, oauth2_read_first},
                   [BURSAR_DEVICE] = {oauth2_build_device, oauth2_read_device},
                   [BURSAR_POLL] = {oauth2_build_poll, oauth2_read_poll},
                   [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
+                  [BURSAR_VALIDATE] = {validate_build, validate_read},
                   [BURSAR_IDENTIFY] = {oauth2_build_identify, oauth2_read_identify}},
 };

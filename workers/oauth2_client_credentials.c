@@ -1,5 +1,6 @@
 /* oauth2_client_credentials: tokens for the client itself (RFC 6749 section 4.4); also written oauth2. */
 #include "oauth2.h"
+#include "validate.h"
 
 static const struct bursar_option options[] = {
     OAUTH2_CLIENT_OPTIONS,
@@ -8,10 +9,7 @@ static const struct bursar_option options[] = {
     {"grant_type", BURSAR_OPTION_STRING, .default_text = "client_credentials",
      .help = "`grant_type` of the request"},
     {"token_params", BURSAR_OPTION_MAP, .help = "further parameters of the request"},
-    {"revoke_url", BURSAR_OPTION_TEMPLATE, .help = "the revocation endpoint (RFC 7009)"},
-    {"revoke_method", BURSAR_OPTION_CHOICE, .choices = "POST|GET|DELETE", .default_text = "POST",
-     .help = "of a revocation"},
-    {"revoke_params", BURSAR_OPTION_MAP, .help = "further parameters of a revocation"},
+    OAUTH2_REVOKE_OPTIONS,
     {0},
 };
 
@@ -24,13 +22,14 @@ static const struct bursar_field form[] = {
 static int build(const struct bursar_call *call)
 {
     struct oauth2_request request;
-    int result = oauth2_begin(call, "token_url", NULL, "token_params", &request);
+    int result =
+        oauth2_begin(call, "token_url", NULL, "token_params", OAUTH2_TOKEN_HEADERS, &request);
     if (result < 0)
         return result;
-    oauth2_emit(call, BURSAR_REQ_METHOD, NULL, call->setting(call, "token_method"));
+    oauth2_method(&request, call->setting(call, "token_method"));
     oauth2_param(&request, "grant_type", call->setting(call, "grant_type"));
     oauth2_param(&request, "scope", oauth2_scopes(call));
-    oauth2_param(&request, "audience", call->setting(call, "audience"));
+    oauth2_param(&request, "audience", oauth2_setting(call, "audience"));
     result = oauth2_params(&request);
     return result < 0 ? result : oauth2_client(&request);
 }
@@ -45,7 +44,8 @@ const struct bursar_connector bursar_connector_oauth2_client_credentials = {
     .form = form,
     .check = oauth2_check_client,
     .exchanges = {[BURSAR_REFRESH] = {build, oauth2_read_token},
-                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL}},
+                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
+                  [BURSAR_VALIDATE] = {validate_build, validate_read}},
 };
 
 /* The short name. */
@@ -59,5 +59,6 @@ const struct bursar_connector bursar_connector_oauth2 = {
     .form = form,
     .check = oauth2_check_client,
     .exchanges = {[BURSAR_REFRESH] = {build, oauth2_read_token},
-                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL}},
+                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
+                  [BURSAR_VALIDATE] = {validate_build, validate_read}},
 };

@@ -1,9 +1,15 @@
 /* oauth2_device: a grant that a person gives on a second device (RFC 8628). */
 #include "oauth2.h"
+#include "validate.h"
 
 static const struct bursar_option options[] = {
-    OAUTH2_CLIENT_OPTIONS,  OAUTH2_REQUEST_OPTIONS, OAUTH2_REPLY_OPTIONS,
-    OAUTH2_REFRESH_OPTIONS, OAUTH2_CONSENT_OPTIONS, {0},
+    OAUTH2_CLIENT_OPTIONS,
+    OAUTH2_REQUEST_OPTIONS,
+    OAUTH2_REPLY_OPTIONS,
+    OAUTH2_REFRESH_OPTIONS,
+    OAUTH2_CONSENT_OPTIONS,
+    OAUTH2_EXCHANGE_OPTIONS,
+    {0},
 };
 
 static void check(const struct bursar_call *call)
@@ -25,5 +31,6 @@ const struct bursar_connector bursar_connector_oauth2_device = {
                   [BURSAR_DEVICE] = {oauth2_build_device, oauth2_read_device},
                   [BURSAR_POLL] = {oauth2_build_poll, oauth2_read_poll},
                   [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
+                  [BURSAR_VALIDATE] = {validate_build, validate_read},
                   [BURSAR_IDENTIFY] = {oauth2_build_identify, oauth2_read_identify}},
 };

@@ -1,5 +1,6 @@
 /* oauth2_refresh: an OAuth 2.0 refresh token grant (RFC 6749 section 6). */
 #include "oauth2.h"
+#include "validate.h"
 
 static const struct bursar_option options[] = {
     OAUTH2_CLIENT_OPTIONS,
@@ -32,5 +33,6 @@ const struct bursar_connector bursar_connector_oauth2_refresh = {
     .check = oauth2_check_client,
     .seed = seed,
     .exchanges = {[BURSAR_REFRESH] = {oauth2_build_refresh, oauth2_read_token},
-                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL}},
+                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
+                  [BURSAR_VALIDATE] = {validate_build, validate_read}},
 };

@@ -1,9 +1,10 @@
 /* static: a secret that is put once and never refreshed: a bearer token, a header, a password. */
-#include <bursar/connector.h>
-
 #include <string.h>
 
+#include "validate.h"
+
 static const struct bursar_option options[] = {
+    VALIDATE_REPLY_OPTIONS,
     {0},
 };
 
@@ -67,4 +68,5 @@ const struct bursar_connector bursar_connector_static = {
     .options = options,
     .shared_options = shared_options,
     .seed = seed,
+    .exchanges = {[BURSAR_VALIDATE] = {validate_build, validate_read}},
 };

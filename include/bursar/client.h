@@ -48,6 +48,7 @@ struct bursar_client_options {
     uint32_t connect_timeout_ms; /* 2000: how long to look for the daemon */
     uint32_t deadline_ms;        /* BURSAR_DEFAULT_DEADLINE_MS: how long a call may take */
     uint32_t max_sockets;        /* 32, 256 at most: calls that are under way at the same time */
+    uint32_t max_jobs;           /* 16384, 1048576 at most: the same for a struct bursar_async */
 };
 
 /* Gives a client; options may be NULL. Nothing is sent yet, so a daemon that is not there is told
@@ -66,6 +67,10 @@ struct bursar_failure {
     char message[512];       /* for people, one line: the daemon's words, or the library's */
     char provider_error[64]; /* the provider's own code (`invalid_grant`); "" where there is none */
 };
+
+/* Fills it with an error and words of the caller's own, for a source that the caller implements.
+ * out_failure may be NULL. Returns error. */
+int bursar_fail(struct bursar_failure *out_failure, int error, const char *message);
 
 /* ---- credentials --------------------------------------------------------------------------- */
 
@@ -99,10 +104,17 @@ struct bursar_grant {
     char *token;
     struct bursar_part *parts;
     size_t part_count;
+    char **scopes; /* granted; NULL-ended; NULL: the secret does not say */
 };
 
 /* Wipes and ends the content; an all-zero grant and NULL are fine. */
 void bursar_grant_free(struct bursar_grant *grant);
+/* Gives a copy that lives on its own. 0 or BURSAR_E_NOMEM. */
+int bursar_grant_copy(const struct bursar_grant *grant, struct bursar_grant *out_grant);
+/* Gives a grant of the caller's own, with a secret of this kind and these parts, all copied.
+ * BURSAR_E_BAD_REQUEST for an unknown kind, or without the part to authenticate with. */
+int bursar_grant_make(const char *kind, const struct bursar_part *parts, size_t part_count,
+                      struct bursar_grant *out_grant);
 /* The value of a part ("refresh_token"), or NULL. Borrowed from the grant. */
 const char *bursar_grant_part(const struct bursar_grant *grant, const char *name);
 
@@ -155,6 +167,188 @@ int bursar_put(struct bursar_client *client, const struct bursar_target *target,
                const struct bursar_put *put, struct bursar_grant *out_grant,
                struct bursar_failure *out_failure);
 
+/* ---- typed lookup -------------------------------------------------------------------------- */
+
+enum bursar_kind {
+    BURSAR_KIND_ANY,
+    BURSAR_KIND_OAUTH2,
+    BURSAR_KIND_API_KEY,
+    BURSAR_KIND_BASIC,
+    BURSAR_KIND_BEARER,
+    BURSAR_KIND_HEADER,
+    BURSAR_KIND_END
+};
+
+/* A secret by its kind: the member of that name is filled. Texts are borrowed from the grant, and
+ * NULL where it has none. */
+struct bursar_credential {
+    enum bursar_kind kind;
+    struct {
+        const char *access_token, *token_type;
+    } oauth2;
+    struct {
+        const char *key, *secret;
+    } api_key;
+    struct {
+        const char *username, *password;
+    } basic;
+    struct {
+        const char *token;
+    } bearer;
+    struct {
+        const char *name, *value;
+    } header;
+};
+
+/* The grant's secret as one of this kind. BURSAR_E_KIND_MISMATCH where it is of another one, or of
+ * none that is known here. */
+int bursar_credential_of(const struct bursar_grant *grant, enum bursar_kind kind,
+                         struct bursar_credential *out_credential,
+                         struct bursar_failure *out_failure);
+
+/* What to look up. All is borrowed for the call. */
+struct bursar_lookup {
+    const char *owner;
+    const char *provider;
+    const char *account;      /* NULL: BURSAR_DEFAULT_ACCOUNT */
+    const char *account_type; /* what the caller holds the account id for; NULL: not compared */
+    enum bursar_kind kind;
+    const char *const *need_any; /* NULL-ended scopes, one of which must be granted; NULL: none */
+    const char *const *need_all; /* NULL-ended scopes, all of which must be granted; NULL: none */
+    uint32_t min_ttl_s;          /* the secret must be good for so long */
+    uint32_t deadline_ms;        /* 0: the client's */
+};
+
+/* Gives the typed credential of (owner, provider, account), refreshed first where that is due. The
+ * credential borrows from the grant, which the caller ends. Where it does not, the error tells why;
+ * bursar_lookup_answer() sorts it. An account id of another type than the connector's is
+ * BURSAR_E_KIND_MISMATCH, a scope that is not granted BURSAR_E_FORBIDDEN. */
+int bursar_lookup(struct bursar_client *client, const struct bursar_lookup *lookup,
+                  struct bursar_grant *out_grant, struct bursar_credential *out_credential,
+                  struct bursar_failure *out_failure);
+
+/* What came of a lookup, each asking for something else of whoever looked. */
+enum bursar_answer {
+    BURSAR_ANSWER_FOUND,
+    BURSAR_ANSWER_NOT_CONNECTED,  /* nothing there: let the owner connect */
+    BURSAR_ANSWER_UNKNOWN_KIND,   /* no such provider is configured */
+    BURSAR_ANSWER_WRONG_TYPE,     /* the credential or the account id is of another type */
+    BURSAR_ANSWER_DEAD,           /* the grant is dead: let the owner connect again */
+    BURSAR_ANSWER_REFRESH_FAILED, /* it may be alive, but no usable secret could be had now */
+    BURSAR_ANSWER_FAILED          /* anything else: no daemon, not allowed, revoked … */
+};
+/* Sorts the error of bursar_lookup() or bursar_vend(). */
+enum bursar_answer bursar_lookup_answer(int error);
+
+/* ---- scopes -------------------------------------------------------------------------------- */
+
+/* Fills in grant->scopes from the connection's record where its secret does not say them. They stay
+ * NULL where the record does not know them either. */
+int bursar_learn_scopes(struct bursar_client *client, const struct bursar_target *target,
+                        struct bursar_grant *grant, struct bursar_failure *out_failure);
+/* Whether one, or all, of these scopes (NULL-ended, at least one) are granted. Else
+ * BURSAR_E_FORBIDDEN, and the message begins "needs at least one of" or "needs all of" and names
+ * them. Scopes that are not known are not granted. */
+int bursar_need_any(const struct bursar_grant *grant, const char *const *scopes,
+                    struct bursar_failure *out_failure);
+int bursar_need_all(const struct bursar_grant *grant, const char *const *scopes,
+                    struct bursar_failure *out_failure);
+
+/* ---- sources ------------------------------------------------------------------------------- */
+
+/* Where a credential comes from, for code that only wants one that works. Made by the library from
+ * a client or a fixed secret, or by the caller from functions of its own.
+ * Thread: any; one source serves many threads at once where its functions do (the library's do). */
+struct bursar_source;
+
+/* What a source does. `data` is the one given to bursar_source_open(); out_failure is never NULL,
+ * and filled by the library where a function that fails leaves it as it was. */
+struct bursar_source_ops {
+    /* Gives the credential that is good now; asked for each use. 0 or a negative error. */
+    int (*current)(void *data, struct bursar_grant *out_grant, struct bursar_failure *out_failure);
+    /* Takes note that `refused` (as current() gave it) was refused: current() then gives another
+     * one. 0 also where it does so already; else a negative error. */
+    int (*invalidate)(void *data, const struct bursar_grant *refused,
+                      struct bursar_failure *out_failure);
+    void (*close)(void *data); /* ends data; NULL: nothing to end */
+};
+
+/* A source of the caller's own. Copies ops; takes data, unless it fails. */
+int bursar_source_open(const struct bursar_source_ops *ops, void *data,
+                       struct bursar_source **out_source);
+/* The daemon's credential for target, vended anew for each current(). Copies target and options;
+ * options may be NULL. Borrows client. */
+int bursar_source_of_client(struct bursar_client *client, const struct bursar_target *target,
+                            const struct bursar_vend_options *options,
+                            struct bursar_source **out_source);
+/* A fixed secret without a daemon. kind NULL: "bearer". It cannot be renewed: invalidate() answers
+ * BURSAR_E_UNSUPPORTED_OP. The second one copies a grant, for kinds with more than one part. */
+int bursar_source_of_token(const char *kind, const char *token, struct bursar_source **out_source);
+int bursar_source_of_grant(const struct bursar_grant *grant, struct bursar_source **out_source);
+/* Ends it; NULL is fine. No call may be under way. */
+void bursar_source_close(struct bursar_source *source);
+
+int bursar_source_current(struct bursar_source *source, struct bursar_grant *out_grant,
+                          struct bursar_failure *out_failure);
+int bursar_source_invalidate(struct bursar_source *source, const struct bursar_grant *refused,
+                             struct bursar_failure *out_failure);
+
+/* The caller's request, made with a credential: gives the HTTP status of its answer, or any other
+ * number that the caller has for what else came of it. The grant is borrowed for the call. */
+typedef int bursar_send_fn(void *data, const struct bursar_grant *grant);
+
+struct bursar_send_options {
+    const int *refusals; /* further statuses that mean, as 401 does, that the secret was refused */
+    size_t refusal_count;
+    /* Whether the caller has given up meanwhile. Asked after a refusal, and again before the request
+     * is sent a second time. NULL: it never does. Gets the same data as the send function. */
+    bool (*is_cancelled)(void *data);
+    bool is_resent; /* this request was sent a second time before: a refusal is the last word */
+};
+
+struct bursar_sent {
+    int status;     /* what the send function gave last; 0: it was not called */
+    bool is_resent; /* it was called a second time, now or as the options say before */
+};
+
+/* Sends a request with the source's current credential. Where that is refused, it is invalidated and
+ * the request sent once more with the one that is current then: once, whatever comes of it, and not
+ * after the caller has given up. Retries for other reasons are the send function's own, or of a loop
+ * around this call that hands is_resent on; this one does not count among them.
+ * BURSAR_OK where out_sent->status is the caller's answer, a second refusal too; else the error of
+ * the source, and then status is 0 or the first refusal. options may be NULL. */
+int bursar_send(struct bursar_source *source, bursar_send_fn *send, void *data,
+                const struct bursar_send_options *options, struct bursar_sent *out_sent,
+                struct bursar_failure *out_failure);
+
+/* ---- who may ------------------------------------------------------------------------------- */
+
+/* Whom the daemon takes this process for. Lists are NULL-ended, never NULL. */
+struct bursar_principal {
+    char *principal;
+    char *email; /* NULL: none is configured */
+    char **roles;
+    char **owners; /* "*" stands for all */
+    char **operator_scopes;
+};
+
+int bursar_whoami(struct bursar_client *client, struct bursar_principal *out_principal,
+                  struct bursar_failure *out_failure);
+/* Ends the content; an all-zero one and NULL are fine. */
+void bursar_principal_free(struct bursar_principal *principal);
+
+/* Whether the person with this e-mail address is an operator for this scope. */
+int bursar_is_operator(struct bursar_client *client, const char *email, const char *scope,
+                       bool *out_is_operator, struct bursar_failure *out_failure);
+
+/* Guards: 0, or BURSAR_E_FORBIDDEN with a message that says what is missing. */
+int bursar_need_operator(struct bursar_client *client, const char *email, const char *scope,
+                         struct bursar_failure *out_failure);
+int bursar_need_role(const struct bursar_principal *principal, const char *role,
+                     struct bursar_failure *out_failure);
+int bursar_need_owner(const struct bursar_principal *principal, const char *owner,
+                      struct bursar_failure *out_failure);
+
 /* ---- any op -------------------------------------------------------------------------------- */
 
 /* Sends `op` with the members of request_json, a JSON object (NULL: none; `deadline_ms` in it wins
@@ -165,6 +359,62 @@ int bursar_call(struct bursar_client *client, const char *op, const char *reques
                 char **out_reply_json, struct bursar_failure *out_failure);
 /* Wipes and ends a text that this library gave; NULL is fine. */
 void bursar_text_free(char *text);
+
+/* ---- jobs without waiting ------------------------------------------------------------------ */
+
+/* Jobs for a program with a poll loop of its own. Nothing here waits: a thread of the library speaks
+ * to the daemon, and what is done is handed over by bursar_async_process().
+ * Thread: any for submitting and cancelling; one at a time for bursar_async_process(). */
+struct bursar_async;
+
+/* What came of a job. Borrowed until the function that gets it returns; to keep the grant, copy the
+ * struct and set *grant to all-zero. */
+struct bursar_done {
+    uint64_t job;
+    int error;                            /* what the call that waits would have returned */
+    struct bursar_grant *grant;           /* all-zero after an error, and of bursar_async_call() */
+    const char *reply_json;               /* of bursar_async_call(): the reply; NULL: none came */
+    const struct bursar_failure *failure; /* all-zero without an error */
+};
+
+/* Called from bursar_async_process(), or bursar_async_close(). May submit and cancel jobs. */
+typedef void bursar_done_fn(void *data, const struct bursar_done *done);
+
+/* Gives one; options may be NULL. The daemon is looked for when there is a job. A process that
+ * forks opens it after the fork. */
+int bursar_async_open(const struct bursar_client_options *options, struct bursar_async **out_async);
+/* Ends it; NULL is fine. Jobs that are under way are done with BURSAR_E_SHUTTING_DOWN first, though
+ * the daemon may still do them. */
+void bursar_async_close(struct bursar_async *async);
+
+/* A file descriptor for poll(2), the same always: readable when bursar_async_process() has something
+ * to do. Level-triggered, in no need of a first look, and usable with EPOLLET. Borrowed. */
+int bursar_async_fd(const struct bursar_async *async);
+/* Calls the functions of all jobs that are done, and gives their number. Never waits. */
+size_t bursar_async_process(struct bursar_async *async);
+
+/* Submit a job: the same as the calls of these names, with all arguments copied. Each job is done
+ * exactly once, by its deadline at the latest (half a second later, to hear the daemon's own word).
+ * `done` may be NULL; out_job, the number for bursar_async_cancel(), too. A job that cannot be
+ * submitted is never done: BURSAR_E_OVERLOADED for more than max_jobs, BURSAR_E_BAD_REQUEST for one
+ * that cannot be sent, BURSAR_E_NOMEM. */
+int bursar_async_vend(struct bursar_async *async, const struct bursar_target *target,
+                      const struct bursar_vend_options *options, bursar_done_fn *done, void *data,
+                      uint64_t *out_job);
+int bursar_async_refresh(struct bursar_async *async, const struct bursar_target *target,
+                         bool is_forced, bursar_done_fn *done, void *data, uint64_t *out_job);
+int bursar_async_invalidate(struct bursar_async *async, const struct bursar_target *target,
+                            const struct bursar_invalidate_options *options, bursar_done_fn *done,
+                            void *data, uint64_t *out_job);
+int bursar_async_put(struct bursar_async *async, const struct bursar_target *target,
+                     const struct bursar_put *put, bursar_done_fn *done, void *data,
+                     uint64_t *out_job);
+int bursar_async_call(struct bursar_async *async, const char *op, const char *request_json,
+                      bursar_done_fn *done, void *data, uint64_t *out_job);
+
+/* true: the job's function will not be called, and its data is the caller's again. What was not sent
+ * yet is never sent; the daemon may still do the rest. false: there is no such job any more. */
+bool bursar_async_cancel(struct bursar_async *async, uint64_t job);
 
 /* ---- events -------------------------------------------------------------------------------- */
 

@@ -16,6 +16,7 @@
 #include "broker/pending.h"
 #include "broker/query.h"
 #include "broker/reply.h"
+#include "broker/route.h"
 #include "broker/sockets.h"
 #include "broker/thread.h"
 #include "broker/warm_table.h"
@@ -154,70 +155,6 @@ static void answer_whoami(struct dispatcher *self, struct incoming *in, const st
     buf_free(&pairs);
 }
 
-/* What stands for a shared credential where a connection is named. */
-static void name_shared(struct job *job, const struct connector *connector)
-{
-    job->owner = TEXT_LITERAL("");
-    job->provider = text_of(connector->provider);
-    job->account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
-}
-
-static void list_shared(const struct connectors *connectors, struct buf *out)
-{
-    const char *before = "; there are: ";
-    for (size_t i = 0; i < connectors->count; i++) {
-        if (!connectors->items[i].shared_id)
-            continue;
-        buf_printf(out, "%s%s", before, connectors->items[i].shared_id + 1);
-        before = ", ";
-    }
-}
-
-static struct worker *route_shared(struct dispatcher *self, struct job *job, int *out_error)
-{
-    const struct connectors *connectors = self->broker->connectors;
-    const struct connector *connector = connectors_find_shared(connectors, job->ref);
-    if (job->op != OP_VEND && job->op != OP_REFRESH && job->op != OP_INVALIDATE) {
-        buf_append_string(&self->error, "ref names what is in the configuration: vend, refresh and"
-                                        " invalidate take it");
-        *out_error = BURSAR_E_BAD_REQUEST;
-        return NULL;
-    }
-    if (!connector) {
-        buf_append_string(&self->error, "no shared credential has this name");
-        list_shared(connectors, &self->error);
-        *out_error = BURSAR_E_NOT_FOUND;
-        return NULL;
-    }
-    name_shared(job, connector);
-    return broker_worker(self->broker, job->provider);
-}
-
-/* The worker of the job's connection, or NULL with the refusal in out_error and self->error. */
-static struct worker *route(struct dispatcher *self, struct job *job, int *out_error)
-{
-    struct text provider = job->provider;
-    buf_clear(&self->error);
-    if (job->ref.data)
-        return route_shared(self, job, out_error);
-    if (job->connection.data) {
-        provider = id_provider(job->connection);
-        *out_error = BURSAR_E_NOT_FOUND;
-        return provider.data ? broker_worker(self->broker, provider) : NULL;
-    }
-    if (!text_is_provider_id(provider) || !connectors_find(self->broker->connectors, provider)) {
-        const char *near = connectors_nearest(self->broker->connectors, provider);
-        buf_append_string(&self->error, "no provider ");
-        buf_append_text(&self->error, provider);
-        buf_append_string(&self->error, " is configured");
-        if (near)
-            buf_printf(&self->error, "; did you mean %s?", near);
-        *out_error = BURSAR_E_UNKNOWN_PROVIDER;
-        return NULL;
-    }
-    return broker_worker(self->broker, provider);
-}
-
 /* A change of what may be vended takes the entry out on its way. */
 static void forget_on_the_way(struct dispatcher *self, const struct job *job)
 {
@@ -233,7 +170,14 @@ static void forget_on_the_way(struct dispatcher *self, const struct job *job)
 
 static bool is_for_query(enum job_op op)
 {
-    return op == OP_LIST || op == OP_EVENTS_SINCE || op == OP_STATUS;
+    return op == OP_LIST || op == OP_EVENTS_SINCE || op == OP_STATUS || op == OP_CONNECTOR_LIST ||
+           op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR;
+}
+
+/* What must not stay in memory once the request has ended. */
+static bool is_secret_op(enum job_op op)
+{
+    return op == OP_PUT || op == OP_CONNECT_COMPLETE || op == OP_CONNECTOR_VALIDATE;
 }
 
 /* Hands a job to the thread that will answer it. in is NULL for one from the intake. */
@@ -250,8 +194,8 @@ static void hand_over(struct dispatcher *self, struct incoming *in, struct text 
             return;
         }
     }
-    struct request *request =
-        request_new(body, job->op == OP_PUT, pending ? pending->ticket : TICKET_NONE, deadline_ms);
+    struct request *request = request_new(body, is_secret_op(job->op),
+                                          pending ? pending->ticket : TICKET_NONE, deadline_ms);
     if (!request) {
         LOG(LOG_ERROR, "out of memory: ending");
         abort();
@@ -297,11 +241,16 @@ static void take_job(struct dispatcher *self, struct incoming *in, const char *u
             job.account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
         if (job.op == OP_VEND && !job.ref.data && answer_warm(self, in, &job))
             return;
-        worker = route(self, &job, &result);
+        worker = route_job(self->broker, &job, &self->error, &result);
         if (worker)
             result = 0;
         if (worker && job.op == OP_VEND && job.ref.data && answer_warm(self, in, &job))
             return;
+    }
+    if (result == 0 && (job_rule(job.op)->names_provider || job.op == OP_CONNECT_COMPLETE)) {
+        worker = route_job(self->broker, &job, &self->error, &result);
+        if (worker)
+            result = 0;
     }
     if (result < 0)
         refuse(self, in, job.id, result, buf_text(&self->error));
@@ -331,7 +280,7 @@ static void take_intake(struct dispatcher *self, struct incoming *in)
     if (result == 0) {
         if (job.provider.data && !job.account.data)
             job.account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
-        worker = route(self, &job, &result);
+        worker = route_job(self->broker, &job, &self->error, &result);
     }
     if (!worker) {
         LOG(LOG_DEBUG, "intake job dropped", LOG_S("code", bursar_error_code(result)),

@@ -47,6 +47,7 @@ struct request {
     /* The worker's: */
     struct request *next; /* among those that wait for one flight */
     bool has_waited;      /* for a flight; wait_error is how that ended */
+    bool wants_record;    /* a put is answered with the record */
     bool is_invalidated;  /* its own invalidation is committed */
     int wait_error;
     int64_t retry_after_ms;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "broker/catalog_view.h"
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
 #include "broker/record.h"
@@ -243,15 +244,45 @@ static int answer_status(struct query *self, const struct job *job, struct answe
     return 0;
 }
 
+/* ---- connectors, operators ---------------------------------------------------------------------- */
+
+static int answer_connectors(struct query *self, const struct job *job, struct answer *answer)
+{
+    (void)job;
+    return catalog_view_list(self->broker, &answer->body);
+}
+
+static int answer_connector(struct query *self, const struct job *job, struct answer *answer)
+{
+    return catalog_view_get(self->broker, job->provider, &answer->body, &answer->text);
+}
+
+/* An operator is a principal's, and no principal can be configured: nobody is one. */
+static int answer_operator(struct query *self, const struct job *job, struct answer *answer)
+{
+    (void)self, (void)job;
+    struct pack map = pack_map(&answer->body);
+    pack_bool(&map, "is_operator", false);
+    pack_close(&map);
+    return 0;
+}
+
 /* ---- the thread -------------------------------------------------------------------------------- */
+
+typedef int answer_fn(struct query *self, const struct job *job, struct answer *answer);
+
+static answer_fn *const functions[OP_END] = {[OP_LIST] = answer_list,
+                                             [OP_EVENTS_SINCE] = answer_events,
+                                             [OP_STATUS] = answer_status,
+                                             [OP_CONNECTOR_LIST] = answer_connectors,
+                                             [OP_CONNECTOR_GET] = answer_connector,
+                                             [OP_IS_OPERATOR] = answer_operator};
 
 static void answer_request(struct query *self, struct request *request)
 {
     struct answer *answer = answer_new(request->ticket);
     const struct job *job = &request->job;
-    answer->error = job->op == OP_LIST           ? answer_list(self, job, answer)
-                    : job->op == OP_EVENTS_SINCE ? answer_events(self, job, answer)
-                                                 : answer_status(self, job, answer);
+    answer->error = functions[job->op](self, job, answer);
     if (answer->error == 0 && buf_error(&answer->body) != 0)
         answer->error = BURSAR_E_INTERNAL;
     request_free(request);

@@ -9,7 +9,7 @@
 int query_start(const struct broker *broker, struct query **out_query, struct buf *error);
 void query_stop(struct query *query);
 
-/* Takes the request: connection.list, events.since or status. */
+/* Takes the request: connection.list, events.since, status, connector.list, .get, principal.is_operator. */
 void query_send(struct query *query, struct request *request);
 
 #endif

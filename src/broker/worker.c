@@ -11,6 +11,7 @@
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
 #include "broker/store_thread.h"
+#include "broker/worker_consent.h"
 #include "broker/worker_parts.h"
 
 enum {
@@ -40,6 +41,10 @@ static void take_request(struct worker *self, struct request *request)
     case OP_VEND:
     case OP_REFRESH:
     case OP_INVALIDATE: worker_look(self, request); break;
+    case OP_CONNECT_BEGIN: worker_begin_consent(self, request); break;
+    case OP_CONNECT_COMPLETE: worker_complete_consent(self, request); break;
+    case OP_CONNECT_DEVICE: worker_device(self, request); break;
+    case OP_CONNECTOR_VALIDATE: worker_validate(self, request); break;
     default: worker_admin(self, request);
     }
 }
@@ -135,12 +140,14 @@ void worker_note_verdict(struct worker *self, const struct flight_outcome *outco
 
 static int wait_ms(const struct worker *self)
 {
-    const struct heap_node *first = heap_top(&self->timers);
+    const struct heap_node *first = heap_top(&self->timers), *poll = heap_top(&self->polls);
     int64_t until = self->plan_at_ms, now_ms = clock_boot_ms();
     if (self->reminders == 0 && self->remind_at_ms < until)
         until = self->remind_at_ms;
     if (first && first->at < until)
         until = first->at;
+    if (poll && poll->at < until)
+        until = poll->at;
     return until > now_ms ? (int)(until - now_ms) : 0;
 }
 
@@ -172,6 +179,8 @@ static int open_all(struct worker *self)
         !self->made_tree)
         return BURSAR_E_NOMEM;
     int result_of_resume = self->connector ? worker_resume(self) : 0;
+    if (result_of_resume == 0 && self->connector)
+        result_of_resume = worker_resume_devices(self);
     if (result_of_resume < 0 || !self->connector || !self->connector->shared_id)
         return result_of_resume;
     return worker_seed(self);
@@ -186,6 +195,7 @@ static void close_all(struct worker *self)
         flight_abandon(flight);
     }
     heap_free(&self->timers);
+    worker_forget_devices(self);
     tree_free(self->secret_tree);
     tree_free(self->grant_tree);
     tree_free(self->metadata_tree);
@@ -207,6 +217,8 @@ static void *run(void *context)
         worker_take_messages(self);
         fire_timers(self);
         worker_plan(self);
+        if (!self->is_draining)
+            worker_poll_devices(self);
         if (self->is_draining)
             drain(self);
     }

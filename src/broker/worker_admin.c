@@ -9,6 +9,7 @@
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
 #include "broker/record.h"
+#include "broker/worker_exchange.h"
 #include "broker/worker_parts.h"
 #include "connector/call.h"
 #include "vault/seal.h"
@@ -132,14 +133,19 @@ static void put_done(void *context, struct write_message *message)
         worker_put(self, request); /* the row moved on between the look and the commit */
         return;
     }
+    if (result == 0)
+        worker_row_changed(self, message->change.connection);
+    if (result == 0 && request->wants_record) {
+        write_free(message);
+        get(self, request);
+        return;
+    }
     struct answer *answer = answer_new(request->ticket);
     answer->error = result;
     struct pack map = pack_map(&answer->body);
     pack_text(&map, "connection", message->change.connection);
     pack_uint(&map, "generation", message->change.generation);
     pack_close(&map);
-    if (result == 0)
-        worker_row_changed(self, message->change.connection);
     write_free(message);
     give(self, answer, request);
 }
@@ -340,43 +346,44 @@ static void answer_errand(struct errand *errand, struct text provider_says)
 }
 
 /* RFC 7009 section 2.2: 200 whether the token was known or not. */
-static void revocation_answered(void *context, struct http_reply *reply)
+static void revocation_ended(void *context, const struct exchange_result *end)
 {
     struct errand *errand = context;
-    struct buf says = buf_make(256);
-    errand->worker->errands--;
-    if (reply->end != EXCHANGE_REPLY)
-        buf_printf(&says, "unknown: %s", reply->error);
-    else if (reply->status >= 200 && reply->status < 300)
+    struct buf says = buf_make(512);
+    if (end->error == BURSAR_E_UNSUPPORTED_OP)
+        buf_append_string(&says, "unsupported: no revocation endpoint, or no token");
+    else if (end->error < 0)
+        buf_printf(&says, "unknown: %s", end->text);
+    else if (end->status >= 200 && end->status < 300)
         buf_append_string(&says, "revoked");
     else
-        buf_printf(&says, "refused: HTTP %d", reply->status);
+        buf_printf(&says, "refused: HTTP %d", end->status);
     LOG(LOG_INFO, "revoked at the provider", LOG_T("connection", errand->row.id),
         LOG_T("result", buf_text(&says)));
-    http_reply_free(reply);
     answer_errand(errand, buf_text(&says));
     buf_free(&says);
 }
 
-static int start_revocation(struct errand *errand)
+static void start_revocation(struct errand *errand)
 {
     struct worker *self = errand->worker;
     struct open_credential credential;
-    struct call_request made;
-    if (!self->connector || !errand->row.secret.data)
-        return BURSAR_E_UNSUPPORTED_OP;
-    int result = worker_open_credential(self, &errand->row, &credential);
-    if (result < 0)
-        return result;
-    struct call call = worker_call(self, BURSAR_REVOKE, clock_wall_s());
-    result = call_build(&call, &made);
+    struct exchange_result failed = {.error = BURSAR_E_UNSUPPORTED_OP, .text = ""};
+    if (!self->connector || !errand->row.secret.data) {
+        revocation_ended(errand, &failed);
+        return;
+    }
+    failed.error = worker_open_credential(self, &errand->row, &credential);
+    failed.text = "the stored secret does not open";
+    if (failed.error < 0) {
+        revocation_ended(errand, &failed);
+        return;
+    }
+    struct exchange *exchange = exchange_new(self, BURSAR_REVOKE);
+    exchange_set_secret(exchange, buf_text(&credential.secret), buf_text(&credential.grant),
+                        errand->row.metadata);
     worker_close_credential(&credential);
-    if (result < 0)
-        return result;
-    struct http_request request = worker_request(self, &made);
-    result = http_start(self->http, &request, revocation_answered, errand);
-    self->errands += result == 0;
-    return result;
+    exchange_start(exchange, revocation_ended, errand);
 }
 
 /* A refresh may have been committed before the move: its token is the one to be revoked. A row that was
@@ -414,10 +421,8 @@ static void moved(void *context, struct write_message *message)
     read_newest(errand);
     if (!errand->request->job.at_provider)
         answer_errand(errand, (struct text){NULL, 0});
-    else if ((result = start_revocation(errand)) < 0)
-        answer_errand(errand, result == BURSAR_E_UNSUPPORTED_OP
-                                  ? TEXT_LITERAL("unsupported: no revocation endpoint, or no token")
-                                  : TEXT_LITERAL("unknown: the request could not be made"));
+    else
+        start_revocation(errand);
 }
 
 static void move(struct worker *self, struct request *request)

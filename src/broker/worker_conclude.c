@@ -165,8 +165,8 @@ static enum expiry_unit unit_of(const struct call_outcome *outcome, enum bursar_
     return unit;
 }
 
-static int64_t expires_at_of(const struct connector *connector, const struct call_outcome *outcome,
-                             int64_t now)
+int64_t worker_expires_at(const struct connector *connector, const struct call_outcome *outcome,
+                          int64_t now)
 {
     int64_t expires_at;
     struct text given = call_outcome_part(outcome, BURSAR_OUT_EXPIRES);
@@ -176,16 +176,25 @@ static int64_t expires_at_of(const struct connector *connector, const struct cal
     return connector->default_ttl_s > 0 ? now + connector->default_ttl_s : EXPIRY_NEVER;
 }
 
-/* A new refresh token starts a new life of its own; the old one goes on with the one it has. */
-static int64_t refresh_expires_at_of(const struct flight *flight,
-                                     const struct call_outcome *outcome)
+int64_t worker_refresh_expires_at(const struct connector *connector,
+                                  const struct call_outcome *outcome, int64_t now)
 {
     int64_t expires_at;
-    const struct connector *connector = flight->worker->connector;
     struct text given = call_outcome_part(outcome, BURSAR_OUT_REFRESH_EXPIRES);
     if (expiry_read(given,
                     unit_of(outcome, BURSAR_OUT_REFRESH_EXPIRES, connector->refresh_expires_unit),
-                    flight->replied_at, &expires_at))
+                    now, &expires_at))
+        return expires_at;
+    return EXPIRY_NEVER;
+}
+
+/* A new refresh token starts a new life of its own; the old one goes on with the one it has. */
+static int64_t next_refresh_expires_at(const struct flight *flight,
+                                       const struct call_outcome *outcome)
+{
+    const struct connector *connector = flight->worker->connector;
+    int64_t expires_at = worker_refresh_expires_at(connector, outcome, flight->replied_at);
+    if (expires_at != EXPIRY_NEVER)
         return expires_at;
     if (connector->grant_ttl_s > 0) /* no refresh extends it */
         return flight->row.refresh_expires_at;
@@ -262,7 +271,7 @@ static struct write_message *make_refreshed(struct flight *flight,
     const struct connector *connector = flight->worker->connector;
     struct write_message *message = write_new(CHANGE_REFRESHED, flight->row.id);
     struct text scopes = call_outcome_part(outcome, BURSAR_OUT_SCOPES);
-    int64_t expires_at = expires_at_of(connector, outcome, flight->replied_at);
+    int64_t expires_at = worker_expires_at(connector, outcome, flight->replied_at);
     int result = seal_new(flight, outcome, message);
     if (result < 0) {
         write_free(message);
@@ -278,7 +287,7 @@ static struct write_message *make_refreshed(struct flight *flight,
         .issued_at = flight->replied_at,
         .expires_at = expires_at,
         .due_at = connector_due_at(connector, flight->replied_at, expires_at, jitter()),
-        .refresh_expires_at = refresh_expires_at_of(flight, outcome),
+        .refresh_expires_at = next_refresh_expires_at(flight, outcome),
         .can_refresh = true};
     return message;
 }

@@ -71,7 +71,8 @@ struct worker {
     int64_t remind_at_ms; /* boot time at which it looks for owners to remind */
     size_t writes;        /* changes that are with the store */
     size_t reminders;     /* of which so many are reminders */
-    size_t errands;       /* revocations that are with the provider */
+    size_t errands;       /* exchanges that are no refresh and are with the provider */
+    struct heap polls;    /* devices whose owners are to say yes */
     bool is_open, is_draining, has_drained, is_stopping;
     int64_t hold_until_ms; /* boot time: our client is refused, nothing is sent before */
     bool has_incident;
@@ -139,6 +140,11 @@ void flight_abandon(struct flight *flight);
 /* Reads what a flight has and makes the change that says so; also fills flight->outcome. NULL where the
  * reply asks for another request; flight->step and ->captures are for that then. */
 struct write_message *flight_conclude(struct flight *flight);
+/* When what a reply brought ends, and its refresh token; EXPIRY_NEVER: not known. */
+int64_t worker_expires_at(const struct connector *connector, const struct call_outcome *outcome,
+                          int64_t now);
+int64_t worker_refresh_expires_at(const struct connector *connector,
+                                  const struct call_outcome *outcome, int64_t now);
 /* A raw reply as it is kept, sealed, and back. */
 int reply_seal(const struct flight *flight, struct buf *out_sealed);
 int reply_unseal(struct flight *flight, struct text sealed, uint64_t generation);

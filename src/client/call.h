@@ -14,21 +14,22 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include <zmq.h>
-
 #include <bursar/client.h>
 
 #include "base/buf.h"
 #include "client/pool.h"
+#include "client/reply.h"
 #include "wire/pack.h"
-#include "wire/tree.h"
 
 struct bursar_client {
     void *context;
     struct pool pool;
     uint32_t deadline_ms;
+    uint32_t max_jobs; /* of a struct bursar_async */
     _Atomic uint64_t last_id;
 };
+
+#define CALL_MAX_BODY_BYTES (16u << 20) /* the daemon has its own, lower limit */
 
 struct call {
     struct bursar_client *client;
@@ -39,24 +40,14 @@ struct call {
     bool is_repeatable; /* may be sent again where the connection broke: it changes nothing */
 };
 
-/* Not to be copied: a short message lies inside its zmq_msg_t. */
-struct reply {
-    zmq_msg_t message; /* what the tree points into */
-    struct tree *tree;
-    const struct node *root; /* NULL: no reply came */
-};
-
 /* Opens the job in call, which must not move. deadline_ms 0: the client's. */
 void call_begin(struct call *call, struct bursar_client *client, const char *op,
                 uint32_t deadline_ms);
+/* The keys that every job has, into an open map. */
+void call_head(struct pack *map, const char *op, uint64_t id, uint32_t deadline_ms);
 /* Sends the job and waits for its reply. 0 for a reply with `ok`; else the error, with out_failure
  * filled. A reply that says an error is given too: reply_end() in any case. */
 int call_run(struct call *call, struct reply *out_reply, struct bursar_failure *out_failure);
 void call_end(struct call *call);
-/* Wipes; a reply that never came is fine. */
-void reply_end(struct reply *reply);
-
-/* Fills out_failure (NULL is fine) with the library's own words and returns error. */
-int call_fail(struct bursar_failure *out_failure, int error, const char *message);
 
 #endif

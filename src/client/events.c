@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "client/call.h"
 #include "client/event.h"
+#include "client/failure.h"
 #include "client/replay.h"
 #include "client/sequence.h"
 
@@ -129,7 +130,7 @@ int bursar_events_open(const struct bursar_client_options *options, const char *
         options && options->events_endpoint ? options->events_endpoint : BURSAR_EVENTS_ENDPOINT;
     struct bursar_events *events = calloc(1, sizeof *events);
     if (!events)
-        return call_fail(out_failure, BURSAR_E_NOMEM, bursar_error_text(BURSAR_E_NOMEM));
+        return failure_plain(out_failure, BURSAR_E_NOMEM);
     events->epoll_fd = -1;
     events->tree = tree_new();
     int error = events->tree ? copy_topics(topics, &events->topics) : BURSAR_E_NOMEM;
@@ -139,7 +140,7 @@ int bursar_events_open(const struct bursar_client_options *options, const char *
         error = connect_to(events, endpoint);
     if (error != 0) {
         bursar_events_close(events);
-        return call_fail(out_failure, error, bursar_error_text(error));
+        return failure_plain(out_failure, error);
     }
     if (has_since) {
         sequence_looked(&events->sequence, since);
@@ -179,7 +180,7 @@ static bool receive(struct bursar_events *events, zmq_msg_t *out_body)
 
 static int fail_plainly(struct bursar_failure *out_failure, int error)
 {
-    return call_fail(out_failure, error, bursar_error_text(error));
+    return failure_plain(out_failure, error);
 }
 
 /* Gives the event out. */

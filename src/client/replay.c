@@ -1,6 +1,7 @@
 #include "client/replay.h"
 
 #include "base/clock.h"
+#include "client/failure.h"
 
 enum { PAGE_EVENTS = 500, QUESTION_DEADLINE_MS = 5000, RETRY_MS = 1000 };
 
@@ -32,7 +33,7 @@ static int fetch(struct replay *replay, struct bursar_client *client, uint64_t s
     int error = call_run(&call, &replay->page, out_failure);
     call_end(&call);
     if (error == 0 && node_type(node_get(replay->page.root, "events")) != NODE_ARRAY)
-        error = call_fail(out_failure, BURSAR_E_BAD_REPLY, "events.since answered no events");
+        error = failure_say(out_failure, BURSAR_E_BAD_REPLY, "events.since answered no events");
     if (error != 0)
         reply_end(&replay->page);
     replay->not_before_ms = error != 0 ? clock_boot_ms() + RETRY_MS : 0;

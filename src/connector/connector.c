@@ -70,7 +70,7 @@ static int by_provider(const void *a, const void *b)
 int connectors_make(const struct config *config, const struct registry *registry,
                     struct connectors *out_connectors)
 {
-    struct connectors made = {calloc(config->provider_count + 1, sizeof *made.items), 0};
+    struct connectors made = {calloc(config->provider_count + 1, sizeof *made.items), 0, registry};
     int result = made.items ? 0 : BURSAR_E_NOMEM;
     for (size_t i = 0; i < config->provider_count && result == 0; i++) {
         result = connector_make(&config->providers[i], registry, config->allow_http_loopback,
@@ -92,7 +92,7 @@ void connector_fini(struct connector *connector)
     free(connector->transient_errors);
     free(connector->throttle_errors);
     free(connector->client_errors);
-    *connector = (struct connector){NULL};
+    *connector = (struct connector){.provider = NULL};
 }
 
 void connectors_free(struct connectors *connectors)
@@ -101,7 +101,7 @@ void connectors_free(struct connectors *connectors)
         connector_fini(&connectors->items[i]);
     }
     free(connectors->items);
-    *connectors = (struct connectors){NULL, 0};
+    *connectors = (struct connectors){.items = NULL};
 }
 
 static int compare_id(const void *key, const void *item)

@@ -42,12 +42,13 @@ struct connector {
 };
 
 /* All providers of a configuration, sorted by id. */
+struct registry;
+
 struct connectors {
     struct connector *items;
     size_t count;
+    const struct registry *registry; /* of the kinds that they are of */
 };
-
-struct registry;
 
 /* 0 or BURSAR_E_NOMEM. Borrows the configuration and the registry that it was read with until
  * connectors_free(). */

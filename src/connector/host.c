@@ -1,6 +1,7 @@
 #include "connector/host.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -53,9 +54,18 @@ static struct bursar_text made_text(struct host *host, const struct buf *made)
 
 /* ---- values ------------------------------------------------------------------------------------- */
 
-/* Settings that a connection may give where the operator gave none: not where requests go to. */
-static bool may_be_given(const struct setting *setting)
+static bool ends_with(const char *name, const char *end)
 {
+    size_t len = strlen(name), end_len = strlen(end);
+    return len > end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* Settings that a connection may give where the operator gave none: not where requests go to, no file
+ * of this machine, and no part of a group or of rows, which say what requests look like. */
+static bool may_be_given(const struct setting *setting, const char *name)
+{
+    if (ends_with(name, "_url") || ends_with(name, "_file") || strchr(name, '.'))
+        return false;
     return !setting || (!setting->is_given && setting->option->type != BURSAR_OPTION_URL &&
                         setting->option->type != BURSAR_OPTION_TEMPLATE);
 }
@@ -79,11 +89,9 @@ struct text host_setting(struct host *host, const char *name)
 {
     const struct settings *settings = host->call->connector->settings;
     const struct setting *setting = settings_find(settings, name);
-    if (may_be_given(setting)) {
+    if (may_be_given(setting, name)) {
         const struct node *given = node_get(node_get(host->call->grant, "grant"), name);
-        size_t len = strlen(name);
-        bool is_place = len > 4 && strcmp(name + len - 4, "_url") == 0;
-        if (node_type(given) == NODE_TEXT && !is_place)
+        if (node_type(given) == NODE_TEXT)
             return node_text(given);
     }
     return setting && setting->option->type == BURSAR_OPTION_LIST ? join_list(host, setting)
@@ -421,5 +429,8 @@ void host_fini(struct host *host)
     for (size_t i = 0; i < host->made_count; i++)
         buf_free(&host->made[i]);
     buf_free(&host->json);
+    if (host->locals)
+        call_values_free(host->locals);
+    free(host->locals);
     document_free(host->document);
 }

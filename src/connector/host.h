@@ -17,6 +17,9 @@ struct host {
     struct buf made[HOST_MADE_MAX]; /* texts that services made; secret */
     size_t made_count;
     struct buf json; /* members of a JSON body that is being built; secret */
+    struct call_values
+        *locals;       /* what a module captured for {placeholders} of this request; or NULL */
+    struct buf *nonce; /* {nonce}, once it is asked for */
     int error;
 };
 

@@ -26,7 +26,7 @@ static const struct bursar_option token_rate_columns[] = {
 };
 
 static const struct bursar_option apply_columns[] = {
-    {"in", BURSAR_OPTION_CHOICE, .required = true, .choices = "header|query|cookie|body",
+    {"in", BURSAR_OPTION_CHOICE, .required = true, .choices = "header|query|cookie|body|basic|path",
      .help = "where in a request"},
     {"name", BURSAR_OPTION_STRING, .required = true, .help = "name of the header or parameter"},
     {"value", BURSAR_OPTION_STRING, .required = true, .help = "its value, with {placeholders}"},
@@ -40,6 +40,7 @@ static const struct bursar_option variable_columns[] = {
     {"help", BURSAR_OPTION_STRING, .help = "where to find it"},
     {"from", BURSAR_OPTION_CHOICE, .choices = "metadata|callback|reply", .default_text = "metadata",
      .help = "where it comes from"},
+    {"allow", BURSAR_OPTION_LIST, .help = "hosts that it may lead to; `*.` stands for any below"},
     {0},
 };
 

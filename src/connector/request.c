@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bursar/error.h>
@@ -101,6 +102,21 @@ static void set_sigv4(struct call_request *request, const char *scope, struct te
     set_text(&request->sigv4_user, user);
 }
 
+/* A value that the module has worked out and that {placeholders} of the same request stand for. */
+static void add_local(struct host *host, const char *name, struct text value)
+{
+    if (!host->locals) {
+        host->locals = malloc(sizeof *host->locals);
+        if (!host->locals) {
+            host->error = BURSAR_E_NOMEM;
+            return;
+        }
+        *host->locals = call_values_make();
+    }
+    if (!call_values_set(host->locals, name, value))
+        host->error = BURSAR_E_TOO_BIG;
+}
+
 void host_emit_request(const struct bursar_call *call, enum bursar_emit part, const char *name,
                        const char *value, size_t value_len)
 {
@@ -127,6 +143,7 @@ void host_emit_request(const struct bursar_call *call, enum bursar_emit part, co
         set_text(&request->tls_key, text);
         break;
     case BURSAR_REQ_SIGV4: set_sigv4(request, name, text); break;
+    case BURSAR_OUT_CAPTURE: add_local(host, name, text); break;
     default: host->error = BURSAR_E_INTERNAL; /* a part of an outcome has no place in a request */
     }
 }
@@ -150,5 +167,10 @@ int host_finish_request(struct host *host)
         return BURSAR_E_INTERNAL;
     if (request->method[0] == 0)
         snprintf(request->method, sizeof request->method, "%s", request->has_body ? "POST" : "GET");
-    return 0;
+    /* Servers ask for a length where a method means a body (RFC 9110 section 8.6). */
+    if (!request->has_body &&
+        (strcmp(request->method, "POST") == 0 || strcmp(request->method, "PUT") == 0 ||
+         strcmp(request->method, "PATCH") == 0))
+        add_header(request, "Content-Length", TEXT_LITERAL("0"));
+    return buf_error(&request->headers) == 0 ? 0 : BURSAR_E_INTERNAL;
 }

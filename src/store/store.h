@@ -30,6 +30,8 @@ enum change_type {
     CHANGE_FAILED,     /* an attempt ended without one; ends the intent; may move the state */
     CHANGE_REMIND,     /* the reauth event of a NEEDS_REAUTH row, once more */
     CHANGE_INCIDENT,   /* an event that belongs to no connection */
+    CHANGE_CONSENT,    /* a consent that is under way; also drops those whose time is over */
+    CHANGE_CONSENTED,  /* takes one out, once; gives what was kept of it */
     CHANGE_TRIM,       /* drops events older than at, STORE_TRIM_ROWS at a time */
     CHANGE_TYPE_END
 };
@@ -68,6 +70,12 @@ struct store_change {
     int64_t next_refresh_at;    /* FAILED, seconds */
     bool keeps_intent;          /* FAILED: the kept reply is still to be read */
     bool is_begin;              /* INCIDENT: begin or end */
+    struct text consent;        /* CONSENT, CONSENTED: a digest of its state; also provider */
+    struct text sealed;         /* CONSENT: what is kept of it */
+    int64_t consent_expires_at; /* CONSENT, seconds */
+    bool is_device;             /* CONSENT: the provider is polled for its end */
+    struct buf *taken;          /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
+                                 * none of this provider, or its time is over */
 
     /* Filled by store_apply(). */
     int result; /* 0, BURSAR_E_NOT_FOUND, _CONFLICT, _REVOKED, _FROZEN, _STORE_UNAVAILABLE */
@@ -105,6 +113,7 @@ struct store_counts {
 };
 
 typedef bool store_row_fn(void *context, const struct conn_row *row); /* false ends the list */
+typedef bool store_consent_fn(void *context, struct text consent, struct text sealed);
 typedef bool store_event_fn(void *context, uint64_t seq, struct text owner, struct text body);
 
 struct store_writer;
@@ -141,6 +150,9 @@ struct store_engine {
                  struct buf *out_sealed);
     int (*events)(struct store_reader *reader, uint64_t after_seq, size_t limit,
                   store_event_fn *each, void *context);
+    /* The consents of a provider that is polled for their end. */
+    int (*devices)(struct store_reader *reader, struct text provider, int64_t now,
+                   store_consent_fn *each, void *context);
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
 };
 

@@ -31,6 +31,7 @@ enum seal_kind {
     SEAL_SECRET = 1, /* what a vend may give out */
     SEAL_GRANT = 2,  /* what stays here: the refresh token */
     SEAL_REPLY = 3,  /* a raw reply of a token endpoint that nobody has read yet */
+    SEAL_CONSENT = 4, /* a consent that is under way: no owner, the digest as connection */
 };
 
 /* Where a blob belongs. */

@@ -26,21 +26,28 @@ struct job_reader {
 };
 
 static const struct job_rule rules[] = {
-    [OP_NONE] = {"", ROLE_NONE, false, false},
-    [OP_VEND] = {"vend", ROLE_VEND, true, false},
-    [OP_REFRESH] = {"refresh", ROLE_REFRESH, true, true},
-    [OP_INVALIDATE] = {"invalidate", ROLE_REFRESH, true, true},
-    [OP_PUT] = {"credential.put", ROLE_CONNECT, true, false},
-    [OP_CREATE] = {"connection.create", ROLE_CONNECT, true, false},
-    [OP_GET] = {"connection.get", ROLE_VEND, true, false},
-    [OP_LIST] = {"connection.list", ROLE_MANAGE, false, false},
-    [OP_UPDATE] = {"connection.update", ROLE_MANAGE, true, false},
-    [OP_REVOKE] = {"connection.revoke", ROLE_MANAGE, true, false},
-    [OP_RESTORE] = {"connection.restore", ROLE_MANAGE, true, false},
-    [OP_DELETE] = {"connection.delete", ROLE_MANAGE, true, false},
-    [OP_EVENTS_SINCE] = {"events.since", ROLE_EVENTS, false, false},
-    [OP_STATUS] = {"status", ROLE_NONE, false, false},
-    [OP_WHOAMI] = {"whoami", ROLE_NONE, false, false},
+    [OP_NONE] = {"", ROLE_NONE},
+    [OP_VEND] = {"vend", ROLE_VEND, .names_connection = true},
+    [OP_REFRESH] = {"refresh", ROLE_REFRESH, .names_connection = true, .is_intake = true},
+    [OP_INVALIDATE] = {"invalidate", ROLE_REFRESH, .names_connection = true, .is_intake = true},
+    [OP_PUT] = {"credential.put", ROLE_CONNECT, .names_connection = true},
+    [OP_CREATE] = {"connection.create", ROLE_CONNECT, .names_connection = true},
+    [OP_GET] = {"connection.get", ROLE_VEND, .names_connection = true},
+    [OP_LIST] = {"connection.list", ROLE_MANAGE},
+    [OP_UPDATE] = {"connection.update", ROLE_MANAGE, .names_connection = true},
+    [OP_REVOKE] = {"connection.revoke", ROLE_MANAGE, .names_connection = true},
+    [OP_RESTORE] = {"connection.restore", ROLE_MANAGE, .names_connection = true},
+    [OP_DELETE] = {"connection.delete", ROLE_MANAGE, .names_connection = true},
+    [OP_CONNECT_BEGIN] = {"connect.begin", ROLE_CONNECT, .names_provider = true},
+    [OP_CONNECT_COMPLETE] = {"connect.complete", ROLE_CONNECT},
+    [OP_CONNECT_DEVICE] = {"connect.device", ROLE_CONNECT, .names_provider = true},
+    [OP_CONNECTOR_LIST] = {"connector.list", ROLE_CONNECT},
+    [OP_CONNECTOR_GET] = {"connector.get", ROLE_CONNECT},
+    [OP_CONNECTOR_VALIDATE] = {"connector.validate", ROLE_CONNECT, .names_provider = true},
+    [OP_IS_OPERATOR] = {"principal.is_operator", ROLE_NONE},
+    [OP_EVENTS_SINCE] = {"events.since", ROLE_EVENTS},
+    [OP_STATUS] = {"status", ROLE_NONE},
+    [OP_WHOAMI] = {"whoami", ROLE_NONE},
 };
 static_assert(sizeof rules / sizeof rules[0] == OP_END, "one rule an op");
 
@@ -97,13 +104,22 @@ static const struct key {
     {"metadata", KEY_NODE_MAP, AT(metadata), NO_FLAG, PAIRS_MAX},
     {"tags", KEY_NODE_LIST, AT(tags), NO_FLAG, TAGS_MAX},
     {"at_provider", KEY_BOOL, AT(at_provider), NO_FLAG, 0},
-    {"state", KEY_TEXT, AT(state), NO_FLAG, 32},
+    {"redirect_uri", KEY_TEXT, AT(redirect_uri), NO_FLAG, 2048},
+    {"reconnect", KEY_TEXT, AT(reconnect), NO_FLAG, 1024},
+    {"code", KEY_TEXT, AT(code), NO_FLAG, 8192},
+    {"error", KEY_TEXT, AT(error), NO_FLAG, 1024},
+    {"iss", KEY_TEXT, AT(iss), NO_FLAG, 2048},
+    {"callback", KEY_NODE_MAP, AT(callback), NO_FLAG, PAIRS_MAX},
+    {"fields", KEY_NODE_MAP, AT(fields), NO_FLAG, PAIRS_MAX},
+    {"email", KEY_TEXT, AT(email), NO_FLAG, 320},
+    {"scope", KEY_TEXT, AT(scope), NO_FLAG, 128},
+    {"state", KEY_TEXT, AT(state), NO_FLAG, 256},
     {"cursor", KEY_TEXT, AT(cursor), NO_FLAG, CURSOR_MAX_BYTES},
     {"limit", KEY_UINT32, AT(limit), NO_FLAG, 10000},
     {"seq", KEY_UINT, AT(seq), NO_FLAG, INT64_MAX},
 };
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
-static_assert(KEY_COUNT <= 32, "seen is a 32-bit set");
+static_assert(KEY_COUNT <= 64, "seen is a 64-bit set");
 
 static int refuse(struct buf *error, const char *name, const char *what)
 {
@@ -242,7 +258,7 @@ static size_t key_index(struct text name)
 
 static int take_pairs(const struct node *root, struct job *job, struct buf *error)
 {
-    uint32_t seen = 0;
+    uint64_t seen = 0;
     for (size_t i = 0; i < node_count(root); i++) {
         const struct node *name, *value;
         node_pair(root, i, &name, &value);
@@ -251,9 +267,9 @@ static int take_pairs(const struct node *root, struct job *job, struct buf *erro
         size_t k = key_index(node_text(name));
         if (k == KEY_COUNT || node_type(value) == NODE_NIL)
             continue; /* unknown keys are ignored, nil is absent */
-        if (seen & 1U << k)
+        if (seen & UINT64_C(1) << k)
             return refuse(error, keys[k].name, "stands twice");
-        seen |= 1U << k;
+        seen |= UINT64_C(1) << k;
         int result = take_key(&keys[k], value, job, error);
         if (result != 0)
             return result;
@@ -278,6 +294,28 @@ static int check_name(const struct job *job, struct buf *error)
         return refuse(error, "connection", "or provider is required");
     if (job->connection.data && (job->provider.data || job->account.data))
         return refuse(error, "connection", "stands instead of provider and account");
+    return 0;
+}
+
+/* What belongs to a provider, and to an owner where something is to be kept. */
+static int check_provider(const struct job *job, struct buf *error)
+{
+    if (job->ref.data || job->connection.data)
+        return refuse(error, job->ref.data ? "ref" : "connection",
+                      "has no place here: see provider");
+    if (!job->provider.data)
+        return refuse(error, "provider", "is required");
+    if (!job->owner.data && job->op != OP_CONNECTOR_VALIDATE)
+        return refuse(error, "owner", "is required");
+    return 0;
+}
+
+static int check_complete(const struct job *job, struct buf *error)
+{
+    if (!job->state.data)
+        return refuse(error, "state", "is required");
+    if (!job->code.data == !job->error.data)
+        return refuse(error, "code", "or error is required, and not both");
     return 0;
 }
 
@@ -307,6 +345,15 @@ static int check_op(const struct job *job, struct buf *error)
     case OP_UPDATE:
         if (!job->metadata && !job->tags)
             return refuse(error, "metadata", "or tags is required");
+        return 0;
+    case OP_CONNECT_BEGIN:
+        return job->redirect_uri.data ? 0 : refuse(error, "redirect_uri", "is required");
+    case OP_CONNECT_COMPLETE: return check_complete(job, error);
+    case OP_CONNECTOR_GET: return job->provider.data ? 0 : refuse(error, "provider", "is required");
+    case OP_CONNECTOR_VALIDATE: return job->fields ? 0 : refuse(error, "fields", "is required");
+    case OP_IS_OPERATOR:
+        if (!job->email.data || !job->scope.data)
+            return refuse(error, job->email.data ? "scope" : "email", "is required");
         return 0;
     default: return 0;
     }
@@ -378,6 +425,8 @@ int job_read(struct job_reader *reader, struct text body, struct job *out_job, s
         result = take_pairs(root, out_job, error);
     if (result == 0 && rules[out_job->op].names_connection)
         result = check_name(out_job, error);
+    if (result == 0 && rules[out_job->op].names_provider)
+        result = check_provider(out_job, error);
     if (result == 0)
         result = check_op(out_job, error);
     return result;

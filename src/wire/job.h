@@ -27,6 +27,13 @@ enum job_op {
     OP_REVOKE,
     OP_RESTORE,
     OP_DELETE,
+    OP_CONNECT_BEGIN,
+    OP_CONNECT_COMPLETE,
+    OP_CONNECT_DEVICE,
+    OP_CONNECTOR_LIST,
+    OP_CONNECTOR_GET,
+    OP_CONNECTOR_VALIDATE,
+    OP_IS_OPERATOR,
     OP_EVENTS_SINCE,
     OP_STATUS,
     OP_WHOAMI,
@@ -41,6 +48,7 @@ struct job_rule {
     enum job_role role;
     bool names_connection; /* owner, and connection or provider with account */
     bool is_intake;        /* may come without anybody waiting for the answer */
+    bool names_provider;   /* provider alone, perhaps with owner and account */
 };
 
 /* Texts borrow from the body, nodes from the reader. */
@@ -70,6 +78,13 @@ struct job {
 
     const struct node *metadata, *tags; /* connection.create, .update */
     bool at_provider;                   /* connection.revoke, .delete */
+
+    struct text redirect_uri;     /* connect.begin */
+    struct text reconnect;        /* connect.begin, .device: the connection that is to stay */
+    struct text code, error, iss; /* connect.complete, and its `state` */
+    const struct node *callback;  /* connect.complete: what else came back */
+    const struct node *fields;    /* connector.validate: a map of texts */
+    struct text email, scope;     /* principal.is_operator */
 
     struct text state, cursor; /* connection.list */
     uint32_t limit;            /* and events.since; 0: not given */

@@ -14,6 +14,7 @@
 
 #include <zmq.h>
 
+#include "answers.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "wire/json.h"
@@ -161,13 +162,18 @@ static void pack_error(struct pack *map, const char *code)
     pack_close(&error);
 }
 
-static void pack_secret(struct pack *map, struct text account)
+static void pack_secret(struct pack *map, struct text account, bool is_scoped)
 {
     struct pack secret = pack_map_in(map, "secret");
     pack_string(&secret, "kind", "oauth2");
     pack_text(&secret, "access_token", account); /* so that mixed-up replies show */
     pack_string(&secret, "token_type", "Bearer");
     pack_string(&secret, "refresh_token", "rt-1");
+    if (is_scoped) {
+        struct pack scopes = pack_array_in(&secret, "scopes");
+        pack_item_text(&scopes, TEXT_LITERAL("repo"));
+        pack_close(&scopes);
+    }
     struct pack fields = pack_map_in(&secret, "fields");
     pack_string(&fields, "instance_url", "https://x.example");
     pack_close(&fields);
@@ -188,7 +194,7 @@ static void pack_ok(struct pack *map, const struct node *job)
     pack_string(&refresh, "state", "backing_off");
     pack_string(&refresh, "last_error", "provider_unavailable");
     pack_close(&refresh);
-    pack_secret(map, account);
+    pack_secret(map, account, text_is(node_text(node_get(job, "owner")), "scoped"));
 }
 
 static void pack_since(struct pack *map, struct fake *fake, const struct node *job)
@@ -249,7 +255,7 @@ static bool make_answer(struct fake *fake, const struct node *job, struct buf *b
     } else if (is_since) {
         pack_bool(&map, "ok", true);
         pack_since(&map, fake, job);
-    } else {
+    } else if (!answers_pack(&map, job)) {
         pack_ok(&map, job);
     }
     pack_close(&map);
@@ -279,8 +285,17 @@ static void take_job(struct sockets *sockets)
     int identity_len = zmq_recv(sockets->jobs, identity, sizeof identity, 0);
     int len = zmq_recv(sockets->jobs, frame, sizeof frame, 0);
     struct buf body = buf_make(1 << 20);
-    if (identity_len < 0 || len < 0 || len > (int)sizeof frame ||
-        tree_fill(sockets->tree, (struct text){frame, (size_t)len}) != 0)
+    if (identity_len < 0 || len < 0)
+        return;
+    if (len > (int)sizeof frame) { /* as the daemon: not read, so it has no id */
+        struct pack map = pack_map(&body);
+        pack_bool(&map, "ok", false);
+        pack_error(&map, "bad_request");
+        pack_close(&map);
+        send_reply(sockets, identity, (size_t)identity_len, &body);
+        return;
+    }
+    if (tree_fill(sockets->tree, (struct text){frame, (size_t)len}) != 0)
         return;
     const struct node *job = tree_root(sockets->tree);
     pthread_mutex_lock(&sockets->fake->lock);

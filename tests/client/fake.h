@@ -7,7 +7,8 @@
  *     broke     error needs_reauth with all that an error can say
  *     anonymous error bad_request without an id
  *     tiny      the shortest reply that there is
- * and else `ok` with a secret, the job's own `account` and what FAKE_ANSWER below has. */
+ *     scoped    as any other, with the scope `repo` in the secret
+ * and what answers.h says; else `ok` with a secret and the job's own `account`. */
 #ifndef TESTS_CLIENT_FAKE_H
 #define TESTS_CLIENT_FAKE_H
 

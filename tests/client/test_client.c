@@ -149,7 +149,7 @@ static void test_call(void **state)
     struct fixture *fixture = *state;
     char *reply = NULL;
     struct bursar_failure failure;
-    assert_int_equal(bursar_call(fixture->client, "whoami",
+    assert_int_equal(bursar_call(fixture->client, "status",
                                  "{\"x\": [1, {\"y\": null}], \"op\": \"no\", \"deadline_ms\": 77,"
                                  " \"account\": \"\\u00e9\"}",
                                  &reply, &failure),
@@ -158,7 +158,7 @@ static void test_call(void **state)
     assert_non_null(strstr(reply, "\"account\":\"é\""));
     bursar_text_free(reply);
     assert_string_equal(fake_last_job(fixture->fake),
-                        "{\"op\":\"whoami\",\"deadline_ms\":77,\"x\":[1,{\"y\":null}],"
+                        "{\"op\":\"status\",\"deadline_ms\":77,\"x\":[1,{\"y\":null}],"
                         "\"account\":\"é\"}");
     assert_int_equal(
         bursar_call(fixture->client, "vend", "{\"owner\": \"broke\"}", &reply, &failure),

@@ -68,7 +68,10 @@ KEYS = {"deadline_ms": whole(3600000), "owner": text(128), "connection": text(10
         "async": flag, "generation": whole(2 ** 63 - 1), "access_token_sha256": text(64),
         "vend": flag, "secret": lambda v: isinstance(v, Pairs), "scopes": texts(256),
         "expires_at": whole(2 ** 40), "expect_generation": whole(2 ** 63 - 1),
-        "metadata": flat_map, "tags": texts(64), "at_provider": flag, "state": text(32),
+        "metadata": flat_map, "tags": texts(64), "at_provider": flag, "state": text(256),
+        "redirect_uri": text(2048), "reconnect": text(1024), "code": text(8192),
+        "error": text(1024), "iss": text(2048), "callback": flat_map, "fields": flat_map,
+        "email": text(320), "scope": text(128),
         "cursor": text(128), "limit": whole(10000), "seq": whole(2 ** 63 - 1)}
 NAMED = ("vend", "refresh", "invalidate", "credential.put", "connection.create", "connection.get",
          "connection.update", "connection.revoke", "connection.restore", "connection.delete")

@@ -88,6 +88,17 @@ static const struct {
     {OP_REVOKE, "connection.revoke", ROLE_MANAGE, true, false, "", NULL},
     {OP_RESTORE, "connection.restore", ROLE_MANAGE, true, false, "", NULL},
     {OP_DELETE, "connection.delete", ROLE_MANAGE, true, false, "", NULL},
+    {OP_CONNECT_BEGIN, "connect.begin", ROLE_CONNECT, false, false,
+     ", \"redirect_uri\": \"https://a.example/\"", "redirect_uri is required"},
+    {OP_CONNECT_COMPLETE, "connect.complete", ROLE_CONNECT, false, false,
+     ", \"state\": \"p.x\", \"code\": \"c\"", "state is required"},
+    {OP_CONNECT_DEVICE, "connect.device", ROLE_CONNECT, false, false, "", NULL},
+    {OP_CONNECTOR_LIST, "connector.list", ROLE_CONNECT, false, false, "", NULL},
+    {OP_CONNECTOR_GET, "connector.get", ROLE_CONNECT, false, false, "", NULL},
+    {OP_CONNECTOR_VALIDATE, "connector.validate", ROLE_CONNECT, false, false, ", \"fields\": {}",
+     "fields is required"},
+    {OP_IS_OPERATOR, "principal.is_operator", ROLE_NONE, false, false,
+     ", \"email\": \"a@b\", \"scope\": \"s\"", "email is required"},
     {OP_EVENTS_SINCE, "events.since", ROLE_EVENTS, false, false, "", NULL},
     {OP_STATUS, "status", ROLE_NONE, false, false, "", NULL},
     {OP_WHOAMI, "whoami", ROLE_NONE, false, false, "", NULL},
@@ -118,6 +129,8 @@ static void test_required_keys(void **state)
         snprintf(json, sizeof json, "{\"op\": \"%s\"%s}", ops[i].name, ops[i].more);
         if (ops[i].names_connection)
             BAD(json, "owner is required");
+        else if (job_rule(ops[i].op)->names_provider || ops[i].op == OP_CONNECTOR_GET)
+            BAD(json, "provider is required");
         else
             read_right(*state, json);
         snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\"%s}", ops[i].name,
@@ -209,7 +222,16 @@ static const struct {
     {"metadata", MAP, 64},
     {"tags", LIST, 64},
     {"at_provider", BOOL, 0},
-    {"state", TEXT, 32},
+    {"redirect_uri", TEXT, 2048},
+    {"reconnect", TEXT, 1024},
+    {"code", TEXT, 8192},
+    {"error", TEXT, 1024},
+    {"iss", TEXT, 2048},
+    {"callback", MAP, 64},
+    {"fields", MAP, 64},
+    {"email", TEXT, 320},
+    {"scope", TEXT, 128},
+    {"state", TEXT, 256},
     {"cursor", TEXT, 2048},
     {"limit", NUMBER, 10000},
     {"seq", NUMBER, INT64_MAX},
@@ -286,7 +308,7 @@ static void test_number_bounds(void **state)
 
 static void test_text_bounds(void **state)
 {
-    static char json[5000], value[4000], message[200];
+    static char json[10000], value[9000], message[200];
     for (size_t k = 0; k < COUNT(keys); k++) {
         if (keys[k].takes != TEXT || strcmp(keys[k].name, "access_token_sha256") == 0)
             continue;

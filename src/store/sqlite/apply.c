@@ -52,6 +52,11 @@ const char *const apply_texts[] = {
     /* The newest stays whatever its age: the next number comes after it. */
     [EVENT_TRIM] = "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE at_ms < ?1"
                    " AND seq < (SELECT max(seq) FROM event) ORDER BY seq LIMIT ?2)",
+    [CONSENT_ADD] = "INSERT INTO consent (digest, provider, is_device, expires_at, sealed)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [CONSENT_TRIM] = "DELETE FROM consent WHERE expires_at <= ?1",
+    [CONSENT_TAKE] = "DELETE FROM consent WHERE digest = ?1 AND provider = ?2"
+                     " RETURNING sealed, expires_at",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
     [APPLY_STATEMENT_COUNT] = NULL,
 };
@@ -573,7 +578,8 @@ static apply_fn *const functions[] = {
     [CHANGE_INTENT] = apply_intent,         [CHANGE_REPLY] = apply_reply,
     [CHANGE_REFRESHED] = apply_refreshed,   [CHANGE_FAILED] = apply_failed,
     [CHANGE_INCIDENT] = apply_incident,     [CHANGE_TRIM] = apply_trim,
-    [CHANGE_REMIND] = apply_remind,
+    [CHANGE_REMIND] = apply_remind,         [CHANGE_CONSENT] = apply_consent,
+    [CHANGE_CONSENTED] = apply_consented,
 };
 static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
 

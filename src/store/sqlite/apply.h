@@ -43,6 +43,9 @@ enum apply_statement {
     INTENT_DROP_ALL,
     EVENT_ADD,
     EVENT_TRIM,
+    CONSENT_ADD,
+    CONSENT_TRIM,
+    CONSENT_TAKE,
     LAST_SEQ,
     APPLY_STATEMENT_COUNT
 };
@@ -52,5 +55,9 @@ extern const char *const apply_texts[]; /* NULL-ended */
 /* Makes one change. 0 or what the change's `result` may say; BURSAR_E_STORE_UNAVAILABLE: the
  * transaction cannot go on. */
 int apply_change(struct store_writer *writer, struct store_change *change);
+
+/* apply_consent.c */
+int apply_consent(struct store_writer *writer, struct store_change *change);
+int apply_consented(struct store_writer *writer, struct store_change *change);
 
 #endif

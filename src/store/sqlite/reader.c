@@ -35,6 +35,7 @@ enum statement {
     INTENTS,
     REPLY,
     EVENTS,
+    DEVICES,
     COUNTS,
     LAST_SEQ,
     STATEMENT_COUNT
@@ -65,6 +66,8 @@ static const char *const texts[] = {
         "SELECT connection, generation, reply IS NOT NULL, at_ms FROM intent WHERE provider = ?1",
     [REPLY] = "SELECT reply FROM intent WHERE connection = ?1 AND generation = ?2",
     [EVENTS] = "SELECT seq, owner, body FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    [DEVICES] = "SELECT digest, sealed FROM consent"
+                " WHERE provider = ?1 AND is_device AND expires_at > ?2",
     [COUNTS] = "SELECT state, count(*) FROM connection GROUP BY state",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
     [STATEMENT_COUNT] = NULL,
@@ -298,6 +301,21 @@ int reader_intents(struct store_reader *reader, struct text provider, struct int
     *out_rows = rows;
     *out_count = count;
     return 0;
+}
+
+int reader_devices(struct store_reader *reader, struct text provider, int64_t now,
+                   store_consent_fn *each, void *context)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, DEVICES);
+    int code;
+    db_bind_text(statement, 1, provider);
+    db_bind_int(statement, 2, now);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW &&
+           each(context, db_column_text(statement, 0), db_column_text(statement, 1)))
+        ;
+    int result = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&reader->db, "devices");
+    sqlite3_reset(statement);
+    return result;
 }
 
 int reader_reply(struct store_reader *reader, struct text connection, uint64_t generation,

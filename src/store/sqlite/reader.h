@@ -21,6 +21,8 @@ int reader_reply(struct store_reader *reader, struct text connection, uint64_t g
                  struct buf *out_sealed);
 int reader_events(struct store_reader *reader, uint64_t after_seq, size_t limit,
                   store_event_fn *each, void *context);
+int reader_devices(struct store_reader *reader, struct text provider, int64_t now,
+                   store_consent_fn *each, void *context);
 int reader_counts(struct store_reader *reader, struct store_counts *out_counts);
 
 #endif

@@ -67,6 +67,17 @@ static const char *const migrations[] = {
     "  owner TEXT NOT NULL,"
     "  body BLOB NOT NULL"
     ") STRICT;",
+    /* 2: Consents that are under way, by a digest of their state; all that is secret of one, and whose
+     * it is, is sealed. */
+    "CREATE TABLE consent ("
+    "  digest BLOB PRIMARY KEY,"
+    "  provider TEXT NOT NULL,"
+    "  is_device INTEGER NOT NULL,"
+    "  expires_at INTEGER NOT NULL,"
+    "  sealed BLOB NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX consent_end ON consent (expires_at);"
+    "CREATE INDEX consent_device ON consent (provider) WHERE is_device;",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 

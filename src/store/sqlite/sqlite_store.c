@@ -17,6 +17,7 @@ const struct store_engine sqlite_engine = {
     .remind = reader_remind,
     .list = reader_list,
     .intents = reader_intents,
+    .devices = reader_devices,
     .reply = reader_reply,
     .events = reader_events,
     .counts = reader_counts,

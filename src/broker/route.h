@@ -1,0 +1,15 @@
+/* Which worker a job belongs to.
+ * Thread: any; pure but for the names it writes into the job. */
+#ifndef BROKER_ROUTE_H
+#define BROKER_ROUTE_H
+
+#include "broker/broker.h"
+#include "broker/worker.h"
+#include "wire/job.h"
+
+/* The worker of the job's connection, provider, shared credential or consent; NULL with the refusal in
+ * out_error and error (cleared first). A `ref` is replaced by what it stands for. */
+struct worker *route_job(const struct broker *broker, struct job *job, struct buf *error,
+                         int *out_error);
+
+#endif

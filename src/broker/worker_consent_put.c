@@ -1,0 +1,227 @@
+#include "broker/worker_consent.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+#include <bursar/protocol.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "connector/sign.h"
+#include "vault/seal.h"
+#include "wire/pack.h"
+
+enum { TEXT_MAX = 65536 };
+
+static const struct text none = {NULL, 0};
+
+/* ---- what is kept -------------------------------------------------------------------------------- */
+
+void consent_digest(struct text state, uint8_t out[static CONSENT_DIGEST_BYTES])
+{
+    uint8_t digest[SIGN_DIGEST_MAX];
+    if (sign_digest(SIGN_SHA256, state, digest) < 0)
+        abort(); /* out of memory */
+    memcpy(out, digest, CONSENT_DIGEST_BYTES);
+}
+
+/* Sealed as nobody's: whose it is stands inside. */
+static struct seal_place place_of(struct text digest)
+{
+    return (struct seal_place){TEXT_LITERAL(""), digest, SEAL_CONSENT, 0};
+}
+
+void consent_keep(struct worker *self, const struct consent *consent, struct request *request,
+                  write_done_fn *done, void *context)
+{
+    struct write_message *message = write_new(CHANGE_CONSENT, none);
+    struct store_change *change = &message->change;
+    change->at_ms = clock_wall_ms();
+    change->consent = write_keep(message, consent->digest);
+    change->provider = text_of(self->connector->provider);
+    change->consent_expires_at = consent->expires_at;
+    change->is_device = consent->is_device;
+    message->request = request;
+    struct seal_place place = place_of(change->consent);
+    if (buf_error(consent->kept) != 0 ||
+        seal(self->broker->keyring, &place, buf_text(consent->kept), &message->secret) < 0) {
+        change->result = BURSAR_E_INTERNAL;
+        message->done = done;
+        done(context, message);
+        return;
+    }
+    change->sealed = buf_text(&message->secret);
+    worker_write(self, message, done, context);
+}
+
+void consent_take(struct worker *self, struct text digest, struct request *request,
+                  write_done_fn *done, void *context)
+{
+    struct write_message *message = write_new(CHANGE_CONSENTED, none);
+    message->change.at_ms = clock_wall_ms();
+    message->change.consent = write_keep(message, digest);
+    message->change.provider = text_of(self->connector->provider);
+    message->change.taken = &message->secret;
+    message->request = request;
+    worker_write(self, message, done, context);
+}
+
+int consent_open(struct worker *self, struct text digest, struct text sealed, struct buf *plain)
+{
+    struct seal_place place = place_of(digest);
+    *plain = buf_make_secret(CONSENT_KEPT_MAX);
+    int result = unseal(self->broker->keyring, &place, sealed, plain);
+    if (result == 0)
+        result = tree_fill(self->made_tree, buf_text(plain));
+    return result;
+}
+
+struct pack consent_pack(struct buf *kept, const struct job *job, struct text connection,
+                         struct text metadata)
+{
+    *kept = buf_make_secret(CONSENT_KEPT_MAX);
+    struct pack map = pack_map(kept);
+    pack_text(&map, "owner", job->owner);
+    pack_text(&map, "account", job->account);
+    pack_text(&map, "connection", connection);
+    if (metadata.data)
+        pack_raw(&map, "metadata", metadata);
+    return map;
+}
+
+int consent_find(struct worker *self, const struct job *job, struct conn_row *out_row)
+{
+    struct job by_id = {.owner = job->owner, .connection = job->reconnect};
+    int result = worker_find(self, &by_id, out_row);
+    if (result < 0 || text_is(out_row->provider, self->connector->provider))
+        return result;
+    conn_row_free(out_row);
+    return BURSAR_E_NOT_FOUND;
+}
+
+struct text consent_scopes(const struct node *scopes, struct buf *out)
+{
+    for (size_t i = 0; i < node_count(scopes); i++) {
+        if (i > 0)
+            buf_append_byte(out, ' ');
+        buf_append_text(out, node_text(node_item(scopes, i)));
+    }
+    return node_count(scopes) > 0 ? buf_text(out) : none;
+}
+
+/* ---- the put -------------------------------------------------------------------------------------- */
+
+static void pack_words(struct pack *map, const char *name, struct text words)
+{
+    struct pack list = pack_array_in(map, name);
+    for (size_t i = 0; i < words.len;) {
+        const char *end = memchr(words.data + i, ' ', words.len - i);
+        size_t len = end ? (size_t)(end - words.data) - i : words.len - i;
+        if (len > 0)
+            pack_item_text(&list, (struct text){words.data + i, len});
+        i += len + 1;
+    }
+    pack_close(&list);
+}
+
+static void pack_part(struct pack *map, const char *name, const struct call_outcome *outcome,
+                      enum bursar_emit part)
+{
+    struct text value = call_outcome_part(outcome, part);
+    if (value.data)
+        pack_text(map, name, value);
+}
+
+/* Whether refreshes of this provider say where the consent led back to. */
+static bool wants_redirect_uri(const struct worker *self)
+{
+    const struct setting *params = settings_find(self->connector->settings, "refresh_params");
+    for (size_t i = 0; params && i < params->item_count; i++) {
+        if (strstr(params->items[i].value, "{redirect_uri}"))
+            return true;
+    }
+    return false;
+}
+
+static void pack_secret(struct worker *self, struct pack *job, const struct node *kept,
+                        const struct call_outcome *outcome, int64_t now)
+{
+    struct text scopes = call_outcome_part(outcome, BURSAR_OUT_SCOPES);
+    struct text redirect_uri = node_text(node_get(kept, "redirect_uri"));
+    int64_t ends_at = worker_refresh_expires_at(self->connector, outcome, now);
+    struct pack secret = pack_map_in(job, "secret");
+    pack_string(&secret, "kind", "oauth2");
+    pack_part(&secret, "access_token", outcome, BURSAR_OUT_ACCESS_TOKEN);
+    pack_part(&secret, "token_type", outcome, BURSAR_OUT_TOKEN_TYPE);
+    pack_part(&secret, "refresh_token", outcome, BURSAR_OUT_REFRESH_TOKEN);
+    if (ends_at != EXPIRY_NEVER && call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN).data)
+        pack_int(&secret, "refresh_token_expires_at", ends_at);
+    if (!scopes.data) /* RFC 6749 section 5.1: then it is what was asked for */
+        scopes = node_text(node_get(kept, "scopes"));
+    if (scopes.data)
+        pack_words(&secret, "scopes", scopes);
+    struct pack fields = pack_map_in(&secret, "fields");
+    if (redirect_uri.data && wants_redirect_uri(self))
+        pack_text(&fields, "redirect_uri", redirect_uri);
+    for (size_t i = 0; i < outcome->part_count; i++) {
+        if (outcome->parts[i].part == BURSAR_OUT_FIELD)
+            pack_text(&fields, outcome->parts[i].name,
+                      call_part_value(outcome, &outcome->parts[i]));
+    }
+    pack_close(&fields);
+    pack_close(&secret);
+}
+
+/* The job that would put this secret, as the wire has it. */
+static void pack_put(struct worker *self, const struct node *kept, struct text account,
+                     const struct call_outcome *outcome, struct buf *out)
+{
+    int64_t now = clock_wall_s();
+    int64_t expires_at = worker_expires_at(self->connector, outcome, now);
+    struct text connection = node_text(node_get(kept, "connection"));
+    struct text kept_account = node_text(node_get(kept, "account"));
+    const struct node *metadata = node_get(kept, "metadata");
+    struct pack job = pack_map(out);
+    pack_string(&job, "op", "credential.put");
+    pack_text(&job, "owner", node_text(node_get(kept, "owner")));
+    if (connection.data) {
+        pack_text(&job, "connection", connection);
+    } else {
+        pack_string(&job, "provider", self->connector->provider);
+        pack_text(&job, "account",
+                  account.data        ? account
+                  : kept_account.data ? kept_account
+                                      : TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT));
+    }
+    if (node_type(metadata) == NODE_MAP) {
+        pack_key(&job, "metadata");
+        node_pack(metadata, out);
+    }
+    if (expires_at != EXPIRY_NEVER)
+        pack_int(&job, "expires_at", expires_at);
+    pack_secret(self, &job, kept, outcome, now);
+    pack_close(&job);
+}
+
+void consent_put(struct worker *self, const struct node *kept, struct text account,
+                 const struct call_outcome *outcome, struct request *request)
+{
+    struct buf body = buf_make_secret(TEXT_MAX * 4);
+    struct request *put = NULL;
+    uint64_t ticket = request ? request->ticket : TICKET_NONE;
+    pack_put(self, kept, account, outcome, &body);
+    if (buf_error(&body) == 0)
+        put = request_new(buf_text(&body), true, ticket, request ? request->deadline_ms : 0);
+    buf_free(&body);
+    if (put) {
+        put->wants_record = true;
+        request_free(request);
+        worker_put(self, put);
+    } else if (request) {
+        worker_refuse(self, request, BURSAR_E_INTERNAL, "what the provider gave cannot be kept");
+    } else {
+        LOG(LOG_ERROR, "what the provider gave cannot be kept",
+            LOG_S("provider", self->connector->provider));
+    }
+}

@@ -1,0 +1,210 @@
+#include "broker/worker_exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "base/clock.h"
+#include "broker/memory.h"
+#include "wire/doc.h"
+
+enum { PLAIN_MAX = 1 << 20, STEPS_MAX = 16, TEXT_MAX = 256 };
+
+struct exchange {
+    struct worker *worker;
+    enum bursar_purpose purpose;
+    unsigned step;
+    struct call_values inputs, captures;
+    struct buf secret, grant, metadata; /* packed maps; empty: none */
+    exchange_done_fn *done;
+    void *context;
+};
+
+struct exchange *exchange_new(struct worker *self, enum bursar_purpose purpose)
+{
+    struct exchange *exchange = memory_new(sizeof *exchange);
+    exchange->worker = self;
+    exchange->purpose = purpose;
+    exchange->inputs = call_values_make();
+    exchange->captures = call_values_make();
+    exchange->secret = buf_make_secret(PLAIN_MAX);
+    exchange->grant = buf_make_secret(PLAIN_MAX);
+    exchange->metadata = buf_make(PLAIN_MAX);
+    return exchange;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    call_values_free(&exchange->inputs);
+    call_values_free(&exchange->captures);
+    buf_free(&exchange->secret);
+    buf_free(&exchange->grant);
+    buf_free(&exchange->metadata);
+    free(exchange);
+}
+
+struct call_values *exchange_inputs(struct exchange *exchange)
+{
+    return &exchange->inputs;
+}
+
+void exchange_set_secret(struct exchange *exchange, struct text secret, struct text grant,
+                         struct text metadata)
+{
+    buf_clear(&exchange->secret);
+    buf_clear(&exchange->grant);
+    buf_clear(&exchange->metadata);
+    buf_append_text(&exchange->secret, secret);
+    buf_append_text(&exchange->grant, grant);
+    buf_append_text(&exchange->metadata, metadata);
+}
+
+/* ---- calls ---------------------------------------------------------------------------------------- */
+
+static void fill(struct tree *tree, const struct buf *packed)
+{
+    if (packed->len == 0 || tree_fill(tree, buf_text(packed)) < 0)
+        tree_fill(tree, TEXT_LITERAL("\x80")); /* an empty map */
+}
+
+/* The worker's trees hold this exchange's values until the next one's call. */
+static struct call call_of(struct exchange *exchange)
+{
+    struct worker *self = exchange->worker;
+    fill(self->secret_tree, &exchange->secret);
+    fill(self->grant_tree, &exchange->grant);
+    fill(self->metadata_tree, &exchange->metadata);
+    struct call call = worker_call(self, exchange->purpose, clock_wall_s());
+    call.step = exchange->step;
+    call.inputs = &exchange->inputs;
+    call.captures = &exchange->captures;
+    return call;
+}
+
+static void conclude(struct exchange *exchange, const struct exchange_result *end)
+{
+    exchange->done(exchange->context, end);
+    exchange_free(exchange);
+}
+
+static void fail(struct exchange *exchange, int error, const char *text)
+{
+    struct exchange_result end = {.error = error, .verdict = VERDICT_PROVIDER, .text = text};
+    conclude(exchange, &end);
+}
+
+void exchange_describe(const struct call_outcome *outcome, int status, char *out, size_t size)
+{
+    static const enum bursar_emit parts[] = {BURSAR_OUT_ERROR, BURSAR_OUT_ERROR_TEXT};
+    size_t len = 0;
+    out[0] = 0;
+    for (size_t i = 0; outcome && i < sizeof parts / sizeof parts[0]; i++) {
+        struct text text = call_outcome_part(outcome, parts[i]);
+        if (text.len == 0 || text.len > 160 || !text_is_printable(text))
+            continue;
+        len += (size_t)snprintf(out + len, size - len, "%s%.*s", len > 0 ? ": " : "", (int)text.len,
+                                text.data);
+        len = len < size ? len : size - 1;
+    }
+    if (len == 0)
+        snprintf(out, size, "HTTP %d", status);
+}
+
+static enum verdict_class judge(const struct exchange *exchange, const struct http_reply *reply,
+                                const struct call_outcome *outcome)
+{
+    struct verdict_words words = connector_words(exchange->worker->connector);
+    struct verdict_input input = {.end = EXCHANGE_REPLY,
+                                  .shape = outcome->shape,
+                                  .rotation = ROTATION_NONE,
+                                  .status = reply->status,
+                                  .error = call_outcome_part(outcome, BURSAR_OUT_ERROR),
+                                  .subcode = call_outcome_part(outcome, BURSAR_OUT_ERROR_SUBCODE),
+                                  .has_retry_after =
+                                      http_reply_header(reply, "Retry-After").len > 0};
+    return verdict_of(&input, &words);
+}
+
+static void send_step(struct exchange *exchange);
+
+static void read_reply(struct exchange *exchange, const struct http_reply *reply)
+{
+    char text[TEXT_MAX];
+    struct call_outcome outcome;
+    struct call call = call_of(exchange);
+    struct call_reply given = {reply->status, buf_text(&reply->headers), buf_text(&reply->body)};
+    struct exchange_result end = {.status = reply->status, .reply = reply};
+    int result = call_read(&call, &given, &outcome);
+    if (result == BURSAR_E_UNSUPPORTED_OP) { /* the purpose needs nothing but the status */
+        conclude(exchange, &end);
+        return;
+    }
+    if (result < 0) {
+        fail(exchange, BURSAR_E_INTERNAL, "out of memory");
+        return;
+    }
+    bool goes_on = outcome.read == BURSAR_READ_NEXT && exchange->step < STEPS_MAX &&
+                   reply->status < 400 && call_values_add(&exchange->captures, &outcome);
+    if (goes_on) {
+        exchange->step++;
+        call_outcome_free(&outcome);
+        send_step(exchange);
+        return;
+    }
+    exchange_describe(&outcome, reply->status, text, sizeof text);
+    end.outcome = &outcome;
+    end.verdict = judge(exchange, reply, &outcome);
+    end.text = text;
+    conclude(exchange, &end);
+    call_outcome_free(&outcome);
+}
+
+static void replied(void *context, struct http_reply *reply)
+{
+    struct exchange *exchange = context;
+    exchange->worker->errands--;
+    if (reply->end == EXCHANGE_REPLY)
+        read_reply(exchange, reply);
+    else
+        fail(exchange, BURSAR_E_PROVIDER_UNAVAILABLE, reply->error);
+    http_reply_free(reply);
+}
+
+static void send_step(struct exchange *exchange)
+{
+    struct worker *self = exchange->worker;
+    struct call_request made;
+    struct call call = call_of(exchange);
+    int result = call_build(&call, &made);
+    if (result == 0) {
+        struct http_request request = worker_request(self, &made);
+        self->errands++;
+        result = http_start(self->http, &request, replied, exchange);
+        self->errands -= result < 0;
+    }
+    if (result < 0)
+        fail(exchange, result,
+             result == BURSAR_E_CONFIG ? "a setting or a variable of the connection is missing"
+                                       : "the request could not be made");
+}
+
+void exchange_start(struct exchange *exchange, exchange_done_fn *done, void *context)
+{
+    exchange->done = done;
+    exchange->context = context;
+    send_step(exchange);
+}
+
+int exchange_error(const struct exchange_result *end)
+{
+    if (end->error < 0)
+        return end->error;
+    switch (end->verdict) {
+    case VERDICT_OK: return 0;
+    case VERDICT_GRANT: return BURSAR_E_INVALID_CREDENTIAL;
+    case VERDICT_UNCERTAIN: return BURSAR_E_PROVIDER_UNAVAILABLE;
+    default: return verdict_error(end->verdict);
+    }
+}

@@ -1,0 +1,37 @@
+/* An exchange with a provider that is no refresh: a code's, a revocation, a validation. Nothing of it
+ * is journaled: what it brings is either put into the store as a whole, or lost and done again.
+ * Thread: the worker's. */
+#ifndef BROKER_WORKER_EXCHANGE_H
+#define BROKER_WORKER_EXCHANGE_H
+
+#include "broker/worker_parts.h"
+
+struct exchange;
+
+/* How it ended. Borrowed until the function returns. */
+struct exchange_result {
+    int error; /* 0: a reply came and was read; else why there is none, or BURSAR_E_* of the build */
+    int status;                         /* HTTP; 0: none */
+    const struct call_outcome *outcome; /* of the last step; NULL where nothing was read */
+    enum verdict_class verdict;         /* of the last reply */
+    const char *text;                   /* one printable line on what went wrong */
+    const struct http_reply *reply;     /* NULL: none */
+};
+typedef void exchange_done_fn(void *context, const struct exchange_result *end);
+
+/* Never NULL. What it is about is filled in by its maker: inputs, and the packed maps of a secret, its
+ * grant and the connection's metadata, all copied. */
+struct exchange *exchange_new(struct worker *self, enum bursar_purpose purpose);
+struct call_values *exchange_inputs(struct exchange *exchange);
+void exchange_set_secret(struct exchange *exchange, struct text secret, struct text grant,
+                         struct text metadata);
+/* Takes the exchange; done is called once, perhaps before this returns. */
+void exchange_start(struct exchange *exchange, exchange_done_fn *done, void *context);
+
+/* The code and words that a caller gets for an exchange that went wrong. */
+int exchange_error(const struct exchange_result *end);
+
+/* One line that says what a provider said; never anything of a secret. */
+void exchange_describe(const struct call_outcome *outcome, int status, char *out, size_t size);
+
+#endif
