@@ -1,5 +1,4 @@
-/* What the two ways of a consent share: what is kept of one while a person decides, and the put of
- * what it brings.
+/* A consent: what is kept of one while a person decides, and the put of what it brings.
  * Thread: the worker's.
  *
  *     worker_consent_put.c  what is kept, and the put

@@ -1,6 +1,8 @@
-/* An exchange with a provider that is no refresh: a code's, a revocation, a validation. Nothing of it
- * is journaled: what it brings is either put into the store as a whole, or lost and done again.
- * Thread: the worker's. */
+/* An exchange with a provider that is no refresh: a code's, a revocation, a validation.
+ * Thread: the worker's.
+ *
+ * Nothing of it is journaled: what it brings is either put into the store as a whole, or lost and done
+ * again. */
 #ifndef BROKER_WORKER_EXCHANGE_H
 #define BROKER_WORKER_EXCHANGE_H
 

@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <jansson.h>
-
 #ifdef HAVE_LIBSYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
@@ -21,27 +19,20 @@
 
 #include "base/log.h"
 #include "base/secret.h"
-#include "broker/broker.h"
+#include "broker/service.h"
 #include "config/config.h"
-#include "connector/connector.h"
 #include "connector/registry.h"
-#include "http/engine.h"
-#include "vault/keyring.h"
 
 #ifndef BURSAR_SYSCONFDIR
 #define BURSAR_SYSCONFDIR "/etc/bursar"
 #endif
 
-enum { ERRORS_MAX = 1 << 20 };
+enum { ERRORS_MAX = 1 << 20, SERVICE_ERRORS_MAX = 8192 };
 
 struct daemon {
     const char *config_path;
     bool is_check_only;
-    struct config *config;
-    struct registry *registry;
-    struct connectors connectors;
-    struct keyring *keyring;
-    struct broker broker;
+    struct service service;
 };
 
 static int usage(FILE *to, int status)
@@ -107,45 +98,21 @@ static int name_unsupported(const struct config *config)
 static int load_config(struct daemon *self)
 {
     struct buf errors = buf_make(ERRORS_MAX);
-    self->registry = registry_new();
-    int result = self->registry ? config_load(self->config_path, registry_kinds(self->registry),
-                                              &self->config, &errors)
-                                : BURSAR_E_NOMEM;
+    int result = service_load(&self->service, self->config_path, &errors);
     if (errors.len > 0)
         fwrite(errors.data, 1, errors.len, stderr);
     buf_free(&errors);
     if (result < 0)
         return result;
-    registry_freeze(self->registry);
-    log_set(self->config->log_level, self->config->log_format);
-    result = name_unsupported(self->config);
-    return result < 0 ? result : connectors_make(self->config, self->registry, &self->connectors);
-}
-
-static int load_keyring(struct daemon *self)
-{
-    struct buf error = buf_make(4096);
-    const char *path = self->config->keyring;
-    static const char scheme[] = "file:";
-    int result = BURSAR_E_CONFIG;
-    if (strncmp(path, scheme, sizeof scheme - 1) == 0)
-        result = keyring_load_file(path + sizeof scheme - 1, &self->keyring, &error);
-    else
-        buf_printf(&error, "keyring: %s is not file:PATH", path);
-    if (result < 0)
-        fail("the keyring cannot be used", &error, result);
-    buf_free(&error);
-    return result;
+    const struct config *config = self->service.config;
+    log_set(config->log_level, config->log_format);
+    return name_unsupported(config);
 }
 
 static int start(struct daemon *self)
 {
-    struct buf error = buf_make(4096);
-    json_set_alloc_funcs(malloc, secret_wiping_free);
-    int result = http_global_open();
-    if (result == 0)
-        result =
-            broker_start(&self->broker, self->config, &self->connectors, self->keyring, &error);
+    struct buf error = buf_make(SERVICE_ERRORS_MAX);
+    int result = service_start(&self->service, &error);
     if (result < 0)
         fail("bursard cannot start", &error, result);
     buf_free(&error);
@@ -167,7 +134,8 @@ static void reload(struct daemon *self)
 {
     struct config *config = NULL;
     struct buf errors = buf_make(ERRORS_MAX);
-    int result = config_load(self->config_path, registry_kinds(self->registry), &config, &errors);
+    int result =
+        config_load(self->config_path, registry_kinds(self->service.registry), &config, &errors);
     if (result < 0) {
         if (errors.len > 0)
             fwrite(errors.data, 1, errors.len, stderr);
@@ -188,23 +156,12 @@ static void run(struct daemon *self, const sigset_t *signals)
         LOG(LOG_WARNING, "secrets cannot be locked in memory: raise LimitMEMLOCK",
             LOG_I("bytes", (int64_t)memory.bytes));
     LOG(LOG_INFO, "ready", LOG_S("version", bursar_version()),
-        LOG_I("providers", (int64_t)self->connectors.count));
+        LOG_I("providers", (int64_t)self->service.connectors.count));
     tell_manager("READY=1");
     while (sigwait(signals, &signal) == 0 && signal == SIGHUP)
         reload(self);
     tell_manager("STOPPING=1");
     LOG(LOG_INFO, "ending", LOG_S("signal", strsignal(signal)));
-}
-
-static void stop(struct daemon *self)
-{
-    broker_stop(&self->broker);
-    http_global_close();
-    keyring_free(self->keyring);
-    connectors_free(&self->connectors);
-    config_free(self->config);
-    registry_free(self->registry);
-    secret_arena_close();
 }
 
 int main(int argc, char **argv)
@@ -223,20 +180,18 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a write beyond a limit is an error of the store, not the end */
-    int result = secret_arena_open(SECRET_ARENA_BYTES);
+    int result = service_open(&self.service, NULL);
     if (result == 0)
         result = load_config(&self);
     if (result == 0 && self.is_check_only) {
         printf("%s: no errors\n", self.config_path);
-        stop(&self);
+        service_stop(&self.service);
         return 0;
     }
-    if (result == 0)
-        result = load_keyring(&self);
     if (result == 0)
         result = start(&self);
     if (result == 0)
         run(&self, &signals);
-    stop(&self);
+    service_stop(&self.service);
     return result == 0 ? 0 : 1;
 }

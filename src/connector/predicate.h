@@ -1,7 +1,7 @@
-/* What an entry says that a reply must show: `PATH == VALUE`, `PATH != VALUE`, `PATH exists`,
- * `PATH absent`.
+/* What an entry says that a reply must show.
  * Thread: any; a compiled predicate never changes.
  *
+ * A predicate is `PATH == VALUE`, `PATH != VALUE`, `PATH exists` or `PATH absent`.
  * VALUE is a number, true, false, null or a quoted string (RFC 9535 section 2.3.5.1). Types are told
  * apart where the reply's format does so: in JSON "0" is not 0, in a form or XML 0 is a text that is
  * that number. Numbers are compared as they are written, without rounding. A value that is not there

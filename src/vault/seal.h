@@ -28,9 +28,9 @@
 
 /* What a blob is. Numbers are bound into blobs: never renumber. */
 enum seal_kind {
-    SEAL_SECRET = 1, /* what a vend may give out */
-    SEAL_GRANT = 2,  /* what stays here: the refresh token */
-    SEAL_REPLY = 3,  /* a raw reply of a token endpoint that nobody has read yet */
+    SEAL_SECRET = 1,  /* what a vend may give out */
+    SEAL_GRANT = 2,   /* what stays here: the refresh token */
+    SEAL_REPLY = 3,   /* a raw reply of a token endpoint that nobody has read yet */
     SEAL_CONSENT = 4, /* a consent that is under way: no owner, the digest as connection */
 };
 
