@@ -8,6 +8,7 @@
 #define VERSION "2011-06-15"
 
 static const struct bursar_option options[] = {
+    OAUTH2_MINT_OPTIONS,
     {"sts_url", BURSAR_OPTION_TEMPLATE, .default_text = "https://sts.{region}.amazonaws.com/",
      .help = "the service's endpoint"},
     {"region", BURSAR_OPTION_STRING, .default_text = "us-east-1",
@@ -21,6 +22,12 @@ static const struct bursar_option options[] = {
     {"policy", BURSAR_OPTION_STRING, .help = "a policy as JSON that narrows the role's"},
     {"duration_s", BURSAR_OPTION_INTEGER, .default_text = "3600", .min = 900, .max = 129600,
      .help = "life of the keys"},
+    {"reauth_errors", BURSAR_OPTION_LIST,
+     .default_text = "[InvalidClientTokenId, ExpiredToken, AccessDenied, SignatureDoesNotMatch]",
+     .help = "error codes of a key that is no longer taken"},
+    {"throttle_errors", BURSAR_OPTION_LIST,
+     .default_text = "[Throttling, ThrottlingException, RequestLimitExceeded]",
+     .help = "error codes that ask to wait"},
     {"user_agent", BURSAR_OPTION_STRING, .help = "User-Agent of requests to this provider"},
     {"expires_unit", BURSAR_OPTION_CHOICE, .choices = "s|ms|epoch_s|epoch_ms|iso8601",
      .default_text = "iso8601", .help = "what the end of the keys is written in"},

@@ -8,6 +8,7 @@
 enum { CLOCK_SLACK_S = 60, LIFE_S = 540 };
 
 static const struct bursar_option options[] = {
+    OAUTH2_MINT_OPTIONS,
     {"app_id", BURSAR_OPTION_STRING, .help = "the app's id or client id, which signs"},
     {"private_key", BURSAR_OPTION_SECRET, .help = "the app's private key, PEM"},
     {"token_url", BURSAR_OPTION_TEMPLATE,

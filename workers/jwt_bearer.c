@@ -10,6 +10,7 @@
 enum { LIFE_S = 3600 };
 
 static const struct bursar_option options[] = {
+    OAUTH2_MINT_OPTIONS,
     OAUTH2_CLIENT_OPTIONS,
     OAUTH2_REQUEST_OPTIONS,
     OAUTH2_REPLY_OPTIONS,

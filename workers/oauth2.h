@@ -74,6 +74,14 @@
         "captures", BURSAR_OPTION_PATHS, .help = "fields of the secret from a reply"               \
     }
 
+/* Of kinds that make a secret from what stays: a lost reply costs nothing. */
+#define OAUTH2_MINT_OPTIONS                                                                     \
+    {                                                                                           \
+        "rotation", BURSAR_OPTION_CHOICE, .choices = "none|reuse_grace|strict|unknown",         \
+                                          .default_text = "none",                               \
+                                          .help = "whether a refresh spends what it is made of" \
+    }
+
 /* A second exchange, of what the first one gave. */
 extern const struct bursar_option oauth2_exchange_columns[];
 #define OAUTH2_EXCHANGE_OPTIONS                                                   \

@@ -3,6 +3,7 @@
 #include "validate.h"
 
 static const struct bursar_option options[] = {
+    OAUTH2_MINT_OPTIONS,
     OAUTH2_CLIENT_OPTIONS,
     OAUTH2_REQUEST_OPTIONS,
     OAUTH2_REPLY_OPTIONS,

@@ -4,6 +4,7 @@
 #include "validate.h"
 
 static const struct bursar_option options[] = {
+    OAUTH2_MINT_OPTIONS,
     OAUTH2_CLIENT_OPTIONS,
     OAUTH2_REPLY_OPTIONS,
     OAUTH2_REVOKE_OPTIONS,

@@ -6,6 +6,7 @@
 #define TYPE_JWT "urn:ietf:params:oauth:token-type:jwt"
 
 static const struct bursar_option options[] = {
+    OAUTH2_MINT_OPTIONS,
     OAUTH2_CLIENT_OPTIONS,
     OAUTH2_REQUEST_OPTIONS,
     OAUTH2_REPLY_OPTIONS,

@@ -1,0 +1,15 @@
+/* A provider's entry from memory, for fuzz targets: the file that config_load_entry() wants is one
+ * without a name.
+ * Thread: one. */
+#ifndef TESTS_FUZZ_ENTRY_H
+#define TESTS_FUZZ_ENTRY_H
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "config/config.h"
+
+/* As config_load_entry(). more: further keys, as YAML. */
+int entry_load(struct text yaml, const struct config_kinds *kinds, const char *more,
+               struct config_provider *out_provider, struct buf *errors);
+
+#endif
