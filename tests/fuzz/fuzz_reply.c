@@ -25,11 +25,12 @@ static const char *const entries[] = {
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 
 static struct connector connectors[ENTRIES];
+static struct registry *registry; /* of their kinds, as long as they are */
 
 static void open_connectors(void)
 {
     static struct config_provider providers[ENTRIES];
-    struct registry *registry = registry_new();
+    registry = registry_new();
     FUZZ_MUST(registry);
     for (size_t i = 0; i < ENTRIES; i++) {
         struct buf errors = buf_make(65536);
