@@ -20,8 +20,9 @@
 enum { ARENA_BYTES = 1 << 20, NAME_WIDTH = 12 };
 
 static const struct cmd *const commands[] = {
-    &cmd_init,   &cmd_vend, &cmd_put,  &cmd_refresh, &cmd_invalidate, &cmd_revoke, &cmd_restore,
-    &cmd_delete, &cmd_list, &cmd_show, &cmd_events,  &cmd_status,     &cmd_whoami,
+    &cmd_init,    &cmd_vend,       &cmd_put,      &cmd_refresh, &cmd_invalidate, &cmd_revoke,
+    &cmd_restore, &cmd_delete,     &cmd_list,     &cmd_show,    &cmd_events,     &cmd_status,
+    &cmd_whoami,  &cmd_connectors, &cmd_validate, &cmd_connect, &cmd_simulate,   &cmd_conform,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -40,6 +41,15 @@ const char *cmd_option(const struct cmd_args *args, const char *name)
     for (size_t i = 0; args->cmd->options && args->cmd->options[i].name; i++) {
         if (strcmp(args->cmd->options[i].name, name) == 0)
             return args->values[i];
+    }
+    return NULL;
+}
+
+const char *cmd_option_item(const struct cmd_args *args, const char *name, size_t index)
+{
+    for (size_t i = 0; i < args->use_count; i++) {
+        if (strcmp(args->uses[i].option->name, name) == 0 && index-- == 0)
+            return args->uses[i].value;
     }
     return NULL;
 }

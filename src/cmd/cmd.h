@@ -8,6 +8,7 @@
 
 #define CMD_MAX_OPTIONS 12u
 #define CMD_MAX_WORDS 32u
+#define CMD_MAX_USES 64u
 
 /* How the program ends. */
 enum cmd_status {
@@ -26,11 +27,19 @@ struct cmd_option {
 
 struct cmd;
 
+/* One use of an option with a value. */
+struct cmd_use {
+    const struct cmd_option *option;
+    const char *value;
+};
+
 /* A command line that fits its command. */
 struct cmd_args {
     const struct cmd *cmd;
     const char *values[CMD_MAX_OPTIONS]; /* as cmd->options; NULL: absent, "": a switch */
-    const char *words[CMD_MAX_WORDS];    /* the last one stays NULL */
+    struct cmd_use uses[CMD_MAX_USES];   /* in their order, for options that may stand repeatedly */
+    size_t use_count;
+    const char *words[CMD_MAX_WORDS]; /* the last one stays NULL */
     size_t word_count;
     bool is_json;
     const char *endpoint, *events_endpoint; /* NULL: the library's default */
@@ -50,6 +59,8 @@ int cmd_main(int argc, char **argv);
 
 /* What was given for an option of the command; NULL where it was not. */
 const char *cmd_option(const struct cmd_args *args, const char *name);
+/* The index-th value of an option that may stand repeatedly; NULL behind the last one. */
+const char *cmd_option_item(const struct cmd_args *args, const char *name, size_t index);
 
 /* Prints `bursar COMMAND: message` and how it is used; CMD_USAGE. */
 int cmd_usage(const struct cmd *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -113,6 +113,16 @@ static bool take_value(struct reader *reader, const struct cmd_option *option, c
     return true;
 }
 
+static bool note_use(const struct cmd_option *option, const char *value, struct cmd_args *args)
+{
+    if (args->use_count == CMD_MAX_USES) {
+        fprintf(stderr, "bursar: too many options\n");
+        return false;
+    }
+    args->uses[args->use_count++] = (struct cmd_use){option, value};
+    return true;
+}
+
 static bool read_option(struct reader *reader, const char *argument, struct cmd_args *args)
 {
     if (strcmp(argument, "-h") == 0)
@@ -130,7 +140,8 @@ static bool read_option(struct reader *reader, const char *argument, struct cmd_
     i = find_option(reader->cmd->options, name);
     if (!reader->cmd->options[i].name)
         return unknown_option(reader, argument);
-    return take_value(reader, &reader->cmd->options[i], argument, &args->values[i]);
+    return take_value(reader, &reader->cmd->options[i], argument, &args->values[i]) &&
+           note_use(&reader->cmd->options[i], args->values[i], args);
 }
 
 static bool read_word(struct reader *reader, const char *argument, struct cmd_args *args)

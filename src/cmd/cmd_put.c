@@ -1,44 +1,22 @@
+#include "cmd/cmd_document.h"
+#include "cmd/cmd_form.h"
 #include "cmd/cmd_input.h"
 #include "cmd/cmd_put_read.h"
 #include "cmd/cmd_reply.h"
 #include "cmd/cmd_table.h"
 #include "cmd/cmd_text.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 
-enum { MAX_INPUT = 1 << 20, MAX_LINE = 65536, MAX_PARTS = 4 };
+enum { MAX_LINE = 65536, MAX_PARTS = 4, PROVIDER_SIZE = 80 };
 
 static int complain(const char *problem)
 {
-    fprintf(stderr, "bursar put: standard input: %s\n", problem);
-    return CMD_USAGE;
-}
-
-/* ---- from a pipe ---------------------------------------------------------------------------- */
-
-static json_t *read_document(void)
-{
-    struct buf input = buf_make_secret(MAX_INPUT);
-    json_error_t error;
-    json_t *document = NULL;
-    int failure = cmd_input_all(&input);
-    struct text text = buf_text(&input);
-    if (failure == 0)
-        document = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
-    if (failure == BURSAR_E_IO)
-        complain(strerror(errno));
-    else if (failure != 0)
-        complain(bursar_error_text(failure));
-    else if (!document) /* error.text quotes what it stumbled over, and that may be a secret */
-        fprintf(stderr, "bursar put: standard input: not JSON, line %d column %d\n", error.line,
-                error.column);
-    buf_free(&input);
-    return document;
+    return cmd_document_complain(&cmd_put, problem);
 }
 
 /* ---- from a terminal ------------------------------------------------------------------------ */
@@ -132,24 +110,94 @@ static int store(const struct cmd_args *args, json_t *request)
     return status;
 }
 
-static int run(const struct cmd_args *args)
+/* From what was read or typed of a token or secret, whatever its provider is. */
+static int put_document(const struct cmd_args *args, const json_t *document, json_t *request)
 {
     json_t *left_out = NULL;
     const char *problem = NULL;
+    bool is_ok = cmd_put_read(document, clock_wall_s(), request, &left_out, &problem);
+    tell_left_out(left_out);
+    json_decref(left_out);
+    if (is_ok)
+        return store(args, json_incref(request));
+    return complain(problem);
+}
+
+static int put_fields(const struct cmd_args *args, const struct cmd_form *form,
+                      const json_t *fields, json_t *request)
+{
+    struct buf error = buf_make(4096);
+    json_t *secret = cmd_form_secret(form, fields, &error);
+    int status = CMD_REFUSED;
+    if (secret && json_object_set_new(request, "secret", secret) == 0)
+        status = store(args, json_incref(request));
+    else
+        fprintf(stderr, "bursar put: %s\n", (const char *)buf_text(&error).data);
+    buf_free(&error);
+    return status;
+}
+
+static int put_typed(const struct cmd_args *args, const struct cmd_form *form, json_t *request)
+{
+    bool has_form = form->form.count > 0;
+    json_t *typed = has_form ? cmd_form_ask(form) : ask_document();
+    int status = CMD_USAGE;
+    if (typed)
+        status =
+            has_form ? put_fields(args, form, typed, request) : put_document(args, typed, request);
+    else if (has_form)
+        complain("nothing was given, nothing is stored");
+    json_decref(typed);
+    return status;
+}
+
+static int put_piped(const struct cmd_args *args, const char *provider, json_t *request)
+{
+    struct cmd_form form = {.connector = NULL};
+    json_t *document = cmd_document_read(args->cmd);
+    int status = CMD_USAGE;
+    if (document && (cmd_put_is_known(document) || !json_is_object(document)))
+        status = put_document(args, document, request);
+    else if (document)
+        status = cmd_form_get(args, provider, &form);
+    if (form.connector)
+        status = cmd_form_fits(&form, document) ? put_fields(args, &form, document, request)
+                                                : put_document(args, document, request);
+    cmd_form_free(&form);
+    json_decref(document);
+    return status;
+}
+
+/* The provider that a request names, or that stands in the id of its connection. */
+static const char *provider_of(const json_t *request, char out[static PROVIDER_SIZE])
+{
+    const char *provider = json_string_value(json_object_get(request, "provider"));
+    const char *connection = json_string_value(json_object_get(request, "connection"));
+    if (provider)
+        return provider;
+    snprintf(out, PROVIDER_SIZE, "%.*s", (int)strcspn(connection, "."), connection);
+    return out;
+}
+
+static int run(const struct cmd_args *args)
+{
+    char name[PROVIDER_SIZE];
+    struct cmd_form form;
     json_t *request = cmd_request_for(args, args->words[0], args->words[1]);
     if (!request)
         return CMD_USAGE;
-    json_t *document = cmd_input_is_terminal() ? ask_document() : read_document();
-    bool is_ok = document && cmd_put_read(document, clock_wall_s(), request, &left_out, &problem);
-    if (document && !is_ok)
-        complain(problem);
-    tell_left_out(left_out);
-    json_decref(left_out);
-    json_decref(document);
-    if (is_ok)
-        return store(args, request);
+    const char *provider = provider_of(request, name);
+    int status;
+    if (!cmd_input_is_terminal()) {
+        status = put_piped(args, provider, request);
+    } else {
+        status = cmd_form_get(args, provider, &form);
+        if (status == CMD_DONE)
+            status = put_typed(args, &form, request);
+        cmd_form_free(&form);
+    }
     json_decref(request);
-    return CMD_USAGE;
+    return status;
 }
 
 const struct cmd cmd_put = {

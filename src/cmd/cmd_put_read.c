@@ -126,12 +126,24 @@ static bool read_token_reply(const json_t *reply, int64_t now, json_t *request)
     return json_object_set_new(request, "secret", secret) == 0;
 }
 
+bool cmd_put_is_known(const json_t *document)
+{
+    static const char *const names[] = {"kind", "error", "access_token"};
+    if (json_is_object(json_object_get(document, "secret")))
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (json_is_string(json_object_get(document, names[i])))
+            return true;
+    }
+    return false;
+}
+
 bool cmd_put_read(const json_t *document, int64_t now, json_t *request, json_t **out_left_out,
                   const char **out_problem)
 {
     *out_left_out = NULL;
-    *out_problem = "it is none of an object with `secret`, one with `kind`, or a token reply with "
-                   "`access_token`";
+    *out_problem = "it is none of an object with `secret`, one with `kind`, a token reply with "
+                   "`access_token`, or the fields of this provider's form";
     if (json_is_object(json_object_get(document, "secret")))
         return read_wrapped(document, request);
     if (json_is_string(json_object_get(document, "kind")))

@@ -17,5 +17,7 @@
  * array of the names that a reply had and that are not stored; json_decref() ends it. */
 bool cmd_put_read(const json_t *document, int64_t now, json_t *request, json_t **out_left_out,
                   const char **out_problem);
+/* Whether a document is of one of these shapes, good or not; else it may be the fields of a form. */
+bool cmd_put_is_known(const json_t *document);
 
 #endif

@@ -191,7 +191,7 @@ static void compare(struct scene *scene, const char *what, struct text got, cons
 
 static const char *header_like(const struct call_request *request, const char *pattern)
 {
-    const char *at = (const char *)request->headers.data;
+    const char *at = request->headers.len > 0 ? (const char *)request->headers.data : "";
     for (const char *end = at + request->headers.len; at < end; at += strlen(at) + 1) {
         if (is_like(text_of(at), pattern))
             return at;

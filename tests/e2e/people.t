@@ -1,0 +1,294 @@
+#!/usr/bin/python3
+"""What people do: look for a provider, fill in its form, have a key checked, ask what is wrong."""
+
+import http.server
+import json
+import os
+import pty
+import select
+import stat
+import sys
+import termios
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from harness import ROOT, Child, Daemon, Endpoint, cli, limit, program, run, secrets
+from scene import make_secret, rows
+
+CATALOG = str(ROOT / "workers" / "catalog")
+
+
+class KeyDesk(http.server.ThreadingHTTPServer):
+    """A provider that says of a key whether it is good: /me with `X-Key`."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), KeyHandler)
+        self.answers, self.seen = {}, []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class KeyHandler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        key = self.headers.get("X-Key")
+        self.server.seen.append((self.path, key))
+        status, body = self.server.answers.get(key, (401, {"error": "bad_key", "message": "no"}))
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+FORM = [{"name": "api_key", "label": "API key", "type": "password", "placeholder": "sk-…"},
+        {"name": "site", "label": "Site", "type": "text", "required": False, "default": "me"}]
+
+
+def key_provider(desk, **over):
+    return {"kind": "api_key", "display_name": "Key Desk", "form": FORM,
+            "apply": [{"in": "header", "name": "X-Key", "value": "{api_key}"}],
+            "validate": {"url": desk.url + "/{site}", "username_path": "$.login",
+                         "metadata": {"org": "$.org.name"}}, **over}
+
+
+def good(desk, name="KEY", body=None, status=200):
+    key = make_secret(name)
+    desk.answers[key] = (status, body or {"login": "alice", "org": {"name": "Acme"}})
+    return key
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, daemon, *args):
+        self.master, slave = pty.openpty()
+        command = [*program("bursar", "BURSAR"), *args[:1], "--endpoint", daemon.jobs, *args[1:]]
+        self.child = Child(command, stdin=slave, stdout=slave, stderr=slave,
+                           env={**os.environ, "LC_ALL": "C.UTF-8"})
+        os.close(slave)
+        self.text = ""
+
+    def expect(self, needle, timeout=20):
+        """Waits for a text behind what was expected before; gives what came until then."""
+        ends = time.monotonic() + timeout
+        while needle not in self.text:
+            left = max(0, ends - time.monotonic())
+            if not select.select([self.master], [], [], left)[0]:
+                raise AssertionError(f"no {needle!r}, but {secrets.mask(self.text)!r}")
+            try:
+                self.text += os.read(self.master, 4096).decode(errors="replace")
+            except OSError as error:  # EIO: the other side is closed
+                raise AssertionError(f"ended at {secrets.mask(self.text)!r}") from error
+        before, _, self.text = self.text.partition(needle)
+        return before
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
+
+    def answer(self, prompt, line, is_hidden=False):
+        """Types a line at a prompt; gives whether the terminal showed it."""
+        self.expect(prompt)
+        ends = time.monotonic() + 5  # the prompt is there just before the echo goes
+        while is_hidden and self.echoes() and time.monotonic() < ends:
+            select.select([], [], [], 0.005)
+        shown = self.echoes()
+        os.write(self.master, line.encode() + b"\n")
+        return shown
+
+    def end(self):
+        """The exit status, and all that is still to be read."""
+        while True:
+            try:
+                data = os.read(self.master, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            self.text += data.decode(errors="replace")
+        return self.child.wait(20), self.text
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.end(1)
+        os.close(self.master)
+
+
+def validate(daemon, fields, *args, provider="desk"):
+    status, out, err = cli(daemon, "validate", provider, *args, stdin=json.dumps(fields))
+    return status, out, err
+
+
+# ---- connectors ------------------------------------------------------------------------------------
+
+@limit(60)
+def test_connectors(t):
+    desk = t.use(KeyDesk())
+    d = t.use(Daemon({"connectors": {"catalog": [CATALOG]},
+                      "providers": {"desk": key_provider(desk)}}))
+    status, out, err = cli(d, "connectors")
+    lines = out.splitlines()
+    t.eq((status, err), (0, ""), "the list")
+    t.ok(lines and lines[0].split() == ["ID", "NAME", "CATEGORY", "KIND"], "has a head")
+    t.ok(len(lines) > 500, "and every provider of the catalogue", f"{len(lines)}")
+    t.eq([line.split()[0] for line in lines[1:]], sorted(line.split()[0] for line in lines[1:]),
+         "in order")
+    status, out, _ = cli(d, "connectors", "--configured")
+    t.eq((status, len(out.splitlines())), (0, 2), "the configured ones alone")
+    t.ok(out.splitlines()[1].startswith("desk ") and out.rstrip().endswith("configured"),
+         "are marked", out)
+    status, out, _ = cli(d, "connectors", "--search", "gitHUB")
+    t.ok(status == 0 and "github" in out and "stripe" not in out, "a search")
+    status, out, _ = cli(d, "connectors", "desk")
+    t.ok(status == 0 and "Key Desk" in out and "API key" in out, "all of one", out)
+    status, out, _ = cli(d, "connectors", "--json", "desk")
+    shown = json.loads(out)["connector"]
+    t.eq([f["name"] for f in shown["form_schema"]], ["api_key", "site"], "with its form as JSON")
+    status, _, err = cli(d, "connectors", "githb")
+    t.ok(status == 1 and "unknown_provider" in err and "github" in err, "a near name", err)
+
+
+# ---- validate --------------------------------------------------------------------------------------
+
+@limit(60)
+def test_validate(t):
+    desk = t.use(KeyDesk())
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk)}}))
+    key = good(desk)
+    status, out, err = validate(d, {"api_key": key})
+    t.eq((status, out.splitlines(), err),
+         (0, ["valid", "provider_username: alice", "org  Acme"], ""), "a good key")
+    t.eq(desk.seen, [("/me", key)], "one request, with the default of the form in its URL")
+    status, out, _ = validate(d, {"fields": {"api_key": key, "site": "other"}})
+    t.eq((status, desk.seen[-1][0]), (0, "/other"), "a field in the URL")
+    t.eq(rows(d, "SELECT count(*) FROM connection"), [(0,)], "nothing is stored")
+    bad = make_secret("BAD")
+    status, out, _ = validate(d, {"api_key": bad})
+    t.eq((status, out.splitlines()[0]), (1, "not valid"), "a bad key")
+    status, out, _ = validate(d, {"api_key": good(desk, "LIM", {"error": "slow"}, 429)})
+    t.eq((status, out.splitlines()), (0, ["valid", "message: valid, but limited now"]), "a limited one")
+    status, _, err = validate(d, {"api_key": good(desk, "ODD", b"<html>", 503)})
+    t.ok(status == 1 and "provider_unavailable" in err and "could not be checked" in err,
+         "one that cannot be checked", err)
+    for fields, words in (({}, "API key is required"), ({"api_key": " "}, "API key is required"),
+                          ({"site": "x"}, "API key is required")):
+        status, _, err = validate(d, fields)
+        t.ok(status == 1 and "invalid_credential" in err and words in err, f"{fields}: {words}", err)
+    before = len(desk.seen)
+    status, _, err = validate(d, {"api_key": key, "host": "h"})
+    t.ok(status == 1 and "bad_request" in err and "no field host" in err, "an unknown field", err)
+    t.eq(len(desk.seen), before, "is not asked about")
+    for text, words in (("[1]", "not an object"), ("{", "not JSON")):
+        status, _, err = cli(d, "validate", "desk", stdin=text)
+        t.ok(status == 2 and words in err, f"input {text}", err)
+    status, _, err = validate(d, {"api_key": key}, provider="nobody")
+    t.ok(status == 1 and "unknown_provider" in err, "an unknown provider", err)
+
+
+@limit(60)
+def test_validate_without_a_way(t):
+    desk = t.use(KeyDesk())
+    plain = {k: v for k, v in key_provider(desk).items() if k != "validate"}
+    sim = t.use(Endpoint(prefix="PEOP"))
+    d = t.use(Daemon({"providers": {"plain": plain, "acme": sim.provider()}}))
+    c = d.client()
+    t.eq(c.code("connector.validate", provider="plain", fields={"api_key": make_secret("K")}),
+         "unsupported_op", "a provider without `validate`")
+    t.eq(c.code("connector.validate", provider="acme", fields={"access_token": "x"}),
+         "unsupported_op", "one that people consent to")
+
+
+@limit(60)
+def test_validate_groups(t):
+    desk = t.use(KeyDesk())
+    form = [{"name": "api_key", "label": "Key", "group": "API key"},
+            {"name": "username", "label": "User", "type": "text", "group": "User"},
+            {"name": "password", "label": "Password", "group": "User"}]
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk, form=form,
+                                                         validate={"url": desk.url + "/me"})}}))
+    c = d.client()
+
+    def said(**fields):
+        reply = c.call("connector.validate", provider="desk", fields=fields)
+        return reply.get("valid") if reply["ok"] else reply["error"]["message"]
+
+    t.eq(said(api_key=good(desk)), True, "one way is enough")
+    t.eq(said(), "Key (API key) is required", "none is not")
+    t.eq(said(username="u"), "Password (User) is required", "a touched one must be whole")
+    t.eq(said(api_key=good(desk), password="p"), "User (User) is required", "beside another too")
+
+
+# ---- put -------------------------------------------------------------------------------------------
+
+@limit(60)
+def test_put_on_a_terminal(t):
+    desk = t.use(KeyDesk())
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk)}}))
+    c, key = d.client(), good(desk)
+    terminal = t.use(Terminal(d, "put", "o", "desk/main"))
+    shown = terminal.answer("API key, such as sk-…: ", key, is_hidden=True)
+    t.ok(not shown, "a password has no echo")
+    t.ok(terminal.answer("Site [me]: ", "there"), "another field has")
+    status, text = terminal.end()
+    t.ok(status == 0 and " generation 1" in text, "it is stored", text)
+    t.ok(key not in text, "and nowhere to be seen")
+    reply = c.ask("vend", owner="o", provider="desk", account="main")
+    t.eq((reply["secret"]["kind"], reply["secret"]["api_key"], reply["secret"]["fields"]),
+         ("api_key", key, {"site": "there"}), "as the form has it")
+    terminal = t.use(Terminal(d, "put", "o", "desk/other"))
+    terminal.answer("sk-…: ", "", is_hidden=True)
+    terminal.answer("[me]: ", "")
+    status, text = terminal.end()
+    t.ok(status == 1 and "API key is required" in text, "a rule", text)
+    t.eq(c.code("vend", owner="o", provider="desk", account="other"), "not_connected",
+         "nothing is stored then")
+
+
+@limit(60)
+def test_put_as_before(t):
+    sim = t.use(Endpoint(prefix="PEOQ"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    grant = sim.issue("a", ttl=3600)
+    terminal = t.use(Terminal(d, "put", "o", "acme"))
+    terminal.answer("[oauth2]: ", "")
+    t.ok(not terminal.answer("access_token: ", grant["access_token"], is_hidden=True),
+         "a provider without a form is asked for a kind's parts")
+    terminal.answer("refresh_token (or nothing): ", grant["refresh_token"], is_hidden=True)
+    terminal.answer("expires_in (or nothing): ", "3600")
+    status, text = terminal.end()
+    t.ok(status == 0 and "generation 1" in text, "and stored", text)
+
+
+@limit(60)
+def test_put_fields_from_a_pipe(t):
+    desk = t.use(KeyDesk())
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk)}}))
+    c, key = d.client(), good(desk)
+    status, _, err = cli(d, "put", "o", "desk", stdin=json.dumps({"api_key": key, "site": "s"}))
+    t.eq((status, err), (0, ""), "the fields of the form as an object")
+    t.eq(c.ask("vend", owner="o", provider="desk")["secret"]["fields"], {"site": "s"}, "are stored")
+    status, _, err = cli(d, "put", "o", "desk", stdin=json.dumps({"site": "s"}))
+    t.ok(status == 1 and "API key is required" in err, "by its rules", err)
+    status, _, err = cli(d, "put", "o", "desk", stdin=json.dumps({"nonsense": "s"}))
+    t.ok(status == 2 and "fields of this provider's form" in err, "an unknown shape", err)
+    status, out, _ = cli(d, "put", "o", "desk/b",
+                         stdin=json.dumps({"kind": "api_key", "api_key": good(desk)}))
+    t.ok(status == 0 and "generation 1" in out, "a secret as it is stays one")
+
+
+if __name__ == "__main__":
+    run([test_connectors, test_validate, test_validate_without_a_way, test_validate_groups,
+         test_put_on_a_terminal, test_put_as_before, test_put_fields_from_a_pipe])
