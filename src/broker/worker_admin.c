@@ -207,7 +207,8 @@ static struct write_message *make_put(struct worker *self, struct request *reque
     const struct job *job = &request->job;
     int64_t now_ms = clock_wall_ms();
     const char *main_part = doc_main_part(text_of(doc->kind));
-    bool has_main = node_type(node_get(job->secret, main_part)) == NODE_TEXT;
+    bool has_main = node_type(node_get(job->secret, main_part)) == NODE_TEXT ||
+                    (strcmp(doc->kind, "api_key") == 0 && !doc->has_grant);
     struct buf scopes = buf_make(PACKED_MAX);
     id_make(self->connector->provider, now_ms, id);
     struct write_message *message = write_new(CHANGE_PUT, row ? row->id : text_of(id));

@@ -2,6 +2,7 @@
 
 #include <bursar/error.h>
 
+#include "base/base64.h"
 #include "broker/worker_parts.h"
 #include "connector/call.h"
 #include "wire/doc.h"
@@ -9,21 +10,57 @@
 
 enum { APPLY_MAX = 65536 };
 
-/* One row, unless something that it is made of is not there. False where it cannot be made. */
+static int expand(const struct call *call, size_t row, const char *column, struct buf *out)
+{
+    struct text text = settings_cell(call->connector->settings, "apply", row, column);
+    *out = buf_make_secret(APPLY_MAX);
+    return call_expand(call, text, false, out);
+}
+
+/* RFC 7617: a user and a password as the header that carries them. */
+static void make_basic(struct buf *name, struct buf *value)
+{
+    struct buf pair = buf_make_secret(APPLY_MAX), header = buf_make_secret(APPLY_MAX);
+    buf_append_text(&pair, buf_text(name));
+    buf_append_byte(&pair, ':');
+    buf_append_text(&pair, buf_text(value));
+    buf_append_string(&header, "Basic ");
+    base64_append(&header, buf_text(&pair));
+    buf_clear(name);
+    buf_append_string(name, "Authorization");
+    buf_free(&pair);
+    buf_free(value);
+    *value = header;
+}
+
+static bool is_line(const struct buf *value)
+{
+    return value->len > 0 && !memchr(value->data, '\n', value->len) &&
+           !memchr(value->data, '\r', value->len) && !memchr(value->data, 0, value->len);
+}
+
+/* One row, unless something that it is made of is not there. What belongs in a body or a path is for
+ * whoever makes those. False where it cannot be made. */
 static bool add_row(struct worker *self, const struct call *call, size_t row, struct pack *list)
 {
-    const struct settings *settings = self->connector->settings;
-    struct buf value = buf_make_secret(APPLY_MAX);
-    int result = call_expand(call, settings_cell(settings, "apply", row, "value"), false, &value);
-    bool is_line = result == 0 && value.len > 0 && !memchr(value.data, '\n', value.len) &&
-                   !memchr(value.data, '\r', value.len) && !memchr(value.data, 0, value.len);
-    if (is_line) {
+    struct text in = settings_cell(self->connector->settings, "apply", row, "in");
+    struct buf name = {0}, value = {0};
+    bool is_basic = text_is(in, "basic");
+    if (text_is(in, "body") || text_is(in, "path"))
+        return true;
+    int result = expand(call, row, "name", &name);
+    if (result == 0)
+        result = expand(call, row, "value", &value);
+    if (result == 0 && is_basic)
+        make_basic(&name, &value);
+    if (result == 0 && is_line(&name) && is_line(&value)) {
         struct pack map = pack_item_map(list);
-        pack_text(&map, "in", settings_cell(settings, "apply", row, "in"));
-        pack_text(&map, "name", settings_cell(settings, "apply", row, "name"));
+        pack_text(&map, "in", is_basic ? TEXT_LITERAL("header") : in);
+        pack_text(&map, "name", buf_text(&name));
         pack_text(&map, "value", buf_text(&value));
         pack_close(&map);
     }
+    buf_free(&name);
     buf_free(&value);
     return result == 0 || result == BURSAR_E_NOT_FOUND;
 }

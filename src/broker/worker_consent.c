@@ -177,9 +177,11 @@ void worker_begin_consent(struct worker *self, struct request *request)
 {
     struct conn_row row;
     const struct job *job = &request->job;
-    if (!self->connector || !call_can(self->connector, BURSAR_AUTHORIZE)) {
+    const struct bursar_exchange *authorize =
+        self->connector ? &self->connector->module->exchanges[BURSAR_AUTHORIZE] : NULL;
+    if (!authorize || !authorize->build || authorize->read) { /* with steps of its own: not yet */
         worker_refuse(self, request, BURSAR_E_UNSUPPORTED_OP,
-                      "nobody consents to this provider in a browser");
+                      "nobody consents to this provider in a browser by bursar");
         return;
     }
     if (!is_allowed_redirect(self, job->redirect_uri)) {

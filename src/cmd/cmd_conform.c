@@ -39,6 +39,8 @@ static void print_people(const struct result *result, bool is_long)
     else if (result->failed > 0)
         printf("%-*s %zu of %zu cases failed\n", NAME_WIDTH, result->id, result->failed,
                result->passed + result->failed);
+    else if (result->passed == 0)
+        printf("%-*s no case applies\n", NAME_WIDTH, result->id);
     else
         printf("%-*s %zu cases passed\n", NAME_WIDTH, result->id, result->passed);
     json_array_foreach(result->cases, index, item) {

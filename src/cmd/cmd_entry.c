@@ -6,7 +6,7 @@
 #include <bursar/error.h>
 
 #include "config/yaml.h"
-#include "sim/key.h"
+#include "connector/key.h"
 
 enum { MORE_MAX = 65536, KEY_MAX = 16384, PROBLEMS_MAX = 65536 };
 
@@ -70,7 +70,7 @@ static void add_key(struct adding *self, struct text kind)
         option && !yaml_get(self->root, "private_key") &&
         (option->required || !find(self, "client_auth") || text_is(kind, "jwt_bearer") ||
          text_is(kind, "github_app") || text_is(value_of(self, "client_auth"), "private_key_jwt"));
-    if (is_wanted && sim_key_make(text_is(value_of(self, "key_algorithm"), "ES256"), &pem))
+    if (is_wanted && key_make(text_is(value_of(self, "key_algorithm"), "ES256"), &pem))
         add(self, "private_key", buf_text(&pem));
     else
         self->has_failed |= is_wanted;

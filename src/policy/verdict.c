@@ -21,55 +21,85 @@ static const struct {
     {"server_error", VERDICT_PROVIDER},        {"slow_down", VERDICT_THROTTLED},
 };
 
-static bool is_code(struct text word, struct text error, struct text subcode)
+/* `word`, or `begin*` for all that begin so. */
+static bool is_like(struct text word, struct text text)
 {
-    if (error.data && text_equal(word, error))
-        return true;
-    const char *slash = memchr(word.data, '/', word.len);
-    if (!slash || !subcode.data)
+    if (!text.data)
         return false;
+    if (word.len > 1 && word.data[word.len - 1] == '*')
+        return text.len >= word.len - 1 && memcmp(text.data, word.data, word.len - 1) == 0;
+    return text_equal(word, text);
+}
+
+/* How closely a word means a reply: 0 not at all. */
+enum closeness { NOT_MEANT, MEANT_BY_STATUS, MEANT_BY_CODE, MEANT_BY_BOTH, MEANT_BY_SUBCODE };
+
+static enum closeness of_code(struct text word, struct text error, struct text subcode)
+{
+    const char *slash = memchr(word.data, '/', word.len);
+    if (is_like(word, error))
+        return MEANT_BY_CODE;
+    if (!slash)
+        return NOT_MEANT;
     size_t code_len = (size_t)(slash - word.data);
     struct text code = {word.data, code_len};
     struct text rest = {slash + 1, word.len - code_len - 1};
-    return text_equal(rest, subcode) && (code_len == 0 || (error.data && text_equal(code, error)));
+    bool is_meant = is_like(rest, subcode) && (code_len == 0 || is_like(code, error));
+    return is_meant ? MEANT_BY_SUBCODE : NOT_MEANT;
 }
 
-bool verdict_word_is(const char *word, int status, struct text error, struct text subcode)
+static enum closeness of_word(const char *word, int status, struct text error, struct text subcode)
 {
     struct text rest = text_of(word);
     if (rest.len < 8 || memcmp(rest.data, "HTTP ", 5) != 0)
-        return is_code(rest, error, subcode);
+        return of_code(rest, error, subcode);
     int given = 0;
     for (size_t i = 5; i < 8; i++)
         given = given * 10 + (rest.data[i] - '0');
     if (given != status)
-        return false;
-    return rest.len <= 9 || is_code((struct text){rest.data + 9, rest.len - 9}, error, subcode);
+        return NOT_MEANT;
+    if (rest.len <= 9)
+        return MEANT_BY_STATUS;
+    bool is_meant =
+        of_code((struct text){rest.data + 9, rest.len - 9}, error, subcode) != NOT_MEANT;
+    return is_meant ? MEANT_BY_BOTH : NOT_MEANT;
 }
 
-static bool is_listed(const struct verdict_input *input, const char *const *list)
+bool verdict_word_is(const char *word, int status, struct text error, struct text subcode)
 {
-    for (; list && *list; list++) {
-        if (verdict_word_is(*list, input->status, input->error, input->subcode))
-            return true;
-    }
-    return false;
+    return of_word(word, status, error, subcode) != NOT_MEANT;
 }
 
+static enum closeness of_list(const struct verdict_input *input, const char *const *list)
+{
+    enum closeness closest = NOT_MEANT;
+    for (; list && *list; list++) {
+        enum closeness one = of_word(*list, input->status, input->error, input->subcode);
+        closest = one > closest ? one : closest;
+    }
+    return closest;
+}
+
+/* The word that means the reply most closely decides; of two that are as close the milder one. */
 static bool of_words(const struct verdict_input *input, const struct verdict_words *words,
                      enum verdict_class *out)
 {
-    if (is_listed(input, words->throttle))
-        *out = VERDICT_THROTTLED;
-    else if (is_listed(input, words->transient))
-        *out = VERDICT_PROVIDER;
-    else if (is_listed(input, words->reauth))
-        *out = VERDICT_GRANT;
-    else if (is_listed(input, words->client))
-        *out = VERDICT_CLIENT;
-    else
-        return false;
-    return true;
+    const struct {
+        const char *const *list;
+        enum verdict_class verdict;
+    } classes_of[] = {{words->throttle, VERDICT_THROTTLED},
+                      {words->transient, VERDICT_PROVIDER},
+                      {words->reauth, VERDICT_GRANT},
+                      {words->client, VERDICT_CLIENT}};
+    enum closeness closest = NOT_MEANT;
+    for (size_t i = 0; i < sizeof classes_of / sizeof classes_of[0]; i++) {
+        enum closeness one = of_list(input, classes_of[i].list);
+        if (one > closest) {
+            closest = one;
+            *out = classes_of[i].verdict;
+        }
+    }
+    return closest != NOT_MEANT;
 }
 
 static bool of_standard(struct text error, enum verdict_class *out)

@@ -34,7 +34,8 @@ enum verdict_class {
 
 /* Lists that a connector adds to the standard ones; NULL-ended, NULL for none. A word is `code`,
  * `code/subcode`, `/subcode` for any code, `HTTP 404` for a status whatever the code is, or
- * `HTTP 403 code`. */
+ * `HTTP 403 code`; a code or subcode that ends with `*` means all that begin so. Of several the one that
+ * means a reply most closely decides: by its subcode, by status and code, by the code, by the status. */
 struct verdict_words {
     const char *const *reauth;    /* error codes that mean a dead grant */
     const char *const *transient; /* error codes that pass by themselves */

@@ -1,6 +1,7 @@
-/* Bodies of replies, built so that the paths and predicates of an entry find in them what they look
- * for: a value is put where a singular JSONPath points, and what stands on the way is made.
- * Thread: the owner of the values. */
+/* Bodies of replies, built so that an entry's paths and predicates find in them what they look for.
+ * Thread: the owner of the values.
+ *
+ * A value is put where a singular JSONPath points; what stands on the way is made. */
 #ifndef SIM_BODY_H
 #define SIM_BODY_H
 

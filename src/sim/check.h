@@ -1,7 +1,8 @@
-/* What a provider looks at in a request before it answers: every parameter in its place and under its
- * name, the client, the headers. Other eyes than those that made the request: nothing here asks a
- * connector module.
- * Thread: the check's owner. */
+/* What a provider looks at in a request before it answers.
+ * Thread: the check's owner.
+ *
+ * Every parameter in its place and under its name, the client, the headers. Other eyes than those that
+ * made the request: nothing here asks a connector module. */
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
 

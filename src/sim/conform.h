@@ -1,6 +1,8 @@
-/* Whether a provider's entry does at its provider what it should: the entry's requests are made, sent
- * to the provider as it is played, and what is read in each reply is compared with what it means.
+/* Whether a provider's entry does at its provider what it should.
  * Thread: the run's owner.
+ *
+ * The entry's requests are made and sent to the provider as it is played, and what is read in each
+ * reply is compared with what it means.
  *
  * The provider is played by one entry (`sim`) and met by another (`connector`). Where they are the
  * same, an entry is held against itself and against the rules of RFC 6749: that its requests are what

@@ -1,5 +1,4 @@
-/* A provider's entry as the provider itself would read it: what it calls its parameters, what its
- * words and templates mean.
+/* A provider's entry as the provider itself would read it: names, words, templates.
  * Thread: any; pure. */
 #ifndef SIM_ENTRY_H
 #define SIM_ENTRY_H

@@ -45,7 +45,7 @@ void sim_reset(struct sim *sim)
 void sim_fini(struct sim *sim)
 {
     sim_reset(sim);
-    *sim = (struct sim){NULL};
+    *sim = (struct sim){.entry = NULL};
 }
 
 bool sim_script(struct sim *sim, const struct sim_play *play)

@@ -184,6 +184,8 @@ static int check_parts(const struct node *secret, struct text kind, struct buf *
         return refuse(error, "kind", "must be oauth2, api_key, basic, bearer or header");
     if (node_type(node_get(secret, "grant")) == NODE_MAP)
         return 0; /* the secret itself is made from it */
+    if (text_is(kind, "api_key") && node_count(node_get(secret, "fields")) > 0)
+        return 0; /* some providers have keys of several parts, and none that is the key */
     for (size_t i = 0; i < PART_COUNT; i++) {
         const struct node *value = node_get(secret, parts[i].name);
         if (parts[i].kind[0] != 0 && !text_is(kind, parts[i].kind))

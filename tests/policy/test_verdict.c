@@ -251,13 +251,65 @@ static void test_recovery(void **state)
     }
 }
 
+/* Which of several words decides: the one that means the reply most closely. */
+static void test_closest_word(void **state)
+{
+    static const char *const reauth[] = {"invalid_request", "190",        "HTTP 404",
+                                         "/expired",        "bad_token*", NULL};
+    static const char *const transient[] = {"190/2", "HTTP 503", NULL};
+    static const char *const client[] = {"invalid_request/7", "HTTP 403 invalid_request",
+                                         "HTTP 401", NULL};
+    static const char *const throttle[] = {"190/4", "HTTP 403 slow*", NULL};
+    static const struct verdict_words words = {
+        .reauth = reauth, .transient = transient, .client = client, .throttle = throttle};
+    static const struct {
+        int status;
+        const char *error, *subcode;
+        enum verdict_class verdict;
+    } cases[] = {
+        {400, "invalid_request", NULL, VERDICT_GRANT},
+        {400, "invalid_request", "7", VERDICT_CLIENT},
+        {400, "invalid_request", "8", VERDICT_GRANT},
+        {403, "invalid_request", NULL, VERDICT_CLIENT},
+        {400, "190", NULL, VERDICT_GRANT},
+        {400, "190", "2", VERDICT_PROVIDER},
+        {200, "190", "4", VERDICT_THROTTLED},
+        {400, "191", "4", VERDICT_PROVIDER},
+        {400, "anything", "expired", VERDICT_GRANT},
+        {400, NULL, "expired", VERDICT_GRANT},
+        {404, NULL, NULL, VERDICT_GRANT},
+        {404, "invalid_grant", NULL, VERDICT_GRANT},
+        {401, "190", NULL, VERDICT_GRANT},
+        {401, "unheard", NULL, VERDICT_CLIENT},
+        {403, "slow_down_please", NULL, VERDICT_THROTTLED},
+        {403, "slo", NULL, VERDICT_PROVIDER},
+        {503, NULL, NULL, VERDICT_PROVIDER},
+        {400, "bad_token", NULL, VERDICT_GRANT},
+        {400, "bad_token_7", NULL, VERDICT_GRANT},
+        {400, "bad_toke", NULL, VERDICT_PROVIDER},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct verdict_input input = {.end = EXCHANGE_REPLY,
+                                      .shape = cases[i].error ? REPLY_ERROR : REPLY_MALFORMED,
+                                      .rotation = ROTATION_NONE,
+                                      .status = cases[i].status,
+                                      .error = text_of(cases[i].error),
+                                      .subcode = text_of(cases[i].subcode)};
+        if (verdict_of(&input, &words) != cases[i].verdict)
+            fail_msg("case %zu: HTTP %d %s: %s", i, cases[i].status,
+                     cases[i].error ? cases[i].error : "-",
+                     verdict_class_name(verdict_of(&input, &words)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replies),   cmocka_unit_test(test_success),
         cmocka_unit_test(test_uncertain), cmocka_unit_test(test_connector_words),
         cmocka_unit_test(test_names),     cmocka_unit_test(test_rotation_words),
-        cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_recovery),  cmocka_unit_test(test_closest_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

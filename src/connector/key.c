@@ -1,4 +1,4 @@
-#include "sim/key.h"
+#include "connector/key.h"
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -6,7 +6,7 @@
 
 enum { RSA_BITS = 2048 };
 
-bool sim_key_make(bool is_ec, struct buf *out)
+bool key_make(bool is_ec, struct buf *out)
 {
     EVP_PKEY *key = is_ec ? EVP_EC_gen("P-256") : EVP_RSA_gen(RSA_BITS);
     BIO *bio = BIO_new(BIO_s_secmem());
