@@ -63,17 +63,17 @@ struct bursar_option {
 /* ---- purposes ------------------------------------------------------------------------------ */
 
 enum bursar_purpose {
-    BURSAR_REFRESH,   /* a new secret: with the refresh token, or made anew */
+    BURSAR_REFRESH, /* a new secret: with the refresh token, or made anew */
     BURSAR_AUTHORIZE, /* the URL that a person opens to consent, built and not sent (with a `read`: what
-                         is built after the last step); inputs redirect_uri, state, scopes,
+                         is built for the second step); inputs redirect_uri, state, scopes,
                          code_challenge, code_challenge_method */
-    BURSAR_EXCHANGE,  /* the first secret, for inputs code, redirect_uri, code_verifier and what
+    BURSAR_EXCHANGE, /* the first secret, for inputs code, redirect_uri, code_verifier and what
                          else came with the callback */
-    BURSAR_DEVICE,    /* RFC 8628 section 3.1; input scopes */
-    BURSAR_POLL,      /* RFC 8628 section 3.4; input device_code */
-    BURSAR_REVOKE,    /* RFC 7009; the reply is read by the daemon where `read` is NULL */
-    BURSAR_VALIDATE,  /* whether the provider takes a key */
-    BURSAR_IDENTIFY,  /* whose the secret is */
+    BURSAR_DEVICE,   /* RFC 8628 section 3.1; input scopes */
+    BURSAR_POLL,     /* RFC 8628 section 3.4; input device_code */
+    BURSAR_REVOKE,   /* RFC 7009; the reply is read by the daemon where `read` is NULL */
+    BURSAR_VALIDATE, /* whether the provider takes a key */
+    BURSAR_IDENTIFY, /* whose the secret is */
     BURSAR_PURPOSE_COUNT
 };
 
@@ -104,9 +104,9 @@ enum bursar_emit {
     BURSAR_OUT_REFRESH_EXPIRES, /* the same of the refresh token; NULL: seconds */
     BURSAR_OUT_API_SECRET,      /* second part of a secret of the kind api_key */
     BURSAR_OUT_FIELD,           /* name, value: a further part of the secret */
-    BURSAR_OUT_CAPTURE,         /* name, value: for the next steps; while a request is built, a value for
+    BURSAR_OUT_CAPTURE, /* name, value: for the next steps; while a request is built, a value for
                                    its {placeholders} */
-    BURSAR_OUT_ERROR,           /* the OAuth error code (RFC 6749 section 5.2) or its like */
+    BURSAR_OUT_ERROR,   /* the OAuth error code (RFC 6749 section 5.2) or its like */
     BURSAR_OUT_ERROR_SUBCODE,
     BURSAR_OUT_ERROR_TEXT,  /* for people; printable, shortened by bursar */
     BURSAR_OUT_ACCOUNT,     /* whose it is, as the provider numbers accounts */

@@ -22,13 +22,25 @@ static const struct text none = {NULL, 0};
 
 /* ---- connect.begin -------------------------------------------------------------------------------- */
 
-/* What is answered once the consent is kept. */
+/* A consent that is being begun: its URL is built, then it is kept, then that is answered. */
 struct beginning {
     struct worker *worker;
-    struct buf url;
+    struct request *request;
+    struct buf url, verifier, scopes, metadata;
+    char connection[ID_SIZE]; /* that is to be reconnected; empty: none */
     char state[160];
     int64_t expires_at;
 };
+
+static void beginning_free(struct beginning *beginning)
+{
+    buf_free(&beginning->url);
+    buf_free(&beginning->verifier);
+    buf_free(&beginning->scopes);
+    buf_free(&beginning->metadata);
+    secret_wipe(beginning->state, sizeof beginning->state);
+    free(beginning);
+}
 
 static bool is_allowed_redirect(const struct worker *self, struct text uri)
 {
@@ -60,9 +72,7 @@ static void begun(void *context, struct write_message *message)
         dispatcher_send(self->broker->dispatcher, answer);
         request_free(request);
     }
-    buf_free(&beginning->url);
-    secret_wipe(beginning->state, sizeof beginning->state);
-    free(beginning);
+    beginning_free(beginning);
 }
 
 /* RFC 7636: a verifier of 32 random bytes, and its challenge as the entry wants it. */
@@ -72,7 +82,7 @@ static void add_challenge(const struct worker *self, struct call_values *inputs,
     struct text pkce = settings_text(self->connector->settings, "pkce");
     uint8_t random[STATE_BYTES], digest[SIGN_DIGEST_MAX];
     struct buf challenge = buf_make(128);
-    if (text_is(pkce, "none"))
+    if (!pkce.data || text_is(pkce, "none"))
         return;
     id_random(random, sizeof random);
     base64url_append(verifier, (struct text){(const char *)random, sizeof random});
@@ -104,84 +114,95 @@ static void make_state(const struct worker *self, struct beginning *beginning)
     buf_free(&state);
 }
 
-static int build_url(struct worker *self, const struct call_values *inputs, struct text metadata,
-                     struct buf *out_url)
+static struct text given(const struct buf *buf)
 {
-    struct call_request made;
-    tree_fill(self->secret_tree, TEXT_LITERAL("\x80"));
-    tree_fill(self->grant_tree, TEXT_LITERAL("\x80"));
-    tree_fill(self->metadata_tree, metadata.data ? metadata : TEXT_LITERAL("\x80"));
-    struct call call = worker_call(self, BURSAR_AUTHORIZE, clock_wall_s());
-    call.inputs = inputs;
-    int result = call_build(&call, &made);
-    if (result < 0)
-        return result;
-    buf_append_text(out_url, buf_text(&made.url));
-    call_request_free(&made);
-    return buf_error(out_url);
+    return buf->len > 0 ? buf_text(buf) : none;
 }
 
-/* Builds the URL and keeps what the callback will need. Takes the request. */
+/* What the callback will need, sealed; begun() answers when it is on the disk. */
+static void keep(struct beginning *beginning, const struct call_values *captures)
+{
+    struct worker *self = beginning->worker;
+    const struct job *job = &beginning->request->job;
+    uint8_t digest[CONSENT_DIGEST_BYTES];
+    struct buf kept;
+    struct text id = beginning->connection[0] != 0 ? text_of(beginning->connection) : none;
+    struct pack map = consent_pack(&kept, job, id, given(&beginning->metadata));
+    pack_text(&map, "redirect_uri", job->redirect_uri);
+    pack_text(&map, "verifier", given(&beginning->verifier));
+    pack_text(&map, "scopes", given(&beginning->scopes));
+    struct pack captured = pack_map_in(&map, "captures");
+    for (size_t i = 0; i < captures->count; i++) {
+        const char *name = captures->parts[i].name;
+        pack_text(&captured, name, call_values_get(captures, name));
+    }
+    pack_close(&captured);
+    pack_close(&map);
+    consent_digest(text_of(beginning->state), digest);
+    struct consent consent = {.digest = {(const char *)digest, sizeof digest},
+                              .expires_at = beginning->expires_at,
+                              .kept = &kept};
+    consent_keep(self, &consent, beginning->request, begun, beginning);
+    buf_free(&kept);
+}
+
+static void url_built(void *context, const struct exchange_result *end)
+{
+    struct beginning *beginning = context;
+    int error = end->url.data ? 0 : exchange_error(end);
+    if (end->url.data)
+        buf_append_text(&beginning->url, end->url);
+    if (end->url.data && buf_error(&beginning->url) == 0) {
+        keep(beginning, end->captures);
+        return;
+    }
+    if (error == 0)
+        error = BURSAR_E_PROVIDER_UNAVAILABLE;
+    worker_refuse(beginning->worker, beginning->request,
+                  error == BURSAR_E_CONFIG ? BURSAR_E_BAD_REQUEST : error,
+                  error == BURSAR_E_CONFIG
+                      ? "metadata lacks a variable that this provider's URL needs"
+                      : end->text);
+    beginning_free(beginning);
+}
+
+/* Takes the request. */
 static void begin(struct worker *self, struct request *request, const struct conn_row *row)
 {
     const struct job *job = &request->job;
     struct beginning *beginning = memory_new(sizeof *beginning);
-    struct call_values inputs = call_values_make();
-    struct buf verifier = buf_make_secret(256), scopes = buf_make(TEXT_MAX), kept;
-    struct buf metadata = buf_make(TEXT_MAX);
-    uint8_t digest[CONSENT_DIGEST_BYTES];
+    struct exchange *exchange = exchange_new(self, BURSAR_AUTHORIZE);
+    struct call_values *inputs = exchange_inputs(exchange);
     *beginning = (struct beginning){.worker = self,
+                                    .request = request,
                                     .url = buf_make_secret(TEXT_MAX),
+                                    .verifier = buf_make_secret(256),
+                                    .scopes = buf_make(TEXT_MAX),
+                                    .metadata = buf_make(TEXT_MAX),
                                     .expires_at = clock_wall_s() + CONSENT_LIFE_S};
     if (job->metadata)
-        node_pack(job->metadata, &metadata);
+        node_pack(job->metadata, &beginning->metadata);
     else if (row)
-        buf_append_text(&metadata, row->metadata);
-    struct text asked = consent_scopes(job->scopes, &scopes);
+        buf_append_text(&beginning->metadata, row->metadata);
+    if (row && row->id.len < sizeof beginning->connection)
+        memcpy(beginning->connection, row->id.data, row->id.len);
     make_state(self, beginning);
-    call_values_set(&inputs, "redirect_uri", job->redirect_uri);
-    call_values_set(&inputs, "state", text_of(beginning->state));
-    if (asked.data)
-        call_values_set(&inputs, "scopes", asked);
-    add_challenge(self, &inputs, &verifier);
-    struct pack map = consent_pack(&kept, job, row ? row->id : none,
-                                   metadata.len > 0 ? buf_text(&metadata) : none);
-    pack_text(&map, "redirect_uri", job->redirect_uri);
-    pack_text(&map, "verifier", verifier.len > 0 ? buf_text(&verifier) : none);
-    pack_text(&map, "scopes", asked);
-    pack_close(&map);
-    int result =
-        build_url(self, &inputs, metadata.len > 0 ? buf_text(&metadata) : none, &beginning->url);
-    consent_digest(text_of(beginning->state), digest);
-    if (result == 0) {
-        struct consent consent = {.digest = {(const char *)digest, sizeof digest},
-                                  .expires_at = beginning->expires_at,
-                                  .kept = &kept};
-        consent_keep(self, &consent, request, begun, beginning);
-    } else {
-        worker_refuse(self, request, result == BURSAR_E_CONFIG ? BURSAR_E_BAD_REQUEST : result,
-                      result == BURSAR_E_CONFIG
-                          ? "metadata lacks a variable that this provider's URL needs"
-                          : NULL);
-        buf_free(&beginning->url);
-        free(beginning);
-    }
-    call_values_free(&inputs);
-    buf_free(&verifier);
-    buf_free(&scopes);
-    buf_free(&metadata);
-    buf_free(&kept);
+    call_values_set(inputs, "redirect_uri", job->redirect_uri);
+    call_values_set(inputs, "state", text_of(beginning->state));
+    if (consent_scopes(job->scopes, &beginning->scopes).data)
+        call_values_set(inputs, "scopes", buf_text(&beginning->scopes));
+    add_challenge(self, inputs, &beginning->verifier);
+    exchange_set_secret(exchange, none, none, buf_text(&beginning->metadata));
+    exchange_start(exchange, url_built, beginning);
 }
 
 void worker_begin_consent(struct worker *self, struct request *request)
 {
     struct conn_row row;
     const struct job *job = &request->job;
-    const struct bursar_exchange *authorize =
-        self->connector ? &self->connector->module->exchanges[BURSAR_AUTHORIZE] : NULL;
-    if (!authorize || !authorize->build || authorize->read) { /* with steps of its own: not yet */
+    if (!self->connector || !call_can(self->connector, BURSAR_AUTHORIZE)) {
         worker_refuse(self, request, BURSAR_E_UNSUPPORTED_OP,
-                      "nobody consents to this provider in a browser by bursar");
+                      "nobody consents to this provider in a browser");
         return;
     }
     if (!is_allowed_redirect(self, job->redirect_uri)) {
@@ -349,8 +370,17 @@ static void exchange_code(struct completion *completion, const struct node *kept
             call_values_set(inputs, name, node_text(value));
         }
     }
+    for (size_t i = 0; i < node_count(node_get(kept, "captures")); i++) {
+        const struct node *key, *value;
+        char name[64] = "";
+        node_pair(node_get(kept, "captures"), i, &key, &value);
+        if (node_text(key).len < sizeof name)
+            memcpy(name, node_text(key).data, node_text(key).len);
+        call_values_set(exchange_captures(exchange), name, node_text(value));
+    }
     /* After those: what comes from outside never takes the place of what was kept. */
-    call_values_set(inputs, "code", job->code);
+    if (job->code.data)
+        call_values_set(inputs, "code", job->code);
     call_values_set(inputs, "state", job->state);
     call_values_set(inputs, "redirect_uri", node_text(node_get(kept, "redirect_uri")));
     call_values_set(inputs, "code_verifier", node_text(node_get(kept, "verifier")));

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "connector/sign.h"
 #include "vault/seal.h"
+#include "wire/doc.h"
 #include "wire/pack.h"
 
 enum { TEXT_MAX = 65536 };
@@ -151,8 +152,11 @@ static void pack_secret(struct worker *self, struct pack *job, const struct node
     struct text redirect_uri = node_text(node_get(kept, "redirect_uri"));
     int64_t ends_at = worker_refresh_expires_at(self->connector, outcome, now);
     struct pack secret = pack_map_in(job, "secret");
-    pack_string(&secret, "kind", "oauth2");
-    pack_part(&secret, "access_token", outcome, BURSAR_OUT_ACCESS_TOKEN);
+    const char *kind = self->connector->module->secret_kind;
+    pack_string(&secret, "kind", kind ? kind : "oauth2");
+    pack_part(&secret, doc_main_part(text_of(kind ? kind : "oauth2")), outcome,
+              BURSAR_OUT_ACCESS_TOKEN);
+    pack_part(&secret, "api_secret", outcome, BURSAR_OUT_API_SECRET);
     pack_part(&secret, "token_type", outcome, BURSAR_OUT_TOKEN_TYPE);
     pack_part(&secret, "refresh_token", outcome, BURSAR_OUT_REFRESH_TOKEN);
     if (ends_at != EXPIRY_NEVER && call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN).data)

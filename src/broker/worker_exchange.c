@@ -50,6 +50,11 @@ struct call_values *exchange_inputs(struct exchange *exchange)
     return &exchange->inputs;
 }
 
+struct call_values *exchange_captures(struct exchange *exchange)
+{
+    return &exchange->captures;
+}
+
 void exchange_set_secret(struct exchange *exchange, struct text secret, struct text grant,
                          struct text metadata)
 {
@@ -172,12 +177,26 @@ static void replied(void *context, struct http_reply *reply)
     http_reply_free(reply);
 }
 
+/* What a person opens is built and not sent; a kind that reads a reply asks for something before. */
+static bool is_url(const struct exchange *exchange)
+{
+    const struct bursar_connector *module = exchange->worker->connector->module;
+    return exchange->purpose == BURSAR_AUTHORIZE &&
+           (exchange->step > 0 || !module->exchanges[BURSAR_AUTHORIZE].read);
+}
+
 static void send_step(struct exchange *exchange)
 {
     struct worker *self = exchange->worker;
     struct call_request made;
     struct call call = call_of(exchange);
     int result = call_build(&call, &made);
+    if (result == 0 && is_url(exchange)) {
+        struct exchange_result end = {.url = buf_text(&made.url), .captures = &exchange->captures};
+        conclude(exchange, &end);
+        call_request_free(&made);
+        return;
+    }
     if (result == 0) {
         struct http_request request = worker_request(self, &made);
         self->errands++;

@@ -17,6 +17,8 @@ struct exchange_result {
     const struct call_outcome *outcome; /* of the last step; NULL where nothing was read */
     enum verdict_class verdict;         /* of the last reply */
     const char *text;                   /* one printable line on what went wrong */
+    struct text url;                    /* of BURSAR_AUTHORIZE: what a person opens */
+    const struct call_values *captures; /* what the steps captured */
     const struct http_reply *reply;     /* NULL: none */
 };
 typedef void exchange_done_fn(void *context, const struct exchange_result *end);
@@ -25,6 +27,7 @@ typedef void exchange_done_fn(void *context, const struct exchange_result *end);
  * grant and the connection's metadata, all copied. */
 struct exchange *exchange_new(struct worker *self, enum bursar_purpose purpose);
 struct call_values *exchange_inputs(struct exchange *exchange);
+struct call_values *exchange_captures(struct exchange *exchange);
 void exchange_set_secret(struct exchange *exchange, struct text secret, struct text grant,
                          struct text metadata);
 /* Takes the exchange; done is called once, perhaps before this returns. */

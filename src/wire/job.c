@@ -314,8 +314,10 @@ static int check_complete(const struct job *job, struct buf *error)
 {
     if (!job->state.data)
         return refuse(error, "state", "is required");
-    if (!job->code.data == !job->error.data)
-        return refuse(error, "code", "or error is required, and not both");
+    if (job->code.data && job->error.data)
+        return refuse(error, "code", "and error exclude each other");
+    if (!job->code.data && !job->error.data && node_count(job->callback) == 0)
+        return refuse(error, "code", "or error is required");
     return 0;
 }
 

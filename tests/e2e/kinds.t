@@ -3,6 +3,7 @@
 crashes between the steps of one exchange, and refused."""
 
 import base64
+import hmac
 import http.server
 import json
 import os
@@ -422,6 +423,74 @@ def test_token_exchange(t):
          replies[0]["access_token"], "exchanged")
 
 
+@limit(90)
+def test_oauth1(t):
+    """RFC 5849 section 2: temporary credentials, consent, a token; each request signed."""
+    consumer, temporary = make_secret("consumer"), make_secret("temporary")
+    token, token_secret, seen = make_secret("token"), make_secret("tokensecret"), {}
+
+    def params(headers):
+        text = headers.get("Authorization", "").removeprefix("OAuth ")
+        pairs = (part.strip().split("=", 1) for part in text.split(","))
+        return {k: urllib.parse.unquote(v.strip('"')) for k, v in pairs}
+
+    def signature(url, given, secret):
+        given = {k: v for k, v in given.items() if k not in ("oauth_signature", "realm")}
+
+        def quote(text):
+            return urllib.parse.quote(text, safe="-._~")
+
+        base = "&".join(f"{k}={v}" for k, v in sorted((quote(k), quote(v)) for k, v in given.items()))
+        text = "&".join(quote(part) for part in ("POST", url, base))
+        key = f"{quote(consumer)}&{quote(secret)}"
+        return base64.b64encode(hmac.new(key.encode(), text.encode(), "sha1").digest()).decode()
+
+    def request(_, path, headers, ___):
+        given = params(headers)
+        seen["request"] = given
+        if signature(site.url + path, given, "") != given["oauth_signature"]:
+            return 401, {}, "oauth_problem=signature_invalid"
+        return 200, {}, f"oauth_token=temp1&oauth_token_secret={temporary}&oauth_callback_confirmed=true"
+
+    def access(_, path, headers, ___):
+        given = params(headers)
+        if (signature(site.url + path, given, temporary) != given["oauth_signature"]
+                or given.get("oauth_verifier") != "v1" or given.get("oauth_token") != "temp1"):
+            return 401, {}, "oauth_problem=token_rejected"
+        return 200, {}, f"oauth_token={token}&oauth_token_secret={token_secret}"
+
+    site = t.use(Site(request=request, access=access))
+    uri = "https://app.example/back"
+    d = t.use(Daemon({"providers": {"old": {
+        "kind": "oauth1", "request_token_url": f"{site.url}/request",
+        "authorize_url": f"{site.url}/authorize", "token_url": f"{site.url}/access",
+        "client_id": "key", "client_secret": consumer, "redirect_uris": [uri]}}}))
+    c = d.client()
+
+    def begin():
+        return c.ask("connect.begin", owner="o", provider="old", redirect_uri=uri)
+
+    first = begin()
+    url = urllib.parse.urlsplit(first["authorize_url"])
+    t.eq((url.path, urllib.parse.parse_qs(url.query)), ("/authorize", {"oauth_token": ["temp1"]}),
+         "a person is sent there with the temporary token")
+    t.ok(first["state"] in urllib.parse.unquote(seen["request"]["oauth_callback"]),
+         "and comes back with the state")
+    t.ok(temporary not in json.dumps(first), "whose secret stays here")
+    record = c.ask("connect.complete", state=first["state"],
+                   callback={"oauth_token": "temp1", "oauth_verifier": "v1"})["record"]
+    secret = c.ask("vend", owner="o", connection=record["id"])["secret"]
+    t.eq((secret["kind"], secret["api_key"], secret["api_secret"]),
+         ("api_key", token, token_secret), "the token and its secret")
+    t.eq(c.code("connect.complete", state=first["state"],
+                callback={"oauth_token": "temp1", "oauth_verifier": "v1"}), "not_found", "once")
+    t.eq(c.code("connect.complete", state=begin()["state"],
+                callback={"oauth_token": "other", "oauth_verifier": "v1"}), "bad_request",
+         "another token than the one that was sent there")
+    t.ok(not c.call("connect.complete", state=begin()["state"],
+                    callback={"oauth_token": "temp1", "oauth_verifier": "v2"})["ok"], "another verifier")
+
+
 # --- what a client is told to do with a secret
 
 
@@ -456,4 +525,4 @@ def test_many_users_of_one_name(t):
 
 run([test_client_credentials_shared, test_client_credentials_of_owners, test_client_is_refused,
      test_outage, test_flow, test_flow_over_a_crash, test_jwt_bearer, test_github_app, test_aws,
-     test_token_exchange, test_apply, test_many_users_of_one_name])
+     test_token_exchange, test_oauth1, test_apply, test_many_users_of_one_name])
