@@ -45,7 +45,7 @@ int connector_make(const struct config_provider *provider, const struct registry
         .throttle_errors = words_of(settings, "throttle_errors"),
         .client_errors = words_of(settings, "client_errors"),
         .grant_ttl_s = (int64_t)settings_number(settings, "grant_ttl_s", 0),
-        .earliest_refresh_s = (int64_t)settings_number(settings, "earliest_refresh_s", 0),
+        .earliest_refresh_s = (int64_t)settings_number(settings, "earliest_refresh_s", -1),
         .minimum_age_s = (int64_t)settings_number(settings, "minimum_age_s", 0),
         .allow_http = allow_http,
         .timeout_ms = (long)(settings_number(settings, "timeout_s", 30) * 1000),
@@ -146,7 +146,7 @@ int64_t connector_due_at(const struct connector *connector, int64_t issued_at, i
     int64_t due_at = expiry_due_at(&connector->expiry, issued_at, expires_at, jitter);
     if (due_at == EXPIRY_NEVER)
         return due_at;
-    if (connector->earliest_refresh_s > 0 && due_at < expires_at - connector->earliest_refresh_s)
+    if (connector->earliest_refresh_s >= 0 && due_at < expires_at - connector->earliest_refresh_s)
         due_at = expires_at - connector->earliest_refresh_s;
     if (connector->minimum_age_s > 0 && due_at < issued_at + connector->minimum_age_s)
         due_at = issued_at + connector->minimum_age_s;

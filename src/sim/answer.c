@@ -89,7 +89,7 @@ static void succeed(struct answering *self, size_t index, bool has_refresh_token
 /* Some refuse what comes before its time. */
 static bool is_too_early(const struct sim *sim, const struct sim_grant *grant, int64_t now)
 {
-    return (sim->earliest_refresh_s > 0 && now < grant->expires_at - sim->earliest_refresh_s) ||
+    return (sim->earliest_refresh_s >= 0 && now < grant->expires_at - sim->earliest_refresh_s) ||
            (sim->minimum_age_s > 0 && now < grant->issued_at + sim->minimum_age_s);
 }
 

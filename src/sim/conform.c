@@ -248,7 +248,7 @@ void conform_tell_cached(struct conform_run *run)
 static bool has_limits(const struct conform *conform)
 {
     return conform_can_refresh(conform) &&
-           (conform->sim->earliest_refresh_s > 0 || conform->sim->minimum_age_s > 0);
+           (conform->sim->earliest_refresh_s >= 0 || conform->sim->minimum_age_s > 0);
 }
 
 static const struct {

@@ -106,10 +106,11 @@ struct sim_used {
 struct sim {
     const struct connector *entry; /* borrowed */
     enum rotation_rule rotation;
-    int64_t reuse_grace_s;                     /* 0: without end */
-    int64_t life_s;                            /* of an access token */
-    int64_t earliest_refresh_s, minimum_age_s; /* what comes before is refused; 0: nothing is */
-    struct sim_play usual;                     /* once the plays are over */
+    int64_t reuse_grace_s; /* 0: without end */
+    int64_t life_s;        /* of an access token */
+    int64_t earliest_refresh_s,
+        minimum_age_s;     /* what comes before is refused; -1 and 0: nothing is */
+    struct sim_play usual; /* once the plays are over */
     struct sim_play plays[SIM_PLAYS_MAX];
     size_t play_count, play_at;
     struct sim_grant *grants;
