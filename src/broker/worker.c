@@ -164,7 +164,8 @@ static void fire_timers(struct worker *self)
 static int open_all(struct worker *self)
 {
     const struct broker *broker = self->broker;
-    struct http_options options = {.allow_http_loopback = broker->config->allow_http_loopback,
+    struct http_options options = {.ca_file = broker->config->ca_file,
+                                   .allow_http_loopback = broker->config->allow_http_loopback,
                                    .allow_private_addresses =
                                        broker->config->allow_private_addresses};
     int result = broker->store->reader_open(broker->store_where, &self->reader, self->open_error);

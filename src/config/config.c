@@ -50,6 +50,7 @@ void config_free(struct config *config)
     secret_free(&config->curve_key);
     free(config->store);
     free(config->keyring);
+    free(config->ca_file);
     for (size_t i = 0; i < config->provider_count; i++)
         provider_free(&config->providers[i]);
     for (size_t i = 0; i < config->known_count; i++)
@@ -252,6 +253,7 @@ static void take_top(struct loading *loading)
     take_list(loading, "connectors.modules", &config->modules);
     take_text(loading, "store", &config->store);
     take_text(loading, "keyring", &config->keyring);
+    take_text(loading, "connectors.ca_file", &config->ca_file);
     take_log(top, config);
     if (secret_copy(settings_text(top, "listen.curve_key"), &config->curve_key) != 0)
         loading->problems.is_out_of_memory = true;

@@ -49,6 +49,7 @@ struct config {
     bool allow_experimental;
     bool allow_http_loopback;
     bool allow_private_addresses;
+    char *ca_file; /* PEM; NULL: the system's */
     struct config_provider *providers;
     size_t provider_count;
     /* Every entry of the catalogue folders as it is there, sorted by id: what could be configured. */

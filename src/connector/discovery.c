@@ -248,7 +248,10 @@ int discovery_read_server(const struct discovery_document *document, struct text
         return refuse(error, "authorization_endpoint", "is missing");
     struct discovery_list auth = list_in(document, "token_endpoint_auth_methods_supported");
     struct discovery_list pkce = list_in(document, "code_challenge_methods_supported");
+    struct discovery_list algorithms = list_in(document, "id_token_signing_alg_values_supported");
     made.client_auth = choose_auth(&auth);
+    if (algorithms.count > 0 && !holds(&algorithms, "RS256"))
+        made.id_token_alg = algorithms.items[0];
     made.pkce = choose_pkce(&pkce);
     if (!made.client_auth.data)
         return refuse(error, "token_endpoint_auth_methods_supported", "has none that bursar knows");
@@ -285,6 +288,8 @@ void discovery_write_registration(const struct discovery_server *server, struct 
     /* OpenID Connect Registration 1.0 section 2: only such a client may lead back to http. */
     member(out, ",", "application_type",
            is_loopback_uri(redirect_uri) ? TEXT_LITERAL("native") : TEXT_LITERAL("web"));
+    if (server->id_token_alg.data) /* of a token that is not looked at, but would be refused */
+        member(out, ",", "id_token_signed_response_alg", server->id_token_alg);
     if (scopes.data)
         member(out, ",", "scope", scopes);
     buf_append_byte(out, '}');

@@ -63,9 +63,10 @@ struct discovery_server {
     struct text issuer, authorize_url, token_url, registration_url;
     struct text device_url, revoke_url, identity_url, introspection_url; /* absent: there is none */
     struct discovery_list scopes;
-    struct text client_auth; /* the best of what the server takes and bursar can: a constant */
-    struct text pkce;        /* s256, plain or none: a constant */
-    bool has_iss;            /* RFC 9207 */
+    struct text client_auth;  /* the best of what the server takes and bursar can: a constant */
+    struct text pkce;         /* s256, plain or none: a constant */
+    struct text id_token_alg; /* where the server does not do what is the default; else absent */
+    bool has_iss;             /* RFC 9207 */
 };
 int discovery_read_server(const struct discovery_document *document, struct text issuer,
                           bool allow_http, struct discovery_server *out, struct buf *error);

@@ -273,6 +273,8 @@ static void set_rules(struct exchange *exchange)
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     /* Debian's default CApath keeps libcurl from caching the CA store: 35 times slower. */
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    if (exchange->engine->options.ca_file)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, exchange->engine->options.ca_file);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);

@@ -21,6 +21,7 @@
 
 struct http_options {
     bool allow_http_loopback;     /* http:// to 127.0.0.0/8 and ::1 */
+    const char *ca_file;          /* PEM, borrowed; NULL: the system's authorities */
     bool allow_private_addresses; /* RFC 1918, RFC 4193, link-local, carrier-grade NAT … */
 };
 

@@ -247,6 +247,7 @@ static void writes_registrations(void **state)
         "\"token_endpoint_auth_method\":\"client_secret_basic\",\"application_type\":\"native\"}");
     buf_clear(&out);
     server.device_url = TEXT_LITERAL("https://as.example/device");
+    server.id_token_alg = TEXT_LITERAL("ES256");
     discovery_write_registration(&server, TEXT_LITERAL("https://app.example/cb"), TEXT_LITERAL("n"),
                                  TEXT_LITERAL("a b"), &out);
     assert_string_equal(
@@ -255,6 +256,7 @@ static void writes_registrations(void **state)
         "\"grant_types\":[\"authorization_code\",\"refresh_token\","
         "\"urn:ietf:params:oauth:grant-type:device_code\"],\"response_types\":[\"code\"],"
         "\"token_endpoint_auth_method\":\"client_secret_basic\",\"application_type\":\"web\","
+        "\"id_token_signed_response_alg\":\"ES256\","
         "\"scope\":\"a b\"}");
     buf_free(&out);
 }

@@ -80,10 +80,12 @@ function readForm(html, answers) {
   return { action: attribute(form, 'action'), fields };
 }
 
-// Walks redirections and forms until the provider sends the browser to the redirect URI.
-async function walk(start, redirectUri, answers, agent) {
+// Walks redirections and forms until the provider sends the browser to the redirect URI, or shows a
+// page without a form. With `deny` the consent is refused where it is asked for.
+export async function walk(start, redirectUri, answers, { agent, deny = false } = {}) {
   const jar = new CookieJar();
   let step = { url: start };
+  let isLast = false; // whatever is shown next is the end
   for (let i = 0; i < MAX_STEPS; i += 1) {
     const { pathname } = new URL(step.url);
     const headers = { ...jar.header(pathname), ...step.headers };
@@ -91,12 +93,23 @@ async function walk(start, redirectUri, answers, agent) {
     jar.take(page.headers);
     if (page.status >= 300 && page.status < 400) {
       const target = new URL(page.headers.location, step.url);
-      if (target.href.startsWith(redirectUri)) return target.searchParams;
+      if (redirectUri && target.href.startsWith(redirectUri)) return target;
       step = { url: target.href };
       continue;
     }
     const form = page.status === 200 ? readForm(page.text, answers) : null;
+    if ((isLast || (!form && !redirectUri)) && page.status === 200) return page.text;
     if (!form) throw new Error(`${pathname} answered ${page.status} and no form`);
+    const cancel = page.text.match(/<a href="([^"]*\/abort)"/)?.[1];
+    if (deny && cancel && form.fields.get('prompt') === 'consent') {
+      step = { url: new URL(decodeHtml(cancel), step.url).href };
+      continue;
+    }
+    if (deny && form.fields.has('confirm')) { // of a device
+      form.fields.delete('confirm');
+      form.fields.set('abort', 'yes');
+      isLast = true;
+    }
     step = {
       url: new URL(form.action, step.url).href,
       method: 'POST',
@@ -141,7 +154,8 @@ export async function grant(idp, { account = 'alice', client = 'basic', scope, a
     code_challenge_method: 'S256',
     state,
   });
-  const answer = await walk(start.href, redirectUri, { login: account, password: 'any' }, agent);
+  const target = await walk(start.href, redirectUri, { login: account, password: 'any' }, { agent });
+  const answer = target.searchParams;
   if (answer.get('error')) throw new Error(`authorization refused: ${answer.get('error')}`);
   if (answer.get('state') !== state) throw new Error('the state came back changed');
   const reply = await tokenRequest(who, {

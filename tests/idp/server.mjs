@@ -3,7 +3,9 @@
 // refresh token rotation and revocation, and beside it a control door for the tests (control.mjs).
 //
 //     node server.mjs [--port 0] [--access-ttl S] [--refresh-ttl S] [--rotation on|off]
-//                     [--keep-alive-ms N] [--die-with-stdin]
+//                     [--device-interval S] [--device-ttl S] [--keep-alive-ms N] [--die-with-stdin]
+//
+// Beside the provider there is a resource that it protects, /api (RFC 9728), for discovery.
 //
 // When it is ready it prints one line of JSON with all that a client needs, and nothing else ever.
 
@@ -20,11 +22,14 @@ const OPTIONS = {
   'access-ttl': { type: 'string', default: '60' },
   'refresh-ttl': { type: 'string', default: '86400' },
   rotation: { type: 'string', default: 'on' },
+  'device-interval': { type: 'string', default: '1' },
+  'device-ttl': { type: 'string', default: '600' },
   'keep-alive-ms': { type: 'string', default: '65000' },
   'die-with-stdin': { type: 'boolean', default: false },
 };
 const REDIRECT_URI = 'http://127.0.0.1/callback'; // a native app's: any port will do
 const YEAR_S = 365 * 86400;
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
 function integer(values, name, min, max) {
   const number = Number(values[name]);
@@ -43,6 +48,8 @@ function readArguments() {
     port: integer(values, 'port', 0, 65535),
     accessTtl: integer(values, 'access-ttl', 1, YEAR_S),
     refreshTtl: integer(values, 'refresh-ttl', 1, YEAR_S),
+    deviceInterval: integer(values, 'device-interval', 1, 3600),
+    deviceTtl: integer(values, 'device-ttl', 1, YEAR_S),
     keepAliveMs: integer(values, 'keep-alive-ms', 1, 3_600_000),
     rotation: values.rotation === 'on',
     dieWithStdin: values['die-with-stdin'],
@@ -56,7 +63,7 @@ function client(name, auth, secret) {
     token_endpoint_auth_method: auth,
     application_type: 'native',
     redirect_uris: [REDIRECT_URI],
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: ['authorization_code', 'refresh_token', DEVICE_GRANT],
     response_types: ['code'],
     id_token_signed_response_alg: 'ES256',
   };
@@ -84,7 +91,12 @@ function configuration(args, memory, clients) {
     clients: Object.values(clients),
     clientAuthMethods: ['client_secret_basic', 'client_secret_post'],
     cookies: { keys: [randomBytes(24).toString('hex')] },
-    features: { devInteractions: { enabled: true }, revocation: { enabled: true } },
+    features: {
+      deviceFlow: { enabled: true },
+      devInteractions: { enabled: true },
+      registration: { enabled: true },
+      revocation: { enabled: true },
+    },
     findAccount: (_ctx, id) => ({ accountId: id, claims: async () => ({ sub: id }) }),
     jwks: { keys: [signingKey()] },
     pkce: { methods: ['S256'], required: () => true },
@@ -93,6 +105,7 @@ function configuration(args, memory, clients) {
     ttl: {
       AccessToken: args.accessTtl,
       AuthorizationCode: 60,
+      DeviceCode: args.deviceTtl,
       Grant: YEAR_S,
       IdToken: args.accessTtl,
       Interaction: 600,
@@ -103,12 +116,18 @@ function configuration(args, memory, clients) {
 }
 
 // Loaded late, so that what the package has to say at load goes to standard error too.
-async function makeProvider(issuer, config) {
+async function makeProvider(issuer, config, interval) {
   console.info = () => {};
   console.log = () => {};
   console.warn = () => {};
   const { default: Provider } = await import('oidc-provider');
   const provider = new Provider(issuer, config);
+  provider.use(async (ctx, next) => { // the package leaves `interval` out
+    await next();
+    if (ctx.oidc?.route === 'device_authorization' && ctx.body?.device_code) {
+      ctx.body.interval = interval;
+    }
+  });
   provider.on('server_error', (_ctx, error) => {
     process.stderr.write(`idp: ${error.name}: ${error.message}\n`);
   });
@@ -144,9 +163,42 @@ function describe(issuer, port, clients) {
     token_url: `${issuer}/token`,
     revoke_url: `${issuer}/token/revocation`,
     authorize_url: `${issuer}/auth`,
+    device_url: `${issuer}/device/auth`,
+    identity_url: `${issuer}/me`,
+    resource: `${issuer}/api`,
     ...plain.basic,
     redirect_uri: REDIRECT_URI,
     clients: plain,
+  };
+}
+
+// A resource without a token: where its metadata are, and the metadata (RFC 9728).
+function protect(issuer) {
+  const metadata = '/.well-known/oauth-protected-resource/api';
+  const documents = {
+    [metadata]: {
+      resource: `${issuer}/api`,
+      authorization_servers: [issuer],
+      scopes_supported: ['openid', 'offline_access'],
+    },
+    // What is elsewhere is told by the challenge alone.
+    '/hidden-metadata': {
+      resource: `${issuer}/hidden`,
+      authorization_servers: [issuer],
+    },
+  };
+  const challenges = { '/api': metadata, '/hidden': '/hidden-metadata' };
+  return (req, res) => {
+    const place = challenges[req.url];
+    if (place) {
+      const value = `Bearer realm="x", resource_metadata="${issuer}${place}"`;
+      res.writeHead(401, { 'www-authenticate': value });
+      res.end();
+    } else if (documents[req.url]) {
+      res.writeHead(200, { 'content-type': 'application/json' });
+      res.end(JSON.stringify(documents[req.url]));
+    }
+    return Boolean(place || documents[req.url]);
   };
 }
 
@@ -160,7 +212,11 @@ async function main() {
 
   const memory = new Memory();
   const clients = makeClients();
-  const provider = await makeProvider(issuer, configuration(args, memory, clients));
+  const provider = await makeProvider(
+    issuer,
+    configuration(args, memory, clients),
+    args.deviceInterval,
+  );
   const callback = provider.callback();
   const desk = new TokenDesk(memory, callback);
   provider.on('grant.error', (ctx, error) => {
@@ -168,7 +224,10 @@ async function main() {
   });
   const control = new Control({ provider, memory, desk, defaultClient: clients.basic.client_id });
 
+  const isProtected = protect(issuer);
+
   handle = (req, res) => {
+    if (isProtected(req, res)) return;
     if (req.url.startsWith('/_control/')) control.handle(req, res);
     else if (req.method === 'POST' && req.url === '/token') desk.handle(req, res);
     else callback(req, res);
