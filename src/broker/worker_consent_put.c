@@ -113,19 +113,6 @@ struct text consent_scopes(const struct node *scopes, struct buf *out)
 
 /* ---- the put -------------------------------------------------------------------------------------- */
 
-static void pack_words(struct pack *map, const char *name, struct text words)
-{
-    struct pack list = pack_array_in(map, name);
-    for (size_t i = 0; i < words.len;) {
-        const char *end = memchr(words.data + i, ' ', words.len - i);
-        size_t len = end ? (size_t)(end - words.data) - i : words.len - i;
-        if (len > 0)
-            pack_item_text(&list, (struct text){words.data + i, len});
-        i += len + 1;
-    }
-    pack_close(&list);
-}
-
 static void pack_part(struct pack *map, const char *name, const struct call_outcome *outcome,
                       enum bursar_emit part)
 {

@@ -286,19 +286,6 @@ static const struct doc_change *change_of(const struct doc_change *changes, size
     return NULL;
 }
 
-static void put_list(struct pack *map, const char *name, struct text words)
-{
-    struct pack list = pack_array_in(map, name);
-    for (size_t i = 0; i < words.len;) {
-        const char *end = memchr(words.data + i, ' ', words.len - i);
-        size_t len = end ? (size_t)(end - words.data) - i : words.len - i;
-        if (len > 0)
-            pack_item_text(&list, (struct text){words.data + i, len});
-        i += len + 1;
-    }
-    pack_close(&list);
-}
-
 /* The pairs of before that no change replaces, then the changes. */
 static void merge_level(const struct node *before, const struct doc_change *changes, size_t count,
                         bool is_field, struct pack *map)
@@ -317,7 +304,7 @@ static void merge_level(const struct node *before, const struct doc_change *chan
         if (changes[i].is_packed)
             pack_raw(map, changes[i].name, changes[i].value);
         else if (changes[i].is_list)
-            put_list(map, changes[i].name, changes[i].value);
+            pack_words(map, changes[i].name, changes[i].value);
         else
             pack_text(map, changes[i].name, changes[i].value);
     }

@@ -158,3 +158,16 @@ struct pack pack_array_in(struct pack *map, const char *key)
     pack_key(map, key);
     return pack_array(map->out);
 }
+
+void pack_words(struct pack *map, const char *key, struct text words)
+{
+    struct pack list = pack_array_in(map, key);
+    for (size_t i = 0; i < words.len;) {
+        const char *end = memchr(words.data + i, ' ', words.len - i);
+        size_t len = end ? (size_t)(end - words.data) - i : words.len - i;
+        if (len > 0)
+            pack_item_text(&list, (struct text){words.data + i, len});
+        i += len + 1;
+    }
+    pack_close(&list);
+}

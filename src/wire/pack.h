@@ -40,6 +40,8 @@ void pack_int(struct pack *map, const char *key, int64_t value);
 void pack_double(struct pack *map, const char *key, double value);
 void pack_bool(struct pack *map, const char *key, bool value);
 void pack_raw(struct pack *map, const char *key, struct text packed);
+/* A list of the words between spaces. */
+void pack_words(struct pack *map, const char *key, struct text words);
 /* All pairs of a map that was made by this module. */
 void pack_splice(struct pack *map, struct text packed_map);
 struct pack pack_map_in(struct pack *map, const char *key);

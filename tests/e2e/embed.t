@@ -4,8 +4,6 @@
 import http.server
 import os
 import pathlib
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +13,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import ROOT, Child, Daemon, program, run
+from harness import ROOT, Child, Daemon, build_folder, build_setting, run
 from scene import make_secret
 
 
@@ -54,17 +52,6 @@ class Door:
         self.server.server_close()
 
 
-def build_folder():
-    top = os.environ.get("abs_top_builddir")
-    return pathlib.Path(top) if top else pathlib.Path(program("bursard", "BURSARD")[0]).parent
-
-
-def setting(name):
-    text = (build_folder() / "Makefile").read_text()
-    found = re.search(rf"^{name} = (.*)$", text, re.MULTILINE)
-    return shlex.split(found[1]) if found else []
-
-
 class Built:
     """The example, compiled with nothing of the tree but the public headers and the library."""
 
@@ -74,8 +61,8 @@ class Built:
         self.program = self.dir / "broker"
         library = build_folder() / "lib" / ".libs"
         subprocess.run(
-            [*setting("CC"), "-std=c11", "-pedantic", "-D_POSIX_C_SOURCE=200809L", "-g", "-O1",
-             "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", *setting("SANITIZE_CFLAGS"),
+            [*build_setting("CC"), "-std=c11", "-pedantic", "-D_POSIX_C_SOURCE=200809L", "-g", "-O1",
+             "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", *build_setting("SANITIZE_CFLAGS"),
              f"-I{self.dir / 'include'}", "-o", str(self.program),
              str(ROOT / "doc" / "examples" / "broker.c"), f"-L{library}",
              f"-Wl,-rpath,{library}", "-lbursar-broker", "-pthread"], check=True, timeout=120)

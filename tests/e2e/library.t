@@ -5,7 +5,6 @@ import http.server
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import select
 import signal
@@ -16,7 +15,8 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import ROOT, Child, Daemon, Endpoint, bound_to_us, limit, program, run
+from harness import (ROOT, Child, Daemon, Endpoint, bound_to_us, build_folder, build_setting, limit,
+                     run)
 from scene import make_secret, put, record, scaled, types_of, until
 
 EXAMPLES = ROOT / "doc" / "examples"
@@ -25,18 +25,6 @@ MANY = scaled(1000, 200)
 
 
 # --- building
-
-
-def build_folder():
-    top = os.environ.get("abs_top_builddir")
-    return pathlib.Path(top) if top else pathlib.Path(program("bursard", "BURSARD")[0]).parent
-
-
-def setting(name):
-    """A variable of the build's makefile, as words."""
-    text = (build_folder() / "Makefile").read_text()
-    found = re.search(rf"^{name} = (.*)$", text, re.MULTILINE)
-    return shlex.split(found[1]) if found else []
 
 
 class Built:
@@ -56,11 +44,11 @@ class Built:
         """(what the compiler said where it failed, or None; the program)."""
         target = self.dir / pathlib.Path(source).stem
         library = build_folder() / "lib" / ".libs"
-        command = [*setting("CC"), "-std=c11", "-pedantic", "-D_POSIX_C_SOURCE=200809L", "-g",
+        command = [*build_setting("CC"), "-std=c11", "-pedantic", "-D_POSIX_C_SOURCE=200809L", "-g",
                    "-O1", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror",
-                   *setting("SANITIZE_CFLAGS"), *setting("CURL_CFLAGS"),
+                   *build_setting("SANITIZE_CFLAGS"), *build_setting("CURL_CFLAGS"),
                    f"-I{self.dir / 'include'}", "-o", str(target), str(source),
-                   f"-L{library}", f"-Wl,-rpath,{library}", "-lbursar", *setting("CURL_LIBS"),
+                   f"-L{library}", f"-Wl,-rpath,{library}", "-lbursar", *build_setting("CURL_LIBS"),
                    "-pthread"]
         done = subprocess.run(command, capture_output=True, timeout=120, check=False)
         return (done.stderr.decode(errors="replace") if done.returncode else None), target
