@@ -104,10 +104,14 @@ int oauth2_build_device(const struct bursar_call *call)
     oauth2_emit(call, BURSAR_REQ_METHOD, NULL, oauth2_text("POST"));
     if (request.part == BURSAR_REQ_QUERY)
         request.part = BURSAR_REQ_FORM;
-    oauth2_param(&request, "client_id", call->setting(call, "client_id"));
+    bool is_basic = oauth2_is(call->setting(call, "client_auth"), "client_secret_basic") &&
+                    call->setting(call, "client_secret").data;
+    if (is_basic) /* what shows the client otherwise has this in it already */
+        oauth2_param(&request, "client_id", call->setting(call, "client_id"));
     oauth2_param(&request, "scope", oauth2_scopes(call));
     oauth2_param(&request, "audience", oauth2_setting(call, "audience"));
-    return oauth2_params(&request);
+    result = oauth2_params(&request);
+    return result < 0 ? result : oauth2_client(&request);
 }
 
 /* RFC 8628 section 3.4. */

@@ -13,6 +13,7 @@
 #include "broker/store_thread.h"
 #include "broker/worker_consent.h"
 #include "broker/worker_parts.h"
+#include "broker/worker_validate.h"
 
 enum {
     INCIDENT_QUIET_MS = 600000,
@@ -148,6 +149,8 @@ static int wait_ms(const struct worker *self)
         until = first->at;
     if (poll && poll->at < until)
         until = poll->at;
+    if (self->recheck_at_ms < until)
+        until = self->recheck_at_ms;
     return until > now_ms ? (int)(until - now_ms) : 0;
 }
 
@@ -197,6 +200,7 @@ static void close_all(struct worker *self)
     }
     heap_free(&self->timers);
     worker_forget_devices(self);
+    worker_recheck_end(self);
     tree_free(self->secret_tree);
     tree_free(self->grant_tree);
     tree_free(self->metadata_tree);
@@ -218,6 +222,7 @@ static void *run(void *context)
         worker_take_messages(self);
         fire_timers(self);
         worker_plan(self);
+        worker_recheck(self);
         if (!self->is_draining)
             worker_poll_devices(self);
         if (self->is_draining)

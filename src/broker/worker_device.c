@@ -16,6 +16,7 @@
 enum {
     INTERVAL_S = 5, /* RFC 8628 section 3.2: where the provider gives none */
     SLOWER_S = 5,   /* section 3.5 */
+    LATE_S = 900,   /* kept so much longer: the end of one is still to be told of */
     INTERVAL_MAX_S = 300,
     LIFE_S = 600,
     LIFE_MAX_S = 3600,
@@ -322,7 +323,7 @@ static void keep(struct announcement *announcement)
     id_random(announcement->digest, sizeof announcement->digest);
     struct consent consent = {
         .digest = {(const char *)announcement->digest, sizeof announcement->digest},
-        .expires_at = announcement->ends_at,
+        .expires_at = announcement->ends_at + LATE_S,
         .is_device = true,
         .kept = &announcement->kept};
     consent_keep(self, &consent, announcement->request, kept, announcement);

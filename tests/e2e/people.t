@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import select
-import stat
 import sys
 import termios
 import threading
@@ -15,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import ROOT, Child, Daemon, Endpoint, cli, limit, program, run, secrets
-from scene import make_secret, rows
+from scene import edit, events_of, make_secret, record, rows, wait_state
 
 CATALOG = str(ROOT / "workers" / "catalog")
 
@@ -289,6 +288,156 @@ def test_put_fields_from_a_pipe(t):
     t.ok(status == 0 and "generation 1" in out, "a secret as it is stays one")
 
 
+# ---- stored keys, again ----------------------------------------------------------------------------
+
+@limit(60)
+def test_recheck(t):
+    desk = t.use(KeyDesk())
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk, recheck_s=60)}}))
+    c = d.client()
+    keys = {name: good(desk, name.upper()) for name in ("fine", "gone", "busy", "away", "young")}
+    ids = {name: c.ask("credential.put", owner=name, provider="desk",
+                       secret={"kind": "api_key", "api_key": key, "fields": {"site": "me"}})
+           ["connection"] for name, key in keys.items()}
+    t.eq(desk.seen, [], "what was just put is not checked again")
+    del desk.answers[keys["gone"]]
+    desk.answers[keys["busy"]] = (429, {})
+    desk.answers[keys["away"]] = (503, b"away")
+    d.stop()
+    edit(d, "UPDATE connection SET issued_at = issued_at - 3600 WHERE owner <> 'young'")
+    d.start()
+    c = d.client()
+    found = wait_state(c, ids["gone"], "NEEDS_REAUTH", owner="gone")
+    t.eq(found["reason"], "invalidated", "a refused key is as one that was invalidated")
+    t.eq(c.code("vend", owner="gone", provider="desk"), "needs_reauth", "and not vended")
+    event = events_of(c, type="reauth")[0]
+    t.eq((event["owner"], event["reason"]["http_status"]), ("gone", 401), "its owner is told")
+    ends = time.monotonic() + 20
+    while len(desk.seen) < 4 and time.monotonic() < ends:
+        select.select([], [], [], 0.02)
+    t.eq(sorted(key for _, key in desk.seen),
+         sorted(key for name, key in keys.items() if name != "young"), "each old one is asked once")
+    for name in ("fine", "busy", "away", "young"):
+        t.eq(record(c, ids[name], name)["state"], "ACTIVE", f"{name} stays")
+        t.eq(c.ask("vend", owner=name, provider="desk")["secret"]["api_key"], keys[name],
+             f"{name} is vended")
+    t.eq(len(events_of(c, type="reauth")), 1, "one event in all")
+
+
+# ---- doctor ----------------------------------------------------------------------------------------
+
+def doctor(daemon, *args, config=True):
+    """Exit status and the findings of `bursar doctor`, as [(level, about, what)]."""
+    where = ["--config", daemon.config_file] if config else []
+    status, out, err = cli(daemon, "doctor", "--json", *where, *args)
+    if err:
+        raise AssertionError(err)
+    report = json.loads(out)
+    if report["ok"] != (status == 0):
+        raise AssertionError("ok and the exit status differ")
+    return status, [(f["level"], f["about"], f["what"]) for f in report["findings"]]
+
+
+def found(findings, level, about, words):
+    return any(f[0] == level and f[1] == about and words in f[2] for f in findings)
+
+
+@limit(90)
+def test_doctor_when_all_is_well(t):
+    desk = t.use(KeyDesk())
+    d = t.use(Daemon({"connectors": {"catalog": [CATALOG]},
+                      "providers": {"desk": key_provider(desk)}}))
+    c = d.client()
+    c.ask("credential.put", owner="o", provider="desk",
+          secret={"kind": "api_key", "api_key": good(desk)})
+    status, findings = doctor(d)
+    t.eq(status, 0, "nothing is wrong")
+    t.eq([f for f in findings if f[0] == "fail"], [], "no line says so")
+    t.ok(found(findings, "ok", "configuration", "no errors"), "the configuration")
+    t.ok(found(findings, "ok", "keyring", "mode 600"), "the keyring")
+    t.ok(found(findings, "ok", "connections", "1 ACTIVE"), "the connections")
+    status, out, _ = cli(d, "doctor", "--config", d.config_file)
+    t.ok(status == 0 and out.rstrip().endswith("0 wrong") and "\nok " not in "\n" + out,
+         "in text what is well is only counted", out)
+    status, out, _ = cli(d, "doctor", "--config", d.config_file, "--all")
+    t.ok("ok    daemon: it answers" in out.splitlines(), "but for --all", out)
+
+
+@limit(90)
+def test_doctor_of_files(t):
+    d = t.use(Daemon())
+    keyring = d.path("etc/keyring")
+    os.chmod(keyring, 0o640)
+    status, findings = doctor(d)
+    t.ok(status == 1 and found(findings, "fail", "keyring", "mode 640"), "a keyring that others read",
+         findings)
+    os.chmod(keyring, 0o600)
+    os.chmod(d.dir, 0o777)
+    status, findings = doctor(d)
+    os.chmod(d.dir, 0o700)
+    t.ok(status == 1 and found(findings, "fail", "store", "mode 777") and
+         found(findings, "fail", "sockets", "mode 777"), "folders that others write", findings)
+    d.configure({"connectors": {"catalog": [d.path("nowhere")]}})
+    status, findings = doctor(d)
+    t.ok(status == 0 and found(findings, "warn", "catalogue", "nowhere"), "a folder that is not there")
+    os.rename(keyring, keyring + "x")
+    status, findings = doctor(d)
+    os.rename(keyring + "x", keyring)
+    t.ok(status == 1 and found(findings, "fail", "keyring", "No such file"), "no keyring")
+    d.configure({"providers": {"x": {"kind": "oauth2_refresh", "token_ur": "https://a.example"}},
+                 "lisen": {}})
+    status, findings = doctor(d)
+    errors = [f for f in findings if f[1] == "configuration" and f[0] == "fail"]
+    t.ok(status == 1 and len(errors) >= 2, "each error of the configuration", findings)
+    d.configure({})
+    status, findings = doctor(d, "--config", d.path("nothing.yaml"), config=False)
+    t.ok(status == 1 and found(findings, "fail", "configuration", "No such file"), "no such file")
+
+
+@limit(90)
+def test_doctor_of_a_daemon(t):
+    desk = t.use(KeyDesk())
+    sim = t.use(Endpoint(prefix="DOCT"))
+    broken = sim.provider(client_secret="wrong-" + make_secret("S"))
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk, experimental=True),
+                                    "idle": key_provider(desk), "acme": broken},
+                      "auth": {"still": {"kind": "static", "token": make_secret("STILL")}},
+                      "connectors": {"experimental": True}}))
+    c = d.client()
+    key = c.ask("credential.put", owner="o", provider="desk",
+                secret={"kind": "api_key", "api_key": good(desk)})["connection"]
+    c.call("invalidate", owner="o", connection=key)
+    wait_state(c, key, "NEEDS_REAUTH")
+    grant = sim.issue("a", ttl=3600)
+    c.ask("credential.put", owner="o", provider="acme",
+          secret={"kind": "oauth2", "access_token": grant["access_token"],
+                  "refresh_token": grant["refresh_token"]})
+    t.eq(c.code("refresh", owner="o", provider="acme", force=True), "client_rejected",
+         "our client is refused")
+    status, findings = doctor(d)
+    t.eq(status, 1, "something is wrong")
+    t.ok(found(findings, "fail", "acme", "refuses our client"), "a client that is refused", findings)
+    t.ok(found(findings, "fail", "acme", "incident"), "is an incident")
+    t.ok(found(findings, "warn", "desk", "experimental"), "an experimental entry")
+    t.ok(found(findings, "warn", "idle", "nobody is connected"), "a provider without connections")
+    t.ok(not found(findings, "warn", "desk", "nobody"), "but not one with some")
+    t.ok(found(findings, "warn", "@still", "perhaps nobody uses it"), "a shared one that is not used")
+    t.ok(found(findings, "warn", "connections", f"o {key}"), "a dead grant, by its name")
+    changed = dict(d.config["providers"])
+    changed["later"] = changed.pop("idle")
+    d.config["providers"] = {}
+    d.configure({"providers": changed, "auth": d.config["auth"],
+                 "connectors": {"experimental": True}})
+    status, findings = doctor(d)
+    t.ok(found(findings, "warn", "later", "daemon does not have it") and
+         found(findings, "warn", "idle", "not in the configuration"), "a restart that is due")
+    d.stop()
+    status, findings = doctor(d)
+    t.ok(status == 1 and found(findings, "fail", "daemon", d.jobs), "no daemon", findings)
+    t.ok(not any(make in str(findings) for make in desk.answers), "and never a secret")
+
+
 if __name__ == "__main__":
     run([test_connectors, test_validate, test_validate_without_a_way, test_validate_groups,
-         test_put_on_a_terminal, test_put_as_before, test_put_fields_from_a_pipe])
+         test_put_on_a_terminal, test_put_as_before, test_put_fields_from_a_pipe, test_recheck,
+         test_doctor_when_all_is_well, test_doctor_of_files, test_doctor_of_a_daemon])

@@ -1,0 +1,531 @@
+#!/usr/bin/python3
+"""Consent, by real HTTP with a real authorization server: in a browser, on a device, discovered."""
+
+import json
+import os
+import select
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from harness import ROOT, Child, Daemon, Idp, cli, limit, program, run, secrets
+from scene import edit, events_of, record, rows, until, wait_generation
+
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def callback(port=None):
+    return f"http://127.0.0.1:{port or free_port()}/callback"
+
+
+def entry(idp, uri, **over):
+    info = {**idp.info, **idp.info["clients"]["basic"]}
+    return {"kind": "oauth2_authorization_code", "rotation": "strict",
+            **{key: info[key] for key in ("issuer", "authorize_url", "token_url", "revoke_url",
+                                          "device_url", "identity_url", "client_id",
+                                          "client_secret", "client_auth")},
+            "scopes": ["openid", "offline_access"], "authorize_params": {"prompt": "consent"},
+            "redirect_uris": [uri], **over}
+
+
+def scene(t, idp=None, uri=None, **over):
+    """A server, a daemon that knows it as `acme`, a client, and where consents lead back to."""
+    idp = idp or t.use(Idp())
+    uri = uri or callback()
+    d = t.use(Daemon({"providers": {"acme": entry(idp, uri, **over)}}))
+    return idp, d, d.client(), uri
+
+
+def person(url, account="alice", deny=False, uri=None, follow=False):
+    """Logs in and consents at an address; gives what consent.mjs prints."""
+    command = ["node", str(ROOT / "tests" / "idp" / "consent.mjs"), "--account", account,
+               *(["--deny"] if deny else []), *(["--redirect-uri", uri] if uri else []),
+               *(["--follow"] if follow else [])]
+    done = subprocess.run(command, input=url.encode(), timeout=40, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(secrets.mask(done.stderr.decode()))
+    return done.stdout.decode().strip()
+
+
+def parameters(address):
+    return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query))
+
+
+def consent(c, uri, who="alice", deny=False, **begin):
+    """connect.begin and the person; gives the callback's parameters."""
+    begun = c.ask("connect.begin", owner="o", provider="acme", redirect_uri=uri, **begin)
+    back = parameters(person(begun["authorize_url"], who, deny, uri))
+    if "code" in back:
+        secrets.add(back["code"])
+    return back
+
+
+def complete(c, back, **over):
+    keys = {key: back[key] for key in ("state", "code", "error", "iss") if key in back}
+    return c.call("connect.complete", timeout=20, **{**keys, **over})
+
+
+# ---- in a browser ----------------------------------------------------------------------------------
+
+@limit(90)
+def test_consent(t):
+    idp, d, c, uri = scene(t)
+    begun = c.ask("connect.begin", owner="o", provider="acme", redirect_uri=uri)
+    asked = parameters(begun["authorize_url"])
+    t.eq((asked["response_type"], asked["code_challenge_method"], asked["state"],
+          asked["redirect_uri"], asked["scope"]),
+         ("code", "S256", begun["state"], uri, "openid offline_access"), "what is asked for")
+    t.ok(590 < begun["expires_at"] - time.time() <= 601, "for ten minutes")
+    back = parameters(person(begun["authorize_url"], "alice", uri=uri))
+    secrets.add(back["code"])
+    t.eq(back["iss"], idp.info["issuer"], "the server says who it is")
+    reply = complete(c, back)
+    t.ok(reply["ok"], "the code is exchanged, with PKCE that the server demands", reply)
+    made = reply["record"]
+    t.eq((made["owner"], made["provider"], made["account"], made["state"], made["generation"]),
+         ("o", "acme", "alice", "ACTIVE", 1), "the account is that of the identity")
+    t.eq(sorted(made["scopes"]), ["offline_access", "openid"], "with what was granted")
+    token = c.ask("vend", owner="o", provider="acme", account="alice")["secret"]["access_token"]
+    answer = urllib.request.urlopen(urllib.request.Request(
+        idp.info["identity_url"], headers={"Authorization": f"Bearer {token}"}), timeout=10)
+    t.eq(json.load(answer)["sub"], "alice", "the token works")
+    fresh = c.ask("refresh", owner="o", provider="acme", account="alice", force=True)
+    t.eq(fresh["generation"], 2, "and its grant is refreshed")
+    t.eq([e["type"] for e in events_of(c, connection=made["id"])], ["connected", "refreshed"],
+         "as events tell")
+    t.eq(rows(d, "SELECT count(*) FROM consent"), [(0,)], "nothing is left of the consent")
+
+
+@limit(90)
+def test_state(t):
+    _, d, c, uri = scene(t)
+    back = consent(c, uri)
+    replies = [complete(c, {**back, "state": "acme.nonsense"}),
+               complete(c, {**back, "state": "nobody." + back["state"].partition(".")[2]}),
+               complete(c, {**back, "state": ""}),
+               complete(c, back, owner="p")]
+    t.ok(replies[2]["error"]["code"] in ("not_found", "bad_request"), "an empty state")
+    for index, what in ((0, "an unknown state"), (1, "of another provider"),
+                        (3, "of another owner")):
+        t.eq((replies[index]["error"]["code"], replies[index]["error"]["message"]),
+             ("not_found", "no consent with this state is under way"), what)
+    t.eq(complete(c, back)["error"]["code"], "not_found",
+         "whoever tries with another owner's state spends it")
+    back = consent(c, uri)
+    t.ok(complete(c, back)["ok"], "a state is good once")
+    t.eq(complete(c, back)["error"]["code"], "not_found", "and not again")
+    late = consent(c, uri)
+    d.stop()
+    edit(d, "UPDATE consent SET expires_at = 1")
+    d.start()
+    t.eq(complete(d.client(), late)["error"]["code"], "not_found", "nor when its time is over")
+
+
+@limit(90)
+def test_state_of_another_provider(t):
+    idp, uri = t.use(Idp()), callback()
+    d = t.use(Daemon({"providers": {"acme": entry(idp, uri), "beta": entry(idp, uri)}}))
+    c = d.client()
+    back = consent(c, uri)
+    moved = "beta." + back["state"].partition(".")[2]
+    t.eq(complete(c, {**back, "state": moved})["error"]["code"], "not_found",
+         "a state is of the provider that it was made for")
+    t.ok(complete(c, back)["ok"], "and is not spent by that")
+
+
+@limit(90)
+def test_restart_between(t):
+    _, d, c, uri = scene(t)
+    back = consent(c, uri)
+    d.restart()
+    t.ok(complete(d.client(), back)["ok"], "a consent outlives the daemon")
+
+
+@limit(90)
+def test_issuer(t):
+    _, _, c, uri = scene(t, require_iss=True)
+    for iss, what in (("https://evil.example", "another issuer"), (None, "none, where one is due")):
+        back = consent(c, uri)
+        reply = complete(c, {k: v for k, v in back.items() if k != "iss"}, iss=iss)
+        t.eq(reply["error"]["code"], "invalid_credential", what)
+        t.eq(complete(c, back)["error"]["code"], "not_found", "and the state is spent")
+    t.ok(complete(c, consent(c, uri))["ok"], "the right one")
+
+
+@limit(90)
+def test_redirect_uris(t):
+    _, _, c, uri = scene(t)
+    for wrong in (uri + "/", uri + "?a=b", uri.replace("127.0.0.1", "localhost"),
+                  "https://evil.example/callback", uri.upper()):
+        t.eq(c.code("connect.begin", owner="o", provider="acme", redirect_uri=wrong), "bad_request",
+             f"not allowed: {wrong.replace(uri, 'URI')}")
+    t.eq(c.code("connect.begin", owner="o", provider="acme"), "bad_request", "none at all")
+    _, _, c, uri = scene(t, redirect_uris=[])
+    t.eq(c.code("connect.begin", owner="o", provider="acme", redirect_uri=uri), "bad_request",
+         "an empty list allows none")
+
+
+@limit(90)
+def test_refused(t):
+    idp, _, c, uri = scene(t)
+    back = consent(c, uri, deny=True)
+    t.eq(back["error"], "access_denied", "a person says no")
+    reply = complete(c, back)
+    t.eq((reply["error"]["code"], reply["error"]["provider_error"]),
+         ("invalid_credential", "access_denied"), "and the caller is told")
+    t.eq(c.ask("connection.list", owner="o")["connections"], [], "nothing is made")
+    back = consent(c, uri)
+    reply = complete(c, back, code="not-the-code")
+    t.eq(reply["error"]["code"], "invalid_credential", "a code that the server does not know")
+    back = consent(c, uri)
+    idp.faults({"kind": "status", "status": 503, "match": {"grant_type": "authorization_code"}})
+    t.eq(complete(c, back)["error"]["code"], "provider_unavailable", "a server that is away")
+    begun = c.ask("connect.begin", owner="o", provider="acme", redirect_uri=uri)
+    stolen = parameters(person(begun["authorize_url"], "mallory", uri=uri))
+    secrets.add(stolen["code"])
+    own = consent(c, uri, "alice")
+    reply = complete(c, {**own, "code": stolen["code"]})
+    t.eq(reply["error"]["code"], "invalid_credential",
+         "PKCE: a code of one consent does not do for another one's state")
+
+
+@limit(90)
+def test_reconnect(t):
+    idp, _, c, uri = scene(t)
+    first = complete(c, consent(c, uri))["record"]
+    token = c.ask("vend", owner="o", connection=first["id"])["secret"]["access_token"]
+    idp.revoke(token)
+    t.eq(c.code("refresh", owner="o", connection=first["id"], force=True), "needs_reauth",
+         "the grant is dead")
+    again = complete(c, consent(c, uri, reconnect=first["id"]))
+    t.ok(again["ok"], "a new consent", again)
+    t.eq((again["record"]["id"], again["record"]["state"], again["record"]["generation"]),
+         (first["id"], "ACTIVE", 2), "is of the same connection")
+    t.ok(c.ask("refresh", owner="o", connection=first["id"], force=True)["generation"] == 3,
+         "which lives")
+    for owner, connection, what in (("p", first["id"], "another owner's"),
+                                    ("o", first["id"][:-3] + "000", "one that is not there")):
+        t.eq(c.code("connect.begin", owner=owner, provider="acme", redirect_uri=uri,
+                    reconnect=connection), "not_found", f"a reconnect of {what}")
+
+
+@limit(90)
+def test_accounts(t):
+    _, _, c, uri = scene(t)
+    made = [complete(c, consent(c, uri, name))["record"] for name in ("alice", "bob")]
+    t.eq([m["account"] for m in made], ["alice", "bob"], "each account is a connection")
+    again = complete(c, consent(c, uri, "alice"))["record"]
+    t.eq((again["id"], again["generation"]), (made[0]["id"], 2), "the same one is the same")
+    named = complete(c, consent(c, uri, "carol", account="work"))["record"]
+    t.eq(named["account"], "work", "a name that was given wins")
+
+
+# ---- bursar connect --------------------------------------------------------------------------------
+
+class Command:
+    """bursar connect under way, its errors read a line at a time."""
+
+    def __init__(self, daemon, *args):
+        command = [*program("bursar", "BURSAR"), "connect", "--endpoint", daemon.jobs, *args]
+        environment = {k: v for k, v in os.environ.items() if "DISPLAY" not in k}
+        self.child = Child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, env=environment)
+        self.text = b""
+
+    def line(self, timeout=20):
+        ends = time.monotonic() + timeout
+        source = self.child.proc.stderr.fileno()
+        while b"\n" not in self.text:
+            ready = select.select([source], [], [], max(0, ends - time.monotonic()))[0]
+            data = os.read(source, 4096) if ready else b""
+            if not data:
+                raise AssertionError(f"no line: {self.text.decode()!r}")
+            self.text += data
+        line, _, self.text = self.text.partition(b"\n")
+        return line.decode()
+
+    def url(self):
+        while True:
+            line = self.line()
+            if line.startswith("http"):
+                return line
+
+    def end(self, timeout=30):
+        """Exit status, output, errors that are left."""
+        status = self.child.wait(timeout)
+        return (status, self.child.proc.stdout.read().decode(),
+                (self.text + self.child.proc.stderr.read()).decode())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.end(5)
+
+
+def fetch(url, **headers):
+    """(status, headers, body), whatever the status is."""
+    try:
+        reply = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10)
+    except urllib.error.HTTPError as error:
+        reply = error
+    with reply:
+        return reply.status, reply.headers, reply.read().decode()
+
+
+@limit(90)
+def test_command(t):
+    _, d, c, uri = scene(t)
+    command = t.use(Command(d, "o", "acme", "--no-browser"))
+    url = command.url()
+    origin = uri.rpartition("/")[0]
+    t.eq(parameters(url)["redirect_uri"], uri, "the first address of this machine")
+    t.eq(fetch(origin + "/")[0], 404, "another path is not there")
+    t.eq(fetch(origin + "/favicon.ico")[0], 404, "nor is a picture")
+    status, headers, body = fetch(uri + "?code=x&state=acme.wrong")
+    t.eq(status, 400, "another state is not taken")
+    t.eq(fetch(uri)[0], 400, "nor is none")
+    silent = socket.create_connection(("127.0.0.1", urllib.parse.urlsplit(uri).port))
+    large = socket.create_connection(("127.0.0.1", urllib.parse.urlsplit(uri).port))
+    large.sendall(b"GET /callback HTTP/1.1\r\nX: " + b"x" * 20000)
+    page = json.loads(person(url, uri=uri, follow=True))
+    t.eq((page["status"], page["headers"]["referrer-policy"], page["headers"]["cache-control"]),
+         (200, "no-referrer", "no-store"), "the callback's page tells nobody")
+    t.ok("close this window" in page["text"] and "<script" not in page["text"], "and says the end")
+    status, out, err = command.end()
+    silent.close()
+    large.close()
+    t.eq((status, err), (0, ""), "the command ends well")
+    t.ok("alice" in out and "ACTIVE" in out, "with the record", out)
+    t.eq(c.code("vend", owner="o", provider="acme", account="alice"), "ok", "and it is connected")
+    try:
+        socket.create_connection(("127.0.0.1", urllib.parse.urlsplit(uri).port)).close()
+        t.fail("nobody listens any more")
+    except ConnectionRefusedError:
+        t.ok(True, "nobody listens any more")
+
+
+@limit(90)
+def test_command_refused(t):
+    _, d, c, uri = scene(t)
+    command = t.use(Command(d, "o", "acme", "--no-browser"))
+    page = json.loads(person(command.url(), deny=True, uri=uri, follow=True))
+    t.eq(page["status"], 200, "the browser is answered")
+    status, _, err = command.end()
+    t.ok(status == 1 and "invalid_credential" in err and "access_denied" in err, "no consent", err)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", urllib.parse.urlsplit(uri).port))
+        taken.listen()
+        status, _, err = cli(d, "connect", "o", "acme", "--no-browser")
+        t.ok(status == 1 and "cannot listen" in err, "a port that is taken", err)
+    status, _, err = cli(d, "connect", "o", "acme", "--redirect-uri", uri + "x", "--no-browser")
+    t.ok(status == 1 and "redirect_uri" in err, "an address that is not allowed", err)
+    status, _, err = cli(d, "connect", "o", "nobody", "--no-browser")
+    t.ok(status == 1 and "unknown_provider" in err, "an unknown provider", err)
+    status, _, err = cli(d, "connect", "o", "acme/", "--no-browser")
+    t.eq(status, 2, "no account behind the slash")
+    t.eq(c.ask("connection.list", owner="o")["connections"], [], "nothing was made")
+
+
+@limit(90)
+def test_command_reconnect_and_json(t):
+    _, d, c, uri = scene(t)
+    first = complete(c, consent(c, uri))["record"]
+    command = t.use(Command(d, "o", "acme", "--no-browser", "--json", "--reconnect", first["id"],
+                            "--scope", "openid", "--scope", "offline_access"))
+    url = command.url()
+    t.eq(parameters(url)["scope"], "openid offline_access", "scopes of the command line")
+    person(url, uri=uri, follow=True)
+    status, out, _ = command.end()
+    made = json.loads(out)["record"]
+    t.eq((status, made["id"], made["generation"]), (0, first["id"], 2), "the same connection, as JSON")
+
+
+@limit(90)
+def test_command_without_a_listener(t):
+    """Where the address is on another machine, the person brings it back."""
+    idp, uri = t.use(Idp()), callback()
+    elsewhere = uri.replace("127.0.0.1", "127.0.0.2")
+    d = t.use(Daemon({"providers": {"acme": entry(idp, elsewhere)}}))
+    command = t.use(Command(d, "o", "acme", "--no-browser"))
+    url = command.url()
+    state = parameters(url)["state"]
+    command.child.proc.stdin.write(f"{elsewhere}?error=access_denied&state={state}\n".encode())
+    command.child.proc.stdin.close()
+    status, _, err = command.end()
+    t.ok(status == 1 and "access_denied" in err, "what is pasted is completed", err)
+
+
+# ---- on a device -----------------------------------------------------------------------------------
+
+def device(c, **keys):
+    return c.ask("connect.device", owner="o", provider="acme", timeout=20, **keys)
+
+
+@limit(90)
+def test_device(t):
+    _, d, c, _ = scene(t)
+    told = device(c, account="tv")
+    t.ok(told["user_code"] and told["verification_uri"].endswith("/device"), "a code and where to")
+    t.eq(told["interval"], 1, "and how often it is asked for")
+    t.eq(record(c, told["connection"])["state"], "PENDING", "the connection waits")
+    t.eq(c.code("vend", owner="o", connection=told["connection"]), "not_connected",
+         "and has no secret")
+    d.restart()
+    c = d.client()
+    person(told["verification_uri_complete"])
+    made = wait_generation(c, told["connection"], 1, timeout=20)
+    t.eq((made["state"], made["account"]), ("ACTIVE", "tv"),
+         "the consent is found by a daemon that was restarted in between")
+    t.eq(c.ask("refresh", owner="o", connection=told["connection"], force=True)["generation"], 2,
+         "its grant is refreshed")
+
+
+@limit(90)
+def test_device_slow_down(t):
+    idp, _, c, _ = scene(t)
+    slow = {"kind": "status", "status": 400, "headers": {"content-type": "application/json"},
+            "body": json.dumps({"error": "slow_down"}), "match": {"grant_type": DEVICE_GRANT}}
+    idp.faults(slow)
+    told = device(c)
+    begun = time.monotonic()
+    until(lambda: idp.stats()["faults_used"] == 1, "the first poll")
+    polls = idp.stats()["token_requests"]
+    person(told["verification_uri_complete"])
+    wait_generation(c, told["connection"], 1, timeout=30)
+    took = time.monotonic() - begun
+    t.ok(took >= 6, "slow_down makes the interval five seconds longer", f"{took:.1f} s")
+    t.eq(idp.stats()["token_requests"] - polls, 1, "one poll after it")
+
+
+@limit(90)
+def test_device_denied(t):
+    _, _, c, _ = scene(t)
+    told = device(c)
+    person(told["verification_uri_complete"], deny=True)
+    found = until(lambda: record(c, told["connection"]).get("last_refresh"), "a refusal", 20)
+    t.ok("access_denied" in found["error"], "who says no is told of", found)
+    t.eq(record(c, told["connection"])["state"], "PENDING", "and nothing is connected")
+
+
+@limit(90)
+def test_device_expired(t):
+    class ShortIdp(Idp):
+        """Its device codes live for three seconds."""
+
+    idp = t.use(short_lived_codes(ShortIdp))
+    _, _, c, _ = scene(t, idp)
+    told = device(c)
+    found = until(lambda: record(c, told["connection"]).get("last_refresh"), "the end", 30)
+    t.ok("expired_token" in found["error"], "a code that nobody used in time", found)
+
+
+def short_lived_codes(kind):
+    """harness.Idp has no option for it: the server's own, by a program that adds it."""
+    real = Child.__init__
+
+    def start(self, command, **popen):
+        real(self, [*command, "--device-ttl", "3"] if "server.mjs" in " ".join(command) else command,
+             **popen)
+
+    Child.__init__ = start
+    try:
+        return kind()
+    finally:
+        Child.__init__ = real
+
+
+@limit(90)
+def test_device_by_command(t):
+    _, d, _, _ = scene(t)
+    command = t.use(Command(d, "o", "acme/tv", "--device"))
+    t.ok("any device" in command.line(), "what to do")
+    lines = [command.line() for _ in range(5)]
+    person(lines[-1])
+    status, out, err = command.end(40)
+    t.eq((status, err), (0, ""), "the command waits for it")
+    t.ok("ACTIVE" in out and "tv" in out, "and shows the record", out)
+    command = t.use(Command(d, "o", "acme/radio", "--device"))
+    lines = [command.line() for _ in range(6)]
+    person(lines[-1], deny=True)
+    status, _, err = command.end(40)
+    t.ok(status == 1 and "access_denied" in err, "or for a no", err)
+
+
+# ---- discovery -------------------------------------------------------------------------------------
+
+@limit(90)
+def test_discover(t):
+    idp = t.use(Idp())
+    issuer = idp.info["issuer"]
+    for url, what in ((issuer, "an authorization server"), (idp.info["resource"], "a resource"),
+                      (issuer + "/hidden", "a resource whose challenge leads to its metadata")):
+        status, out, err = cli(None, "discover", url, "--allow-loopback", endpoint=False)
+        t.eq((status, err), (0, ""), what)
+        for line in (f'  issuer: "{issuer}"', f'  token_url: "{issuer}/token"',
+                     f'  authorize_url: "{issuer}/auth"', f'  device_url: "{issuer}/device/auth"',
+                     '  pkce: "s256"', "  require_iss: true"):
+            t.ok(line in out.splitlines(), f"{what}: {line.strip().partition(':')[0]}", out)
+        has_resource = f'authorize_params: {{resource: "{url}"}}' in out
+        t.eq(has_resource, url != issuer, f"{what}: tokens are asked for it")
+    refused = ((issuer, [], 2, "https"), (issuer + "/nothing", ["--allow-loopback"], 1, "neither"),
+               ("https://127.0.0.1:1/", [], 1, "address is not allowed"),
+               ("https://10.0.0.1/", [], 1, "address is not allowed"),
+               (issuer, ["--allow-loopback", "--register"], 2, "--output"))
+    for url, options, expected, words in refused:
+        status, _, err = cli(None, "discover", url, *options, endpoint=False)
+        t.ok(status == expected and words in err, f"refused: {words}", f"{status} {err}")
+
+
+@limit(90)
+def test_discover_and_connect(t):
+    """From an address to a connection: discovered, registered, configured, consented to."""
+    idp, uri = t.use(Idp()), callback()
+    d = t.use(Daemon())
+    path = d.path("etc/found.yaml")
+    words = ["discover", idp.info["issuer"], "--allow-loopback", "--register", "--id", "found",
+             "--redirect-uri", uri, "--output", path, "--scope", "openid", "--scope",
+             "offline_access"]
+    status, out, err = cli(None, *words, endpoint=False)
+    t.eq((status, out.strip(), err), (0, path, ""), "a client is registered")
+    t.eq(stat.S_IMODE(os.stat(path).st_mode), 0o600, "its secret is in a file of ours alone")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    secret = json.loads(text.partition("client_secret: ")[2].partition("\n")[0])
+    secrets.add(secret)
+    status, _, err = cli(None, *words, endpoint=False)
+    t.ok(status == 2 and "exists already" in err, "a file is not written over", err)
+    os.mkdir(d.path("conf.d"), 0o700)
+    with open(d.path("conf.d/found.yaml"), "w", encoding="utf-8") as file:
+        file.write("providers:\n" + "".join(f"  {line}\n" for line in text.splitlines()) +
+                   "    authorize_params: {prompt: consent}\n")
+    d.restart()
+    c = d.client()
+    begun = c.ask("connect.begin", owner="o", provider="found", redirect_uri=uri)
+    back = parameters(person(begun["authorize_url"], uri=uri))
+    secrets.add(back["code"])
+    reply = complete(c, back)
+    t.ok(reply["ok"], "the entry is all that a consent needs", reply)
+    t.eq(reply["record"]["account"], "alice", "its account too")
+
+
+if __name__ == "__main__":
+    run([test_consent, test_state, test_state_of_another_provider, test_restart_between,
+         test_issuer, test_redirect_uris, test_refused, test_reconnect, test_accounts, test_command,
+         test_command_refused, test_command_reconnect_and_json, test_command_without_a_listener,
+         test_device, test_device_slow_down, test_device_denied, test_device_expired,
+         test_device_by_command, test_discover, test_discover_and_connect])
