@@ -4,6 +4,7 @@
 
 #include <bursar/error.h>
 
+#include "connector/form.h"
 #include "connector/registry.h"
 #include "wire/pack.h"
 
@@ -19,10 +20,9 @@ static void pack_given(struct pack *map, const char *key, struct text value)
 
 /* What a person or program can do to get a secret of this provider. */
 static void pack_grants(struct pack *map, const struct bursar_connector *module,
-                        const struct settings *settings)
+                        const struct settings *settings, bool has_form)
 {
     struct pack list = pack_array_in(map, "grants");
-    bool has_form = settings_rows(settings, "form") > 0 || module->form;
     if (module->exchanges[BURSAR_AUTHORIZE].build && settings_text(settings, "authorize_url").data)
         pack_item_text(&list, TEXT_LITERAL("authorization_code"));
     if (module->exchanges[BURSAR_DEVICE].build && settings_text(settings, "device_url").data)
@@ -43,33 +43,21 @@ static void pack_list(struct pack *map, const struct settings *settings, const c
     pack_close(&list);
 }
 
-static void pack_form(struct pack *map, const struct bursar_connector *module,
-                      const struct settings *settings)
+static void pack_form(struct pack *map, const struct form *form)
 {
-    static const char *const columns[] = {"name",        "label", "type",    "required",
-                                          "placeholder", "help",  "default", "group"};
-    size_t rows = settings_rows(settings, "form");
     struct pack list = pack_array_in(map, "form_schema");
-    for (size_t row = 0; row < rows; row++) {
-        struct pack field = pack_item_map(&list);
-        for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
-            struct text value = settings_cell(settings, "form", row, columns[i]);
-            if (strcmp(columns[i], "required") == 0)
-                pack_bool(&field, "required", text_is(value, "true"));
-            else
-                pack_given(&field, columns[i], value);
-        }
-        pack_close(&field);
-    }
-    for (const struct bursar_field *own = rows == 0 ? module->form : NULL; own && own->name;
-         own++) {
-        struct pack field = pack_item_map(&list);
-        pack_string(&field, "name", own->name);
-        pack_string(&field, "label", own->label);
-        pack_string(&field, "type", own->type);
-        pack_bool(&field, "required", own->required);
-        pack_given(&field, "help", text_of(own->help));
-        pack_close(&field);
+    for (size_t i = 0; i < form->count; i++) {
+        const struct form_field *field = &form->fields[i];
+        struct pack one = pack_item_map(&list);
+        pack_text(&one, "name", field->name);
+        pack_text(&one, "label", field->label);
+        pack_string(&one, "type", form_type_name(field->type));
+        pack_bool(&one, "required", field->is_required);
+        pack_given(&one, "placeholder", field->placeholder);
+        pack_given(&one, "help", field->help);
+        pack_given(&one, "default", field->default_text);
+        pack_given(&one, "group", field->group);
+        pack_close(&one);
     }
     pack_close(&list);
 }
@@ -104,20 +92,24 @@ static void pack_rate(struct pack *map, const struct settings *settings)
 static void pack_connector(struct pack *map, const struct broker *broker,
                            const struct config_provider *provider, bool is_configured)
 {
-    static const char *const texts[] = {"description", "icon",         "category", "docs_url",
-                                        "acts_as",     "account_type", "guard"};
+    static const char *const texts[] = {"description",    "icon",    "category",     "docs_url",
+                                        "code_parameter", "acts_as", "account_type", "guard"};
     const struct settings *settings = &provider->settings;
     const struct bursar_connector *module =
         registry_find(broker->connectors->registry, provider->kind);
+    const struct connector connector = {
+        .provider = provider->id, .module = module, .settings = settings};
     struct text name = settings_text(settings, "display_name");
+    struct form form;
+    form_of(&connector, &form);
     pack_string(map, "id", provider->id);
     pack_text(map, "display_name", name.data ? name : text_of(provider->id));
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         pack_given(map, texts[i], settings_text(settings, texts[i]));
     pack_string(map, "kind", provider->kind);
     pack_string(map, "auth_type", module->secret_kind ? module->secret_kind : provider->kind);
-    pack_grants(map, module, settings);
-    pack_form(map, module, settings);
+    pack_grants(map, module, settings, form.count > 0);
+    pack_form(map, &form);
     pack_list(map, settings, "scopes");
     pack_list(map, settings, "redirect_uris");
     pack_variables(map, settings);
