@@ -13,7 +13,8 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import ROOT, Child, Daemon, build_folder, build_setting, run
+from building import build_folder, build_setting
+from harness import ROOT, Child, Daemon, run
 from scene import make_secret
 
 

@@ -79,18 +79,6 @@ def merge(base, over):
     return result
 
 
-def build_folder():
-    top = os.environ.get("abs_top_builddir")
-    return pathlib.Path(top) if top else pathlib.Path(program("bursard", "BURSARD")[0]).parent
-
-
-def build_setting(name):
-    """A variable of the build's makefile, as words."""
-    text = (build_folder() / "Makefile").read_text()
-    found = re.search(rf"^{name} = (.*)$", text, re.MULTILINE)
-    return shlex.split(found[1]) if found else []
-
-
 class Child:
     """A process with a bounded end."""
 

@@ -15,8 +15,8 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import (ROOT, Child, Daemon, Endpoint, bound_to_us, build_folder, build_setting, limit,
-                     run)
+from building import build_folder, build_setting
+from harness import ROOT, Child, Daemon, Endpoint, bound_to_us, limit, run
 from scene import make_secret, put, record, scaled, types_of, until
 
 EXAMPLES = ROOT / "doc" / "examples"
