@@ -221,6 +221,20 @@ static void test_other_versions(void **state)
     fixture_open(f);
 }
 
+/* A file of the first version keeps all it has, and gets what is new. */
+static void test_first_version(void **state)
+{
+    struct fixture *f = *state;
+    apply_right(f, change_put("c.1", "a", 0), EVENT_CONNECTED);
+    fixture_close(f);
+    run_sql(f->path, "DROP TABLE consent; PRAGMA user_version = 1");
+    fixture_open(f);
+    assert_int_equal(fixture_sql(f, "PRAGMA user_version"), schema_version());
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connection WHERE id = 'c.1'"), 1);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM event"), 1);
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM consent"), 0);
+}
+
 /* A migration that fails leaves the version where it was, and nothing half made. */
 static void test_failed_migration(void **state)
 {
@@ -264,15 +278,11 @@ static void test_no_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_new_file),
-        TEST(test_restart),
-        TEST(test_one_writer),
-        TEST(test_tidy),
-        TEST(test_other_files),
-        TEST(test_other_versions),
-        TEST(test_failed_migration),
-        TEST(test_no_place),
-        cmocka_unit_test(test_engines),
+        TEST(test_new_file),      TEST(test_restart),
+        TEST(test_one_writer),    TEST(test_tidy),
+        TEST(test_other_files),   TEST(test_other_versions),
+        TEST(test_first_version), TEST(test_failed_migration),
+        TEST(test_no_place),      cmocka_unit_test(test_engines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
