@@ -17,8 +17,7 @@ static const char *const entries[] = {
     "  - {name: username, label: User, type: text, group: password}\n"
     "  - {name: password, label: Password, group: password}\n"
     "  - {name: host, label: Host, type: url, required: false, default: 'https://a.example'}\n",
-    "kind: oauth2_client_credentials\n"
-    "token_url: https://id.example/token\n",
+    "kind: oauth2_client_credentials\ntoken_url: https://id.example/token\n",
     "kind: static\n",
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
