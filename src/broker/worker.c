@@ -147,7 +147,7 @@ static int wait_ms(const struct worker *self)
         until = self->remind_at_ms;
     if (first && first->at < until)
         until = first->at;
-    if (poll && poll->at < until)
+    if (poll && !self->is_draining && poll->at < until)
         until = poll->at;
     if (self->recheck_at_ms < until)
         until = self->recheck_at_ms;
@@ -195,6 +195,7 @@ static void close_all(struct worker *self)
     struct flight *flight, *next;
     http_engine_free(self->http); /* first: what it would have called is ending */
     self->http = NULL;
+    exchange_end_all(self);
     HASH_ITER(hh, self->flights, flight, next) {
         flight_abandon(flight);
     }

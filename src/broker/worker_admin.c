@@ -12,6 +12,7 @@
 #include "broker/worker_exchange.h"
 #include "broker/worker_parts.h"
 #include "connector/call.h"
+#include "policy/vend.h"
 #include "vault/seal.h"
 #include "wire/doc.h"
 #include "wire/pack.h"
@@ -121,6 +122,15 @@ static void create(struct worker *self, struct request *request)
 
 /* ---- put ------------------------------------------------------------------------------------------- */
 
+/* Of a put that nobody waits for (a device's consent, a seed) only the log can tell. */
+static void log_unheard(const struct worker *self, const struct request *request, int error)
+{
+    if (request->ticket == TICKET_NONE)
+        LOG(LOG_ERROR, "a secret that came could not be put",
+            LOG_S("provider", self->connector ? self->connector->provider : ""),
+            LOG_T("owner", request->job.owner), LOG_S("error", bursar_error_code(error)));
+}
+
 static void put_done(void *context, struct write_message *message)
 {
     struct worker *self = context;
@@ -140,6 +150,8 @@ static void put_done(void *context, struct write_message *message)
         get(self, request);
         return;
     }
+    if (result < 0)
+        log_unheard(self, request, result);
     struct answer *answer = answer_new(request->ticket);
     answer->error = result;
     struct pack map = pack_map(&answer->body);
@@ -172,7 +184,7 @@ static void set_times(struct worker *self, const struct job *job, const struct d
         out->expires_at = now + connector->default_ttl_s;
     if (!has_main)
         out->expires_at = now;
-    out->can_refresh = connector_can_refresh(connector, doc->has_grant);
+    out->can_refresh = connector_can_refresh(connector, doc->has_refresh_token);
     out->due_at =
         out->can_refresh ? connector_due_at(connector, now, out->expires_at, jitter) : EXPIRY_NEVER;
     out->refresh_expires_at = EXPIRY_NEVER;
@@ -243,10 +255,16 @@ static int check_put(struct worker *self, const struct job *job, const struct do
                      const struct conn_row *row, struct buf *error)
 {
     const char *kind = self->connector->module->secret_kind;
+    const char *part = doc_main_part(text_of(doc->kind));
+    bool is_made = doc->has_grant && node_type(node_get(job->secret, part)) != NODE_TEXT;
     uint64_t generation = row ? row->generation : 0;
     if (kind && strcmp(kind, doc->kind) != 0) {
         buf_printf(error, "this provider's secrets are of the kind %s", kind);
         return BURSAR_E_KIND_MISMATCH;
+    }
+    if (is_made && !connector_can_refresh(self->connector, doc->has_refresh_token)) {
+        buf_printf(error, "secret.%s is required: this provider's are not made from a grant", part);
+        return BURSAR_E_BAD_REQUEST;
     }
     if (job->has_expect_generation && job->expect_generation != generation) {
         buf_printf(error, "the current generation is %llu", (unsigned long long)generation);
@@ -276,6 +294,7 @@ void worker_put(struct worker *self, struct request *request)
         message->request = request;
         worker_write(self, message, put_done, self);
     } else {
+        log_unheard(self, request, result);
         worker_refuse(self, request, result, (const char *)error.data);
     }
     doc_put_free(&doc);
@@ -285,6 +304,19 @@ void worker_put(struct worker *self, struct request *request)
 
 /* ---- update ---------------------------------------------------------------------------------------- */
 
+static void try_again(struct worker *self, const struct job *job)
+{
+    struct conn_row row;
+    if (worker_find(self, job, &row) < 0)
+        return;
+    struct vend_view view = worker_view(self, &row);
+    bool is_due = worker_can_refresh(self, &row) && vend_is_due(&view, clock_wall_s());
+    if (row.state == CONN_ACTIVE && is_due && row.failures > 0 && !flight_find(self, row.id) &&
+        clock_boot_ms() >= self->hold_until_ms)
+        flight_begin(self, &row, 0);
+    conn_row_free(&row);
+}
+
 static void updated(void *context, struct write_message *message)
 {
     struct worker *self = context;
@@ -292,10 +324,13 @@ static void updated(void *context, struct write_message *message)
     int result = message->change.result;
     message->request = NULL;
     write_free(message);
-    if (result < 0)
+    if (result < 0) {
         worker_refuse(self, request, result, NULL);
-    else
-        get(self, request);
+        return;
+    }
+    if (request->job.metadata) /* it may have what the last attempt lacked */
+        try_again(self, &request->job);
+    get(self, request);
 }
 
 static void update(struct worker *self, struct request *request)

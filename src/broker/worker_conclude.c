@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "broker/worker_exchange.h"
 #include "broker/worker_parts.h"
 #include "connector/call.h"
 #include "policy/retry.h"
@@ -313,7 +314,7 @@ static void describe(struct flight *flight, const struct call_outcome *outcome)
     if (flight->is_local)
         return; /* it was described where it happened */
     struct text subcode = call_outcome_part(outcome, BURSAR_OUT_ERROR_SUBCODE);
-    if (error.data)
+    if (error.len > 0)
         keep_printable(to->code, sizeof to->code, error);
     if (error.data && subcode.data && to->code[0] != 0) {
         size_t len = strlen(to->code);
@@ -335,10 +336,10 @@ static int64_t delay_of(const struct flight *flight)
 {
     double random = (double)id_random_below(1000000) / 1000000.0;
     int64_t asked_ms = 0;
-    if (flight->is_local)
-        return LOCAL_RETRY_S * 1000;
     if (flight->outcome.verdict == VERDICT_GRANT)
         return 0; /* never again with this secret */
+    if (flight->is_local)
+        return LOCAL_RETRY_S * 1000;
     if (flight->end == EXCHANGE_REPLY)
         asked_ms =
             retry_after_ms(http_reply_header(&flight->reply, "Retry-After"), flight->replied_at);
@@ -460,7 +461,9 @@ struct write_message *flight_conclude(struct flight *flight)
         call_outcome_free(&outcome);
         return NULL;
     }
-    flight->outcome.verdict = judge(flight, &outcome);
+    flight->outcome.verdict = flight->has_nothing ? VERDICT_GRANT : judge(flight, &outcome);
+    if (has_reply && !flight->is_local)
+        exchange_hush(flight->worker, &flight->captures, &outcome);
     describe(flight, &outcome);
     if (flight->outcome.verdict == VERDICT_OK) {
         message = make_refreshed(flight, &outcome);

@@ -16,7 +16,14 @@
 #include "connector/sign.h"
 #include "wire/pack.h"
 
-enum { STATE_BYTES = 32, CONSENT_LIFE_S = 600, TEXT_MAX = 65536 };
+enum {
+    STATE_BYTES = 32,
+    CONSENT_LIFE_S = 600,
+    TEXT_MAX = 65536,
+    CALLBACK_MAX = CALL_VALUES_MAX - 8, /* with room for the code and what was kept for it */
+    METADATA_VALUE_MAX = 1024,
+    METADATA_PAIRS_MAX = 64 /* of a job */
+};
 
 static const struct text none = {NULL, 0};
 
@@ -210,17 +217,18 @@ void worker_begin_consent(struct worker *self, struct request *request)
                       "redirect_uri is not one of this provider's redirect_uris");
         return;
     }
-    if (!job->reconnect.data) {
+    if (!job->reconnect.data && !job->account.data) {
         begin(self, request, NULL);
         return;
     }
-    int result = consent_find(self, job, &row);
-    if (result < 0) {
+    int result = consent_target(self, job, job->account, &row);
+    if (result < 0 && result != BURSAR_E_NOT_CONNECTED) {
         worker_refuse(self, request, result, NULL);
         return;
     }
-    begin(self, request, &row);
-    conn_row_free(&row);
+    begin(self, request, result == 0 && job->reconnect.data ? &row : NULL);
+    if (result == 0)
+        conn_row_free(&row);
 }
 
 /* ---- connect.complete ----------------------------------------------------------------------------- */
@@ -231,12 +239,15 @@ struct completion {
     struct request *request;
     struct buf kept;             /* a packed map */
     struct call_outcome outcome; /* of the code's exchange, while its account is asked for */
+    bool is_named;               /* whose it will be was said at the beginning */
+    struct buf metadata; /* a packed map: the kept one, and what the provider says of the account */
 };
 
 static void completion_free(struct completion *completion)
 {
     buf_free(&completion->kept);
     call_outcome_free(&completion->outcome);
+    buf_free(&completion->metadata);
     free(completion);
 }
 
@@ -261,12 +272,64 @@ static void refuse_provider(struct worker *self, struct request *request, int er
 static void put_completed(struct completion *completion, struct text account)
 {
     struct worker *self = completion->worker;
-    if (tree_fill(self->made_tree, buf_text(&completion->kept)) < 0)
+    struct text metadata = given(&completion->metadata);
+    if (tree_fill(self->made_tree, buf_text(&completion->kept)) < 0 ||
+        (metadata.data && tree_fill(self->metadata_tree, metadata) < 0))
         worker_refuse(self, completion->request, BURSAR_E_INTERNAL, NULL);
     else
-        consent_put(self, tree_root(self->made_tree), account, &completion->outcome,
+        consent_put(self, tree_root(self->made_tree), account,
+                    metadata.data ? tree_root(self->metadata_tree) : NULL, &completion->outcome,
                     completion->request);
     completion_free(completion);
+}
+
+/* What may be kept of an account beside its id. What requests are made of is the owner's to say. */
+static bool is_telling(const struct completion *completion, const struct call_outcome *outcome,
+                       const struct call_part *part)
+{
+    const struct settings *settings = completion->worker->connector->settings;
+    struct text value = call_part_value(outcome, part);
+    bool is_wanted = part->part == BURSAR_OUT_METADATA && value.len > 0 &&
+                     value.len <= METADATA_VALUE_MAX && text_is_printable(value);
+    for (size_t i = 0; i < settings_rows(settings, "variables"); i++)
+        is_wanted =
+            is_wanted && !text_is(settings_cell(settings, "variables", i, "name"), part->name);
+    return is_wanted;
+}
+
+static bool has_metadata(const struct call_outcome *outcome, struct text name)
+{
+    for (size_t i = 0; i < outcome->part_count; i++) {
+        if (outcome->parts[i].part == BURSAR_OUT_METADATA && text_is(name, outcome->parts[i].name))
+            return true;
+    }
+    return false;
+}
+
+static void keep_metadata(struct completion *completion, const struct call_outcome *outcome)
+{
+    struct tree *tree = completion->worker->made_tree;
+    const struct node *kept = NULL, *key, *value;
+    size_t left = METADATA_PAIRS_MAX;
+    if (tree_fill(tree, buf_text(&completion->kept)) == 0)
+        kept = node_get(tree_root(tree), "metadata");
+    completion->metadata = buf_make(TEXT_MAX * 2);
+    struct pack map = pack_map(&completion->metadata);
+    for (size_t i = 0; i < outcome->part_count && left > 0; i++) {
+        if (!is_telling(completion, outcome, &outcome->parts[i]))
+            continue;
+        pack_text(&map, outcome->parts[i].name, call_part_value(outcome, &outcome->parts[i]));
+        left--;
+    }
+    for (size_t i = 0; i < node_count(kept) && left > 0; i++) {
+        node_pair(kept, i, &key, &value);
+        if (has_metadata(outcome, node_text(key)))
+            continue;
+        pack_item_text(&map, node_text(key));
+        node_pack(value, &completion->metadata);
+        left--;
+    }
+    pack_close(&map);
 }
 
 /* Whose it is; where the provider does not say, it is the owner's default account. */
@@ -276,13 +339,15 @@ static void identified(void *context, const struct exchange_result *end)
     struct text account = none;
     if (end->error == 0 && end->outcome && end->outcome->read == BURSAR_READ_OK)
         account = call_outcome_part(end->outcome, BURSAR_OUT_ACCOUNT);
+    if (account.data && settings_find(completion->worker->connector->settings, "identity_metadata"))
+        keep_metadata(completion, end->outcome);
     bool is_usable =
         account.len > 0 && account.len <= BURSAR_MAX_ACCOUNT_BYTES && text_is_printable(account);
-    if (!is_usable)
+    if (!is_usable && !completion->is_named)
         LOG(LOG_WARNING, "the provider does not say whose the grant is",
             LOG_S("provider", completion->worker->connector->provider),
             LOG_S("why", end->text ? end->text : "no account in its reply"));
-    put_completed(completion, is_usable ? account : none);
+    put_completed(completion, is_usable && !completion->is_named ? account : none);
 }
 
 static void identify(struct completion *completion)
@@ -336,22 +401,31 @@ static void exchanged(void *context, const struct exchange_result *end)
         return;
     }
     keep_outcome(completion, end->outcome);
-    bool is_named = tree_fill(self->made_tree, buf_text(&completion->kept)) == 0 &&
-                    (node_text(node_get(tree_root(self->made_tree), "connection")).data ||
-                     node_text(node_get(tree_root(self->made_tree), "account")).data);
-    if (!is_named && settings_text(self->connector->settings, "identity_url").data)
+    completion->is_named = tree_fill(self->made_tree, buf_text(&completion->kept)) == 0 &&
+                           (node_text(node_get(tree_root(self->made_tree), "connection")).data ||
+                            node_text(node_get(tree_root(self->made_tree), "account")).data);
+    bool is_wanted =
+        !completion->is_named || settings_find(self->connector->settings, "identity_metadata");
+    if (is_wanted && settings_text(self->connector->settings, "identity_url").data)
         identify(completion);
     else
         put_completed(completion, none);
 }
 
 /* RFC 9207 section 2.4: compared as it is. */
-static bool is_issuer(const struct worker *self, struct text iss)
+static bool is_issuer(struct worker *self, const struct node *kept, struct text iss)
 {
     struct text issuer = settings_text(self->connector->settings, "issuer");
+    struct buf expanded = buf_make(TEXT_MAX);
+    struct call call = {.connector = self->connector,
+                        .purpose = BURSAR_AUTHORIZE,
+                        .metadata = node_get(kept, "metadata")};
     if (!iss.data)
         return !settings_bool(self->connector->settings, "require_iss");
-    return !issuer.data || text_equal(issuer, iss);
+    bool is_same = !issuer.data || (call_expand(&call, issuer, true, &expanded) == 0 &&
+                                    text_equal(buf_text(&expanded), iss));
+    buf_free(&expanded);
+    return is_same;
 }
 
 static void exchange_code(struct completion *completion, const struct node *kept)
@@ -409,7 +483,7 @@ static void taken(void *context, struct write_message *message)
             worker_refuse(self, request, result, NULL);
         else
             refuse_state(self, request);
-    } else if (!is_issuer(self, job->iss)) {
+    } else if (!is_issuer(self, kept, job->iss)) {
         worker_refuse(self, request, BURSAR_E_INVALID_CREDENTIAL,
                       "the callback comes from another issuer (RFC 9207)");
     } else if (job->error.data) {
@@ -431,6 +505,10 @@ void worker_complete_consent(struct worker *self, struct request *request)
     uint8_t digest[CONSENT_DIGEST_BYTES];
     if (!self->connector || !call_can(self->connector, BURSAR_EXCHANGE)) {
         refuse_state(self, request);
+        return;
+    }
+    if (node_count(request->job.callback) > CALLBACK_MAX) { /* before the state is used up */
+        worker_refuse(self, request, BURSAR_E_BAD_REQUEST, "callback has more than 24 parameters");
         return;
     }
     consent_digest(request->job.state, digest);

@@ -38,12 +38,18 @@ struct pack consent_pack(struct buf *kept, const struct job *job, struct text co
 
 /* Puts what an exchange brought, for the owner and account of `kept` (a parsed map that is copied from),
  * and answers the request with the record; request may be NULL: nobody waits. account is absent, or
- * wins over that of kept. Takes the request. */
+ * wins over that of kept; so with metadata (NULL: that of kept). Takes the request. */
 void consent_put(struct worker *self, const struct node *kept, struct text account,
-                 const struct call_outcome *outcome, struct request *request);
+                 const struct node *metadata, const struct call_outcome *outcome,
+                 struct request *request);
 
 /* The row of a reconnect, which must be of this provider and owner. 0 or the refusal. */
 int consent_find(struct worker *self, const struct job *job, struct conn_row *out_row);
+/* The row that a consent is to connect: that of the reconnect, or else that of the account. 0,
+ * BURSAR_E_NOT_CONNECTED where there is none yet, or the refusal: what was revoked or frozen takes no
+ * new secret, so nobody is asked for one. */
+int consent_target(struct worker *self, const struct job *job, struct text account,
+                   struct conn_row *out_row);
 
 /* Space-delimited texts of a list of a job; absent where there is none. */
 struct text consent_scopes(const struct node *scopes, struct buf *out);

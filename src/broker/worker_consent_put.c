@@ -101,6 +101,20 @@ int consent_find(struct worker *self, const struct job *job, struct conn_row *ou
     return BURSAR_E_NOT_FOUND;
 }
 
+int consent_target(struct worker *self, const struct job *job, struct text account,
+                   struct conn_row *out_row)
+{
+    struct job by_key = {
+        .owner = job->owner, .provider = text_of(self->connector->provider), .account = account};
+    int result = job->reconnect.data ? consent_find(self, job, out_row)
+                                     : worker_find(self, &by_key, out_row);
+    if (result < 0 || (out_row->state != CONN_REVOKED && out_row->state != CONN_FROZEN))
+        return result;
+    result = out_row->state == CONN_REVOKED ? BURSAR_E_REVOKED : BURSAR_E_FROZEN;
+    conn_row_free(out_row);
+    return result;
+}
+
 struct text consent_scopes(const struct node *scopes, struct buf *out)
 {
     for (size_t i = 0; i < node_count(scopes); i++) {
@@ -166,13 +180,13 @@ static void pack_secret(struct worker *self, struct pack *job, const struct node
 
 /* The job that would put this secret, as the wire has it. */
 static void pack_put(struct worker *self, const struct node *kept, struct text account,
-                     const struct call_outcome *outcome, struct buf *out)
+                     const struct node *metadata, const struct call_outcome *outcome,
+                     struct buf *out)
 {
     int64_t now = clock_wall_s();
     int64_t expires_at = worker_expires_at(self->connector, outcome, now);
     struct text connection = node_text(node_get(kept, "connection"));
     struct text kept_account = node_text(node_get(kept, "account"));
-    const struct node *metadata = node_get(kept, "metadata");
     struct pack job = pack_map(out);
     pack_string(&job, "op", "credential.put");
     pack_text(&job, "owner", node_text(node_get(kept, "owner")));
@@ -185,6 +199,12 @@ static void pack_put(struct worker *self, const struct node *kept, struct text a
                   : kept_account.data ? kept_account
                                       : TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT));
     }
+    if (!metadata)
+        metadata = node_get(kept, "metadata");
+    /* Nobody has said whose it is: then it may not take the place of what may be another's. */
+    if (!connection.data && !account.data && !kept_account.data &&
+        settings_text(self->connector->settings, "identity_url").data)
+        pack_int(&job, "expect_generation", 0);
     if (node_type(metadata) == NODE_MAP) {
         pack_key(&job, "metadata");
         node_pack(metadata, out);
@@ -196,12 +216,13 @@ static void pack_put(struct worker *self, const struct node *kept, struct text a
 }
 
 void consent_put(struct worker *self, const struct node *kept, struct text account,
-                 const struct call_outcome *outcome, struct request *request)
+                 const struct node *metadata, const struct call_outcome *outcome,
+                 struct request *request)
 {
     struct buf body = buf_make_secret(TEXT_MAX * 4);
     struct request *put = NULL;
     uint64_t ticket = request ? request->ticket : TICKET_NONE;
-    pack_put(self, kept, account, outcome, &body);
+    pack_put(self, kept, account, metadata, outcome, &body);
     if (buf_error(&body) == 0)
         put = request_new(buf_text(&body), true, ticket, request ? request->deadline_ms : 0);
     buf_free(&body);

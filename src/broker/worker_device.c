@@ -16,14 +16,16 @@
 enum {
     INTERVAL_S = 5, /* RFC 8628 section 3.2: where the provider gives none */
     SLOWER_S = 5,   /* section 3.5 */
-    LATE_S = 900,   /* kept so much longer: the end of one is still to be told of */
     INTERVAL_MAX_S = 300,
     LIFE_S = 600,
     LIFE_MAX_S = 3600,
+    LINGER_S = 3600, /* what is kept outlives the code: its end is to be told */
     TEXT_MAX = 65536
 };
 
 static const struct text none = {NULL, 0};
+
+struct grant;
 
 /* A device whose owner is to say yes. */
 struct poll {
@@ -32,11 +34,22 @@ struct poll {
     uint8_t digest[CONSENT_DIGEST_BYTES];
     struct buf kept; /* a packed map */
     int64_t interval_s, ends_at;
+    struct grant *grant; /* what came of it, from its end on; NULL: nothing yet */
+};
+
+/* The outcome of a poll until the consent is taken: only who takes it may put it. */
+struct grant {
+    struct call_outcome outcome;
+    bool is_given;
+    char why[256]; /* where it is not given */
 };
 
 static void poll_free(struct poll *poll)
 {
     heap_remove(&poll->worker->polls, &poll->timer);
+    if (poll->grant)
+        call_outcome_free(&poll->grant->outcome);
+    free(poll->grant);
     buf_free(&poll->kept);
     free(poll);
 }
@@ -48,14 +61,6 @@ static void poll_later(struct poll *poll)
 }
 
 /* ---- the end of one -------------------------------------------------------------------------------- */
-
-/* The outcome of a poll until the consent is taken: only who takes it may put it. */
-struct grant {
-    struct worker *worker;
-    struct call_outcome outcome;
-    bool is_given;
-    char why[256]; /* where it is not given */
-};
 
 static void failure_written(void *context, struct write_message *message)
 {
@@ -79,27 +84,39 @@ static void note_refusal(struct worker *self, const struct node *kept, const cha
 
 static void poll_taken(void *context, struct write_message *message)
 {
-    struct grant *grant = context;
-    struct worker *self = grant->worker;
+    struct poll *poll = context;
+    const struct grant *grant = poll->grant;
+    struct worker *self = poll->worker;
     struct buf plain = {0};
     int result = message->change.result;
+    if (result == BURSAR_E_STORE_UNAVAILABLE) { /* what has come must not be lost */
+        write_free(message);
+        poll_later(poll);
+        return;
+    }
     if (result == 0)
         result = consent_open(self, message->change.consent, buf_text(&message->secret), &plain);
     write_free(message);
     if (result == 0 && grant->is_given)
-        consent_put(self, tree_root(self->made_tree), none, &grant->outcome, NULL);
+        consent_put(self, tree_root(self->made_tree), none, NULL, &grant->outcome, NULL);
     else if (result == 0)
         note_refusal(self, tree_root(self->made_tree), grant->why);
     buf_free(&plain);
-    call_outcome_free(&grant->outcome);
-    free(grant);
+    poll_free(poll);
 }
 
-/* Ends the polling; outcome is NULL where there is nothing to put. Ends the poll. */
+static void take(struct poll *poll)
+{
+    heap_remove(&poll->worker->polls, &poll->timer);
+    consent_take(poll->worker, (struct text){(const char *)poll->digest, sizeof poll->digest}, NULL,
+                 poll_taken, poll);
+}
+
+/* Ends the polling; outcome is NULL where there is nothing to put. */
 static void end_poll(struct poll *poll, const struct call_outcome *outcome, const char *why)
 {
     struct grant *grant = memory_new(sizeof *grant);
-    grant->worker = poll->worker;
+    poll->grant = grant;
     grant->is_given = outcome != NULL;
     if (outcome) {
         grant->outcome = *outcome;
@@ -110,9 +127,7 @@ static void end_poll(struct poll *poll, const struct call_outcome *outcome, cons
         LOG(LOG_INFO, "a device was not connected",
             LOG_S("provider", poll->worker->connector->provider), LOG_S("why", why));
     }
-    consent_take(poll->worker, (struct text){(const char *)poll->digest, sizeof poll->digest}, NULL,
-                 poll_taken, grant);
-    poll_free(poll);
+    take(poll);
 }
 
 /* ---- polling --------------------------------------------------------------------------------------- */
@@ -150,6 +165,10 @@ static void poll_now(struct poll *poll)
     struct worker *self = poll->worker;
     struct buf metadata = buf_make(TEXT_MAX);
     heap_remove(&self->polls, &poll->timer);
+    if (poll->grant) {
+        take(poll);
+        return;
+    }
     if (clock_wall_s() >= poll->ends_at) {
         end_poll(poll, NULL, "expired_token");
         return;
@@ -323,7 +342,7 @@ static void keep(struct announcement *announcement)
     id_random(announcement->digest, sizeof announcement->digest);
     struct consent consent = {
         .digest = {(const char *)announcement->digest, sizeof announcement->digest},
-        .expires_at = announcement->ends_at + LATE_S,
+        .expires_at = announcement->ends_at + LINGER_S,
         .is_device = true,
         .kept = &announcement->kept};
     consent_keep(self, &consent, announcement->request, kept, announcement);
@@ -340,18 +359,19 @@ static void created(void *context, struct write_message *message)
         keep(announcement);
 }
 
+static struct text account_of(const struct job *job)
+{
+    return job->account.data ? job->account : TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
+}
+
 /* The row that is to be connected; where there is none a PENDING one is made, so that its id is known. */
 static void make_connection(struct announcement *announcement)
 {
     struct worker *self = announcement->worker;
     const struct job *job = &announcement->request->job;
     struct conn_row row;
-    struct job by_key = {.owner = job->owner,
-                         .provider = job->provider,
-                         .account = job->account.data ? job->account
-                                                      : TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT)};
-    int result =
-        job->reconnect.data ? consent_find(self, job, &row) : worker_find(self, &by_key, &row);
+    struct text account = account_of(job);
+    int result = consent_target(self, job, account, &row);
     if (result == 0) {
         memcpy(announcement->connection, row.id.data, row.id.len);
         conn_row_free(&row);
@@ -368,7 +388,7 @@ static void make_connection(struct announcement *announcement)
     message->change.at_ms = now_ms;
     message->change.owner = write_keep(message, job->owner);
     message->change.provider = write_keep(message, job->provider);
-    message->change.account = write_keep(message, by_key.account);
+    message->change.account = write_keep(message, account);
     if (announcement->metadata.len > 0)
         message->change.metadata = buf_text(&announcement->metadata);
     worker_write(self, message, created, announcement);
@@ -396,10 +416,16 @@ static void announced(void *context, const struct exchange_result *end)
 void worker_device(struct worker *self, struct request *request)
 {
     const struct job *job = &request->job;
+    struct conn_row row;
     struct buf scopes = buf_make(TEXT_MAX);
     if (!self->connector || !call_can(self->connector, BURSAR_DEVICE)) {
         worker_refuse(self, request, BURSAR_E_UNSUPPORTED_OP,
                       "this provider has no device authorization");
+        return;
+    }
+    int result = consent_target(self, job, account_of(job), &row);
+    if (result < 0 && result != BURSAR_E_NOT_CONNECTED) {
+        worker_refuse(self, request, result, NULL);
         return;
     }
     struct announcement *announcement = memory_new(sizeof *announcement);
@@ -408,6 +434,10 @@ void worker_device(struct worker *self, struct request *request)
     announcement->metadata = buf_make(TEXT_MAX);
     if (job->metadata)
         node_pack(job->metadata, &announcement->metadata);
+    else if (result == 0) /* what it has is what the provider's URLs need */
+        buf_append_text(&announcement->metadata, row.metadata);
+    if (result == 0)
+        conn_row_free(&row);
     struct exchange *exchange = exchange_new(self, BURSAR_DEVICE);
     struct text asked = consent_scopes(job->scopes, &scopes);
     if (asked.data)

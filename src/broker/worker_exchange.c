@@ -7,13 +7,15 @@
 #include <bursar/error.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "broker/memory.h"
 #include "wire/doc.h"
 
-enum { PLAIN_MAX = 1 << 20, STEPS_MAX = 16, TEXT_MAX = 256 };
+enum { PLAIN_MAX = 1 << 20, STEPS_MAX = 16, TEXT_MAX = 256, SECRET_MIN = 8 };
 
 struct exchange {
     struct worker *worker;
+    struct exchange *next, **link; /* of those under way */
     enum bursar_purpose purpose;
     unsigned step;
     struct call_values inputs, captures;
@@ -37,6 +39,9 @@ struct exchange *exchange_new(struct worker *self, enum bursar_purpose purpose)
 
 static void exchange_free(struct exchange *exchange)
 {
+    *exchange->link = exchange->next;
+    if (exchange->next)
+        exchange->next->link = exchange->link;
     call_values_free(&exchange->inputs);
     call_values_free(&exchange->captures);
     buf_free(&exchange->secret);
@@ -117,6 +122,58 @@ void exchange_describe(const struct call_outcome *outcome, int status, char *out
         snprintf(out, size, "HTTP %d", status);
 }
 
+/* Shorter ones are words that stand in messages by chance. */
+static bool repeats(struct text said, struct text secret)
+{
+    return secret.len >= SECRET_MIN && said.len >= secret.len &&
+           memmem(said.data, said.len, secret.data, secret.len) != NULL;
+}
+
+static bool repeats_any(struct text said, const struct node *map)
+{
+    const struct node *key, *value;
+    for (size_t i = 0; i < node_count(map); i++) {
+        node_pair(map, i, &key, &value);
+        if (repeats(said, node_text(value)))
+            return true;
+    }
+    return false;
+}
+
+static bool tells(const struct worker *self, const struct call_values *values, struct text said)
+{
+    /* What a consent is asked with is no secret, and often what a refusal is about. */
+    static const char *const open_names[] = {"redirect_uri", "scopes", "code_challenge",
+                                             "code_challenge_method"};
+    const struct settings *settings = self->connector->settings;
+    const struct node *secret = tree_root(self->secret_tree), *grant = tree_root(self->grant_tree);
+    bool is_told = repeats_any(said, secret) || repeats_any(said, node_get(secret, "fields")) ||
+                   repeats_any(said, grant) || repeats_any(said, node_get(grant, "grant"));
+    for (size_t i = 0; i < settings->count && !is_told; i++)
+        is_told = settings->values[i].option->type == BURSAR_OPTION_SECRET &&
+                  repeats(said, secret_text(&settings->values[i].secret));
+    for (size_t i = 0; values && i < values->count && !is_told; i++) {
+        const char *name = values->parts[i].name;
+        bool is_open = false;
+        for (size_t j = 0; j < sizeof open_names / sizeof open_names[0]; j++)
+            is_open = is_open || strcmp(name, open_names[j]) == 0;
+        is_told = !is_open && repeats(said, call_values_get(values, name));
+    }
+    return is_told;
+}
+
+void exchange_hush(struct worker *self, const struct call_values *values,
+                   struct call_outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->part_count; i++) {
+        struct call_part *part = &outcome->parts[i];
+        bool is_said = part->part == BURSAR_OUT_ERROR || part->part == BURSAR_OUT_ERROR_SUBCODE ||
+                       part->part == BURSAR_OUT_ERROR_TEXT;
+        if (is_said && tells(self, values, call_part_value(outcome, part)))
+            part->len = 0;
+    }
+}
+
 static enum verdict_class judge(const struct exchange *exchange, const struct http_reply *reply,
                                 const struct call_outcome *outcome)
 {
@@ -158,9 +215,11 @@ static void read_reply(struct exchange *exchange, const struct http_reply *reply
         send_step(exchange);
         return;
     }
-    exchange_describe(&outcome, reply->status, text, sizeof text);
     end.outcome = &outcome;
     end.verdict = judge(exchange, reply, &outcome);
+    exchange_hush(exchange->worker, &exchange->inputs, &outcome);
+    exchange_hush(exchange->worker, &exchange->captures, &outcome);
+    exchange_describe(&outcome, reply->status, text, sizeof text);
     end.text = text;
     conclude(exchange, &end);
     call_outcome_free(&outcome);
@@ -211,9 +270,21 @@ static void send_step(struct exchange *exchange)
 
 void exchange_start(struct exchange *exchange, exchange_done_fn *done, void *context)
 {
+    struct worker *self = exchange->worker;
     exchange->done = done;
     exchange->context = context;
+    exchange->next = self->exchanges;
+    exchange->link = &self->exchanges;
+    if (exchange->next)
+        exchange->next->link = &exchange->next;
+    self->exchanges = exchange;
     send_step(exchange);
+}
+
+void exchange_end_all(struct worker *self)
+{
+    while (self->exchanges)
+        fail(self->exchanges, BURSAR_E_SHUTTING_DOWN, "the broker is ending");
 }
 
 int exchange_error(const struct exchange_result *end)

@@ -32,11 +32,18 @@ void exchange_set_secret(struct exchange *exchange, struct text secret, struct t
                          struct text metadata);
 /* Takes the exchange; done is called once, perhaps before this returns. */
 void exchange_start(struct exchange *exchange, exchange_done_fn *done, void *context);
+/* At the end, when the HTTP engine is gone: each hears that the broker is ending. */
+void exchange_end_all(struct worker *self);
 
 /* The code and words that a caller gets for an exchange that went wrong. */
 int exchange_error(const struct exchange_result *end);
 
 /* One line that says what a provider said; never anything of a secret. */
 void exchange_describe(const struct call_outcome *outcome, int status, char *out, size_t size);
+
+/* Takes out of what a reply says of an error whatever repeats a secret: a setting, a part of the
+ * credential that is open in self's trees, or one of these values (NULL: none). */
+void exchange_hush(struct worker *self, const struct call_values *values,
+                   struct call_outcome *outcome);
 
 #endif

@@ -225,6 +225,7 @@ static void send_request(struct flight *flight)
     if (result == 0)
         return;
     flight->is_local = true;
+    flight->has_nothing = result == BURSAR_E_NEEDS_REAUTH;
     flight->end = EXCHANGE_UNSENT;
     snprintf(flight->outcome.text, sizeof flight->outcome.text, "no request can be made (%s)",
              bursar_error_code(result));
@@ -324,7 +325,7 @@ static bool read_again(struct flight *flight)
     call_values_free(&flight->captures);
     flight->step = 0;
     flight->end = EXCHANGE_UNSENT;
-    flight->is_local = false;
+    flight->is_local = flight->has_nothing = false;
     flight->outcome = (struct flight_outcome){0};
     int result = self->broker->store->find(self->reader, flight->row.owner, text_of(flight->id),
                                            (struct text){NULL, 0}, (struct text){NULL, 0}, &row);

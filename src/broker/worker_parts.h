@@ -51,7 +51,8 @@ struct flight {
     struct flight_outcome outcome;
     unsigned step;               /* of an exchange that has several */
     struct call_values captures; /* what earlier steps gave for later ones */
-    bool is_local; /* failed before anything could be sent, and not the provider's fault */
+    bool is_local;    /* failed before anything could be sent, and not the provider's fault */
+    bool has_nothing; /* the kind finds nothing to refresh with: only the owner can bring it */
 };
 
 struct worker {
@@ -67,14 +68,15 @@ struct worker {
     struct tree *secret_tree, *grant_tree, *metadata_tree, *made_tree;
     struct flight *flights;
     struct heap timers;
-    int64_t plan_at_ms;      /* boot time at which the planner looks next */
-    int64_t remind_at_ms;    /* boot time at which it looks for owners to remind */
-    size_t writes;           /* changes that are with the store */
-    size_t reminders;        /* of which so many are reminders */
-    size_t errands;          /* exchanges that are no refresh and are with the provider */
-    struct heap polls;       /* devices whose owners are to say yes */
-    struct recheck *recheck; /* a walk through stored keys; NULL: none yet */
-    int64_t recheck_at_ms;   /* boot time at which it goes on */
+    int64_t plan_at_ms;         /* boot time at which the planner looks next */
+    int64_t remind_at_ms;       /* boot time at which it looks for owners to remind */
+    size_t writes;              /* changes that are with the store */
+    size_t reminders;           /* of which so many are reminders */
+    size_t errands;             /* exchanges that are no refresh and are with the provider */
+    struct heap polls;          /* devices whose owners are to say yes */
+    struct exchange *exchanges; /* under way: no refreshes */
+    struct recheck *recheck;    /* a walk through stored keys; NULL: none yet */
+    int64_t recheck_at_ms;      /* boot time at which it goes on */
     bool is_open, is_draining, has_drained, is_stopping;
     int64_t hold_until_ms; /* boot time: our client is refused, nothing is sent before */
     bool has_incident;

@@ -71,7 +71,10 @@ static bool is_seeded(struct worker *self, struct text mark)
                       .account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT)};
     if (worker_find(self, &job, &row) < 0)
         return false;
-    bool is_same = row.metadata.data && tree_fill(self->secret_tree, row.metadata) == 0 &&
+    /* What is made anew from the settings begins again with the daemon: no other secret can be put. */
+    bool is_dead = self->connector->mints && row.state == CONN_NEEDS_REAUTH;
+    bool is_same = !is_dead && row.metadata.data &&
+                   tree_fill(self->secret_tree, row.metadata) == 0 &&
                    text_equal(node_text(node_get(tree_root(self->secret_tree), "seed")), mark);
     conn_row_free(&row);
     return is_same;

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "connector/registry.h"
 
-enum { FILES_MAX = 256, TRIAL_S = 10, TRIAL_OK = 0, TRIAL_REFUSED = 1 };
+enum { FILES_MAX = 256, TRIAL_S = 10, TRIAL_OK = 93 /* nobody else ends so */, TRIAL_REFUSED = 1 };
 
 static void say(struct buf *errors, const char *file, const char *what, const char *more)
 {
@@ -24,14 +24,15 @@ static void say(struct buf *errors, const char *file, const char *what, const ch
     buf_append_byte(errors, 0);
 }
 
-/* Code that others could change would be theirs. */
-static const char *file_problem(const char *file)
+/* Code that others could change would be theirs; so with the folder, where they could put another file
+ * in its place. */
+static const char *status_problem(const char *path, mode_t type)
 {
     struct stat status;
-    if (stat(file, &status) < 0)
+    if (stat(path, &status) < 0)
         return "cannot be read";
-    if (!S_ISREG(status.st_mode))
-        return "is no regular file";
+    if ((status.st_mode & S_IFMT) != type)
+        return type == S_IFREG ? "is no regular file" : "is no folder";
     if (status.st_mode & S_IWOTH)
         return "can be written by everybody";
     if ((status.st_mode & S_IWGRP) && status.st_gid != 0 && status.st_gid != getegid())
@@ -111,6 +112,9 @@ static bool try_apart(const char *file, char *out_problem, size_t size)
         return false;
     }
     fflush(NULL);
+    struct sigaction usual = {.sa_handler = SIG_DFL},
+                     before; /* ignored, it hides how children end */
+    sigaction(SIGCHLD, &usual, &before);
     pid_t child = fork();
     if (child == 0) {
         close(pipes[0]);
@@ -121,18 +125,25 @@ static bool try_apart(const char *file, char *out_problem, size_t size)
         read_problem(pipes[0], out_problem, size);
     close(pipes[0]);
     if (child < 0) {
+        sigaction(SIGCHLD, &before, NULL);
         snprintf(out_problem, size, "cannot be tried: %s", strerror(errno));
         return false;
     }
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+    pid_t ended;
+    while ((ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
         ;
+    sigaction(SIGCHLD, &before, NULL);
+    if (ended < 0) {
+        snprintf(out_problem, size, "cannot be tried: %s", strerror(errno));
+        return false;
+    }
     return judge_trial(status, out_problem, size);
 }
 
 static void load_file(struct registry *registry, const char *file, struct buf *errors)
 {
     char problem[512];
-    const char *wrong = file_problem(file);
+    const char *wrong = status_problem(file, S_IFREG);
     if (wrong) {
         say(errors, file, wrong, "");
         return;
@@ -174,6 +185,11 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 void registry_load_folder(struct registry *registry, const char *folder, struct buf *errors)
 {
     struct dirent **names = NULL;
+    const char *wrong = access(folder, F_OK) == 0 ? status_problem(folder, S_IFDIR) : NULL;
+    if (wrong) {
+        say(errors, folder, wrong, "");
+        return;
+    }
     int count = scandir(folder, &names, is_module, by_name);
     if (count < 0 && errno != ENOENT)
         say(errors, folder, "the folder cannot be read", strerror(errno));

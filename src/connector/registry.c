@@ -8,6 +8,7 @@
 #include "connector/call.h"
 #include "connector/modules.h"
 #include "connector/options.h"
+#include "wire/doc.h"
 
 enum { KINDS_MAX = 256 };
 
@@ -225,6 +226,10 @@ static const char *options_problem(const struct bursar_option *options, bool is_
     return problem;
 }
 
+/* Purposes that come to nothing where nobody reads the reply. */
+static const enum bursar_purpose readers[] = {BURSAR_REFRESH, BURSAR_EXCHANGE, BURSAR_DEVICE,
+                                              BURSAR_POLL, BURSAR_IDENTIFY};
+
 const char *registry_problem(const struct bursar_connector *module)
 {
     if (!module)
@@ -235,6 +240,17 @@ const char *registry_problem(const struct bursar_connector *module)
         return "its kind is not a name of a-z, 0-9, _ and -";
     if (!module->summary || !module->options)
         return "its descriptor has no summary or no table of options";
+    if (module->secret_kind && !doc_main_part(text_of(module->secret_kind)))
+        return "its secret_kind is none of oauth2, api_key, basic, bearer and header";
+    for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
+        const struct bursar_exchange *exchange = &module->exchanges[readers[i]];
+        if (exchange->build && !exchange->read)
+            return "one of its purposes has no function that reads the reply";
+    }
+    for (const struct bursar_field *field = module->form; field && field->name; field++) {
+        if (!field->label || !field->type)
+            return "a field of its form has no label or no type";
+    }
     const char *problem = options_problem(module->options, false);
     return problem ? problem : options_problem(module->shared_options, false);
 }

@@ -235,6 +235,29 @@ struct leading {
     size_t count;
 };
 
+static bool is_item(const struct settings *settings, const char *setting, const char *name)
+{
+    const struct setting *found = settings_find(settings, setting);
+    for (size_t i = 0; found && i < found->item_count; i++) {
+        if (strcmp(found->items[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the value of a name is what somebody else has said, now or when it was captured. */
+static bool is_said_by_others(struct host *host, const char *name)
+{
+    const struct call *call = host->call;
+    const struct settings *settings = call->connector->settings;
+    if (call->captures && call_values_get(call->captures, name).data)
+        return true;
+    if (call->purpose == BURSAR_EXCHANGE && input_of(call, name).data)
+        return true;
+    return host_secret(host, name).data &&
+           (is_item(settings, "captures", name) || is_item(settings, "callback_captures", name));
+}
+
 /* Notes a placeholder of a URL's host that has to lead to an allowed one. False where nothing says
  * where it may lead. */
 static bool note_leading(struct host *host, const char *name, enum place place, struct text behind,
@@ -242,10 +265,13 @@ static bool note_leading(struct host *host, const char *name, enum place place, 
 {
     const struct settings *settings = host->call->connector->settings;
     size_t row = variable_of(settings, name);
-    if ((place != PLACE_START && place != PLACE_HOST) || row == NO_ROW)
+    if (place != PLACE_START && place != PLACE_HOST)
         return true;
-    if (!allowed_of(settings, row))
-        return !is_from_outside(settings, row) || is_suffix_fixed(behind);
+    if (row == NO_ROW || !allowed_of(settings, row)) {
+        bool is_outside =
+            (row != NO_ROW && is_from_outside(settings, row)) || is_said_by_others(host, name);
+        return !is_outside || (place == PLACE_HOST && is_suffix_fixed(behind));
+    }
     if (leading->count == HOST_ROWS_MAX)
         return false;
     leading->rows[leading->count++] = row;

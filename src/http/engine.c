@@ -223,12 +223,25 @@ static bool add_header(struct exchange *exchange, const char *line)
     return more != NULL;
 }
 
+/* libcurl signs every header of the list, also one that only takes its own away, and of a body that it
+ * is handed piece by piece it knows no digest. */
+static bool add_signed(struct exchange *exchange)
+{
+    char line[128], digest[65];
+    if (!exchange->request.has_body)
+        return true;
+    secret_sha256_hex(buf_text(&exchange->request.body), digest);
+    snprintf(line, sizeof line, "X-Amz-Content-Sha256: %s", digest);
+    return add_header(exchange, line);
+}
+
 static bool add_headers(struct exchange *exchange)
 {
     const struct buf *headers = &exchange->request.headers;
     const char *line = (const char *)headers->data;
     const char *end = line ? line + headers->len : NULL;
-    bool is_ok = add_header(exchange, "Expect:");
+    bool is_signed = exchange->request.sigv4.len > 0;
+    bool is_ok = is_signed ? add_signed(exchange) : add_header(exchange, "Expect:");
     for (; is_ok && line && line < end; line += strlen(line) + 1)
         is_ok = add_header(exchange, line);
     return is_ok;
@@ -250,6 +263,8 @@ static void set_request(struct exchange *exchange)
     } else {
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     }
+    if (strcmp(request->method, "HEAD") == 0)
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L); /* the reply has a length and no body */
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     if (request->tls_certificate.len > 0) {
         curl_easy_setopt(easy, CURLOPT_SSLCERT, (const char *)request->tls_certificate.data);
