@@ -212,6 +212,8 @@ void worker_begin_consent(struct worker *self, struct request *request)
                       "nobody consents to this provider in a browser");
         return;
     }
+    if (!consent_is_possible(self, request))
+        return;
     if (!is_allowed_redirect(self, job->redirect_uri)) {
         worker_refuse(self, request, BURSAR_E_BAD_REQUEST,
                       "redirect_uri is not one of this provider's redirect_uris");

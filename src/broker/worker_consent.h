@@ -54,6 +54,9 @@ int consent_target(struct worker *self, const struct job *job, struct text accou
 /* Space-delimited texts of a list of a job; absent where there is none. */
 struct text consent_scopes(const struct node *scopes, struct buf *out);
 
+/* Whether a person can consent to what this provider's secrets do; else refuses, and takes the request. */
+bool consent_is_possible(struct worker *self, struct request *request);
+
 /* worker_device.c */
 void worker_device(struct worker *self, struct request *request); /* takes the request */
 void worker_poll_devices(struct worker *self);                    /* those whose time has come */

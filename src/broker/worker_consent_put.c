@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "connector/sign.h"
+#include "policy/acts_as.h"
 #include "vault/seal.h"
 #include "wire/doc.h"
 #include "wire/pack.h"
@@ -123,6 +124,16 @@ struct text consent_scopes(const struct node *scopes, struct buf *out)
         buf_append_text(out, node_text(node_item(scopes, i)));
     }
     return node_count(scopes) > 0 ? buf_text(out) : none;
+}
+
+bool consent_is_possible(struct worker *self, struct request *request)
+{
+    struct text word = settings_text(self->connector->settings, "acts_as");
+    if (acts_as_allows(acts_as_of(word), ACTOR_PERSON))
+        return true;
+    worker_refuse(self, request, BURSAR_E_UNSUPPORTED_OP,
+                  "this provider's secrets act as a service: nobody consents to them");
+    return false;
 }
 
 /* ---- the put -------------------------------------------------------------------------------------- */

@@ -423,6 +423,8 @@ void worker_device(struct worker *self, struct request *request)
                       "this provider has no device authorization");
         return;
     }
+    if (!consent_is_possible(self, request))
+        return;
     int result = consent_target(self, job, account_of(job), &row);
     if (result < 0 && result != BURSAR_E_NOT_CONNECTED) {
         worker_refuse(self, request, result, NULL);

@@ -75,6 +75,8 @@ struct config_kinds {
      * NUL. NULL: nothing is asked. */
     void (*check_entry)(const struct config_kinds *self, const char *kind,
                         const struct settings *settings, struct buf *out);
+    /* Whether a kind is for those alone who allow experimental ones. NULL: none is. */
+    bool (*is_experimental)(const struct config_kinds *self, const char *kind);
     /* Loads what more kinds there are in a folder: adds lines that each end with NUL for what cannot
      * be. NULL: none are loaded. */
     void (*load)(const struct config_kinds *self, const char *folder, struct buf *out);

@@ -8,6 +8,7 @@
 
 #include "config/catalog.h"
 #include "config/nested.h"
+#include "policy/acts_as.h"
 
 enum { MAX_NAMES = 256 };
 
@@ -284,12 +285,24 @@ static void check_settings(struct entry *entry, const char *kind)
     buf_free(&lines);
 }
 
-static void check_experimental(struct entry *entry)
+static void check_experimental(struct entry *entry, const char *kind)
 {
+    const struct config_kinds *kinds = entry->reading->kinds;
+    bool is_kind = kinds->is_experimental && kinds->is_experimental(kinds, kind);
     if (entry->is_catalog || entry->reading->allow_experimental ||
-        !settings_bool(entry->settings, "experimental"))
+        (!is_kind && !settings_bool(entry->settings, "experimental")))
         return;
     problem_add(entry->spot, "is experimental: used only with connectors.experimental");
+    entry->is_wrong = true;
+}
+
+/* What is shared is nobody's in particular. */
+static void check_actor(struct entry *entry)
+{
+    enum acts_as acts_as = acts_as_of(settings_text(entry->settings, "acts_as"));
+    if (acts_as_allows(acts_as, ACTOR_SERVICE))
+        return;
+    problem_add(entry->spot, "acts as a user: a shared credential stands for nobody");
     entry->is_wrong = true;
 }
 
@@ -318,7 +331,9 @@ bool provider_read(const struct provider_reading *reading, const char *section,
     fill_from(&entry, entry.own, map);
     fill_from(&entry, entry.shared, map);
     fill_from(&entry, reading->kinds->common, map);
-    check_experimental(&entry);
+    check_experimental(&entry, provider.kind);
+    if (provider.is_shared)
+        check_actor(&entry);
     if (!entry.is_wrong)
         check_settings(&entry, provider.kind);
     if (entry.is_wrong) {

@@ -53,6 +53,12 @@ static void check_entry(const struct config_kinds *self, const char *kind,
         call_check(module, settings, out);
 }
 
+static bool is_experimental(const struct config_kinds *self, const char *kind)
+{
+    const struct bursar_connector *module = registry_find(registry_of(self), kind);
+    return module && (module->flags & BURSAR_CONNECTOR_EXPERIMENTAL) != 0;
+}
+
 static void load(const struct config_kinds *self, const char *folder, struct buf *out)
 {
     struct registry *registry = registry_of(self);
@@ -77,6 +83,7 @@ struct registry *registry_new_empty(void)
                                                 .shared_options_of = shared_options_of,
                                                 .check = options_check,
                                                 .check_entry = check_entry,
+                                                .is_experimental = is_experimental,
                                                 .load = load};
     return registry;
 }

@@ -97,11 +97,45 @@ static void test_defaults(void **state)
     buf_free(&errors);
 }
 
+/* A kind that says so itself is for those who allow it. */
+static void test_experimental_kind(void **state)
+{
+    static const struct bursar_option none[] = {{0}};
+    static const struct bursar_connector risky = {.abi = BURSAR_CONNECTOR_ABI,
+                                                  .kind = "risky",
+                                                  .summary = "not for everybody",
+                                                  .flags = BURSAR_CONNECTOR_EXPERIMENTAL,
+                                                  .options = none};
+    (void)state;
+    for (int is_allowed = 0; is_allowed < 2; is_allowed++) {
+        char path[] = "/tmp/bursar-test-XXXXXX";
+        struct registry *registry = registry_new();
+        struct config *config = NULL;
+        struct buf errors = buf_make(65536);
+        assert_int_equal(registry_add(registry, &risky, &errors), 0);
+        int fd = mkstemp(path);
+        dprintf(fd,
+                "connectors: {catalog: [], modules: [], experimental: %s}\n"
+                "providers: {a: {kind: risky}}\n",
+                is_allowed ? "true" : "false");
+        close(fd);
+        int result = config_load(path, registry_kinds(registry), &config, &errors);
+        assert_int_equal(result, is_allowed ? 0 : BURSAR_E_CONFIG);
+        if (!is_allowed)
+            assert_non_null(strstr((const char *)errors.data, "providers.a: is experimental"));
+        unlink(path);
+        config_free(config);
+        registry_free(registry);
+        buf_free(&errors);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expiry_ratio),
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_experimental_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

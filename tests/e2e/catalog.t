@@ -90,6 +90,27 @@ def test_experimental(t):
 
 
 @limit(60)
+def test_acts_as(t):
+    """A person's is never what all share, and nobody consents to a service's."""
+    shared = {"kind": "oauth2", "token_url": "https://id.acme.example/token", "client_id": "c"}
+    d = t.use(Daemon({"auth": {"wh": {**shared, "acts_as": "user"}}}, start=False))
+    status, said = check(d)
+    t.ok(status == 1 and "auth.wh" in said and "acts as a user" in said, "a shared one of a user", said)
+    entry = {"kind": "oauth2_authorization_code", "client_id": "c",
+             "authorize_url": "https://id.acme.example/authorize",
+             "device_url": "https://id.acme.example/device",
+             "token_url": "https://id.acme.example/token", "redirect_uris": ["https://a.example/"]}
+    d = t.use(Daemon({"providers": {"robot": {**entry, "acts_as": "service"},
+                                    "person": {**entry, "acts_as": "user"}}}))
+    c = d.client()
+    for op in ("connect.begin", "connect.device"):
+        job = c.call(op, owner="o", provider="robot", redirect_uri="https://a.example/")
+        t.eq(job["error"]["code"], "unsupported_op", f"{op}: nobody consents to a service")
+    t.eq(c.code("connect.begin", owner="o", provider="person", redirect_uri="https://a.example/"),
+         "ok", "a person consents to what is theirs")
+
+
+@limit(60)
 def test_overlay(t):
     """What the operator says lies over the entry, key by key."""
     d = with_catalog(t, {"acme": {"client_id": "c", "client_secret": make_secret("s"),
@@ -135,4 +156,4 @@ def test_shipped(t):
     t.eq(c.code("connection.create", owner="o", provider="openai"), "ok", "those can")
 
 
-run([test_mutations, test_experimental, test_overlay, test_not_there, test_shipped])
+run([test_mutations, test_experimental, test_acts_as, test_overlay, test_not_there, test_shipped])
