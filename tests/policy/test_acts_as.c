@@ -23,9 +23,8 @@ static void test_all(void **state)
     static const struct {
         enum acts_as acts_as;
         bool person, service;
-    } rows[] = {{ACTS_AS_EITHER, true, true},
-                {ACTS_AS_USER, true, false},
-                {ACTS_AS_SERVICE, false, true}};
+    } rows[] = {
+        {ACTS_AS_EITHER, true, true}, {ACTS_AS_USER, true, false}, {ACTS_AS_SERVICE, false, true}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_int_equal(acts_as_allows(rows[i].acts_as, ACTOR_PERSON), rows[i].person);
