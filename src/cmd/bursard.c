@@ -85,16 +85,6 @@ static int fail(const char *what, const struct buf *error, int result)
     return result;
 }
 
-/* What the configuration may say for other versions, and this one does not do. Where it would break
- * a promise that is an error, else a warning. */
-static int name_unsupported(const struct config *config)
-{
-    if (!config->is_audit_strict)
-        return 0;
-    LOG(LOG_ERROR, "audit: strict: this version writes no audit log");
-    return BURSAR_E_CONFIG;
-}
-
 static int load_config(struct daemon *self)
 {
     struct buf errors = buf_make(ERRORS_MAX);
@@ -104,9 +94,8 @@ static int load_config(struct daemon *self)
     buf_free(&errors);
     if (result < 0)
         return result;
-    const struct config *config = self->service.config;
-    log_set(config->log_level, config->log_format);
-    return name_unsupported(config);
+    log_set(self->service.config->log_level, self->service.config->log_format);
+    return 0;
 }
 
 static int start(struct daemon *self)

@@ -111,6 +111,14 @@ def test_acts_as(t):
 
 
 @limit(60)
+def test_guard(t):
+    """What cannot be kept is not promised."""
+    d = t.use(Daemon({"providers": {"safe": {"kind": "static", "guard": "vault"}}}, start=False))
+    status, said = check(d)
+    t.ok(status == 1 and "providers.safe.guard" in said, "a guard without operators", said)
+
+
+@limit(60)
 def test_overlay(t):
     """What the operator says lies over the entry, key by key."""
     d = with_catalog(t, {"acme": {"client_id": "c", "client_secret": make_secret("s"),
@@ -156,4 +164,4 @@ def test_shipped(t):
     t.eq(c.code("connection.create", owner="o", provider="openai"), "ok", "those can")
 
 
-run([test_mutations, test_experimental, test_acts_as, test_overlay, test_not_there, test_shipped])
+run([test_mutations, test_experimental, test_acts_as, test_guard, test_overlay, test_not_there, test_shipped])
