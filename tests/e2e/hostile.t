@@ -241,10 +241,12 @@ def test_shutdown_leaks(t):
     until(lambda: dev2.count("token") >= 1, "poll")
     a = open(f"/proc/{d.pid}/stat").read().split(); cpu0 = int(a[13]) + int(a[14])
     d.child.send(15)
-    time.sleep(20)
+    time.sleep(4)
     a = open(f"/proc/{d.pid}/stat").read().split(); cpu1 = int(a[13]) + int(a[14])
-    t.ok(cpu1 - cpu0 < 200, "draining does not spin", f"{(cpu1-cpu0)/100} s cpu of 20")
-    st = d.child.wait(30)
+    t.ok(cpu1 - cpu0 < 100, "draining does not spin", f"{(cpu1-cpu0)/100} s cpu of 4")
+    if "address" not in os.environ.get("BURSAR_SANITIZE", ""):
+        stop.set()  # what is cut off at the end of the draining is for the leak checker to see
+    st = d.child.wait(40)
     stop.set()
     t.eq(st, 0, "exit")
     t.diag("\n".join(l for l in d.log().splitlines() if "SUMMARY" in l or "leak" in l.lower())[:3000])
@@ -375,7 +377,7 @@ def test_races(t):
                       token=lambda *a: (time.sleep(random.random()*0.2), (200, {}, {"access_token": "at-zzz", "token_type": "bearer", "refresh_token": "rt-zzz", "expires_in": random.choice([1, 60])}))[1], me=lambda *a: (200, {}, {"sub": "u1"}), rev=lambda *a: (200, {}, {})))
     d = t.use(Daemon({"providers": {"k": consent_entry(site, device_url=site.url + "/device", identity_url=site.url + "/me", revoke_url=site.url + "/rev")}}))
     cs = d.clients(12)
-    stop = time.time() + 25
+    stop = time.time() + 8
     def work(c, i):
         rnd = random.Random(i)
         while time.time() < stop:
@@ -415,10 +417,9 @@ def test_store_down_device(t):
     h = sqlite3.connect(d.db, isolation_level=None, timeout=10)
     h.execute("BEGIN IMMEDIATE")
     until(lambda: n[0] >= 1, "asked")
-    time.sleep(20)
+    time.sleep(12)
     h.execute("ROLLBACK")
-    time.sleep(3)
-    rec = record(c, r["connection"])
+    rec = wait_state(c, r["connection"], "ACTIVE", timeout=20)
     t.eq(rec["state"], "ACTIVE", "the grant came")
     t.diag(f"polls {n[0]} " + d.log_tail(4))
 
