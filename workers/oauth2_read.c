@@ -111,7 +111,7 @@ static size_t join_scopes(const struct bursar_call *call, const struct bursar_re
     if (path.data)
         value = response->find(response, path);
     size_t count = value.type == BURSAR_VALUE_LIST ? value.count : 0;
-    if (value.type == BURSAR_VALUE_TEXT && value.text.len <= SCOPES_MAX) {
+    if (value.type == BURSAR_VALUE_TEXT && value.text.data && value.text.len <= SCOPES_MAX) {
         memcpy(joined, value.text.data, value.text.len);
         len = value.text.len;
     }
