@@ -8,7 +8,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, encode, limit, put_secret, run
-from scene import (check_store, events_of, put, record, rows, types_of, until, wait_generation,
+from scene import (check_store, events_of, put, record, types_of, until, wait_generation,
                    wait_state)
 
 
@@ -192,11 +192,11 @@ def test_async(t):
     t.eq(c.ask("refresh", owner="o", connection=connection, **{"async": True})["accepted"], True,
          "not due: accepted, and nothing to do")
     for turn in range(5):
+        before = record(c, connection)["generation"]  # asked first: it may be kept before the kill
         reply = c.ask("refresh", owner="o", connection=connection, force=True, **{"async": True})
         d.kill()
         t.eq(reply.get("accepted"), True, f"accepted {turn + 1}")
         t.ok("secret" not in reply, "without a secret")
-        before = rows(d, "SELECT generation FROM connection")[0][0]
         d.start()
         until(lambda: record(c, connection)["generation"] > before
               or record(c, connection)["state"] == "NEEDS_REAUTH", "the promise")
