@@ -194,22 +194,85 @@ static void pack_states(struct pack *map, const struct store_counts *counts)
     pack_close(&states);
 }
 
-static void pack_providers(struct pack *map, const struct broker *broker)
+enum { HOUR_S = 3600, FORECAST_S = 7 * 86400 };
+
+/* Ceilings and what is left of them; absent where none is known. */
+static void pack_budget(struct pack *map, const struct connector *connector,
+                        const struct worker_figures *figures)
 {
+    static const char *const names[][3] = {{"token_limit", "token_rate.limit", NULL},
+                                           {"token_window_s", "token_rate.window_s", NULL},
+                                           {"api_limit", "rate.limit", NULL},
+                                           {"api_window_s", "rate.window_s", NULL}};
+    if (figures->budget_left == INT64_MAX)
+        return;
+    struct pack budget = pack_map_in(map, "budget");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        double number = settings_number(connector->settings, names[i][1], 0);
+        if (number > 0)
+            pack_int(&budget, names[i][0], (int64_t)number);
+    }
+    pack_int(&budget, "left", figures->budget_left);
+    pack_int(&budget, "room_1h", figures->room_1h);
+    pack_close(&budget);
+}
+
+/* What is due within the hour, how much of it cannot go out in it, and which grants end soon. */
+static int pack_forecast(struct query *self, struct pack *map, const struct connector *connector,
+                         const struct worker_figures *figures, uint64_t *debt, uint64_t *ending)
+{
+    struct store_forecast forecast = {0, 0};
+    int64_t now = clock_wall_s();
+    int result = self->broker->store->forecast(self->reader, text_of(connector->provider),
+                                               now + HOUR_S, now + FORECAST_S, &forecast);
+    uint64_t room = (uint64_t)figures->room_1h;
+    uint64_t own_debt = forecast.due > room ? forecast.due - room : 0;
+    pack_uint(map, "due_1h", forecast.due);
+    pack_uint(map, "refresh_debt", own_debt);
+    pack_uint(map, "reauth_forecast", forecast.ending);
+    *debt += own_debt;
+    *ending += forecast.ending;
+    return result;
+}
+
+static void pack_gate(struct pack *map, const struct worker_figures *figures)
+{
+    const char *reason = gate_reason_name(figures->gate);
+    bool is_held = figures->gate != GATE_FREE && figures->gate != GATE_BUDGET;
+    pack_bool(map, "held", is_held);
+    if (reason)
+        pack_string(map, "held_by", reason);
+    if (reason && figures->gate_wait_ms >= 0)
+        pack_int(map, "held_ms", figures->gate_wait_ms);
+    pack_string(map, "breaker", breaker_state_name(figures->breaker));
+}
+
+static int pack_providers(struct query *self, struct pack *map)
+{
+    const struct broker *broker = self->broker;
+    uint64_t debt = 0, ending = 0;
+    int result = 0;
     struct pack providers = pack_map_in(map, "providers");
-    for (size_t i = 0; i < broker->connectors->count; i++) {
+    for (size_t i = 0; i < broker->connectors->count && result == 0; i++) {
+        const struct connector *connector = &broker->connectors->items[i];
         struct worker_figures figures = worker_figures(broker->workers[i]);
-        struct pack one = pack_map_in(&providers, broker->connectors->items[i].provider);
+        struct pack one = pack_map_in(&providers, connector->provider);
         pack_uint(&one, "queue", figures.queue);
         pack_uint(&one, "in_flight", figures.in_flight);
         pack_uint(&one, "refreshed", figures.refreshed);
         pack_uint(&one, "failed", figures.failed);
         pack_uint(&one, "p50_ms", figures.p50_ms);
         pack_uint(&one, "p99_ms", figures.p99_ms);
-        pack_bool(&one, "held", figures.is_held);
+        pack_int(&one, "waiting", figures.waiting);
+        pack_gate(&one, &figures);
+        pack_budget(&one, connector, &figures);
+        result = pack_forecast(self, &one, connector, &figures, &debt, &ending);
         pack_close(&one);
     }
     pack_close(&providers);
+    pack_uint(map, "refresh_debt", debt);
+    pack_uint(map, "reauth_forecast", ending);
+    return result;
 }
 
 static void pack_memory(struct pack *map)
@@ -237,11 +300,11 @@ static int answer_status(struct query *self, const struct job *job, struct answe
     pack_string(&map, "store", broker->store->scheme);
     pack_uint(&map, "seq", counts.last_seq);
     pack_states(&map, &counts);
-    pack_providers(&map, broker);
+    result = pack_providers(self, &map);
     pack_keys(&map, broker->keyring);
     pack_memory(&map);
     pack_close(&map);
-    return 0;
+    return result;
 }
 
 /* ---- connectors, operators ---------------------------------------------------------------------- */

@@ -12,12 +12,9 @@
 #include "broker/memory.h"
 #include "broker/store_thread.h"
 #include "broker/worker_consent.h"
+#include "broker/worker_exchange.h"
 #include "broker/worker_parts.h"
 #include "broker/worker_validate.h"
-
-enum {
-    INCIDENT_QUIET_MS = 600000,
-};
 
 /* ---- messages ------------------------------------------------------------------------------------ */
 
@@ -81,60 +78,14 @@ static void drain(struct worker *self)
 {
     struct flight *flight, *next;
     HASH_ITER(hh, self->flights, flight, next) {
-        if (flight->phase == FLIGHT_BACKOFF)
+        if (flight->phase == FLIGHT_BACKOFF || flight->phase == FLIGHT_TURN)
             flight_timer(flight);
     }
+    exchange_end_waiting(self);
     if (self->has_drained || self->flights || self->writes > 0 || self->errands > 0)
         return;
     self->has_drained = true;
     dispatcher_send_drained(self->broker->dispatcher);
-}
-
-/* ---- incidents ----------------------------------------------------------------------------------- */
-
-static void incident_written(void *context, struct write_message *message)
-{
-    struct worker *self = context;
-    if (message->change.result < 0) /* the log has it; the next refusal tries again */
-        self->has_incident = !message->change.is_begin;
-    write_free(message);
-}
-
-static void write_incident(struct worker *self, const struct flight_outcome *outcome, bool is_begin)
-{
-    struct write_message *message = write_new(CHANGE_INCIDENT, (struct text){NULL, 0});
-    const char *code = outcome->code[0] != 0 ? outcome->code : "client_rejected";
-    self->has_incident = is_begin;
-    message->change.at_ms = clock_wall_ms();
-    message->change.provider = text_of(self->connector->provider);
-    message->change.is_begin = is_begin;
-    message->change.outcome = VERDICT_CLIENT;
-    message->change.http_status = outcome->status;
-    message->change.reason = write_keep(message, text_of(is_begin ? code : "resolved"));
-    LOG(is_begin ? LOG_ERROR : LOG_INFO,
-        is_begin ? "the provider refuses our client" : "the provider takes our client again",
-        LOG_S("provider", self->connector->provider), LOG_S("error", outcome->text));
-    worker_write(self, message, incident_written, self);
-}
-
-void worker_note_verdict(struct worker *self, const struct flight_outcome *outcome)
-{
-    int64_t now_ms = clock_boot_ms();
-    if (outcome->verdict == VERDICT_CLIENT) {
-        self->client_failed_ms = now_ms;
-        /* Only a refused client concerns every connection; other errors of this class can come from
-         * one row alone, which must not hold up the others. */
-        if (strcmp(outcome->code, "invalid_client") == 0)
-            self->hold_until_ms = now_ms + outcome->delay_ms;
-        if (!self->has_incident)
-            write_incident(self, outcome, true);
-    } else if (outcome->verdict == VERDICT_OK) {
-        bool was_held = self->hold_until_ms != 0;
-        self->hold_until_ms = 0;
-        if (self->has_incident && (was_held || now_ms - self->client_failed_ms > INCIDENT_QUIET_MS))
-            write_incident(self, outcome, false);
-    }
-    atomic_store(&self->figures.is_held, self->hold_until_ms != 0);
 }
 
 /* ---- the thread ---------------------------------------------------------------------------------- */
@@ -151,6 +102,8 @@ static int wait_ms(const struct worker *self)
         until = poll->at;
     if (self->recheck_at_ms < until)
         until = self->recheck_at_ms;
+    if (self->gate_at_ms < until)
+        until = self->gate_at_ms;
     return until > now_ms ? (int)(until - now_ms) : 0;
 }
 
@@ -182,7 +135,9 @@ static int open_all(struct worker *self)
     if (!self->http || !self->secret_tree || !self->grant_tree || !self->metadata_tree ||
         !self->made_tree)
         return BURSAR_E_NOMEM;
-    int result_of_resume = self->connector ? worker_resume(self) : 0;
+    int result_of_resume = worker_gate_open(self);
+    if (result_of_resume == 0 && self->connector)
+        result_of_resume = worker_resume(self);
     if (result_of_resume == 0 && self->connector)
         result_of_resume = worker_resume_devices(self);
     if (result_of_resume < 0 || !self->connector || !self->connector->shared_id)
@@ -200,6 +155,8 @@ static void close_all(struct worker *self)
         flight_abandon(flight);
     }
     heap_free(&self->timers);
+    worker_gate_close(self);
+    free(self->due.ids);
     worker_forget_devices(self);
     worker_recheck_end(self);
     tree_free(self->secret_tree);
@@ -220,10 +177,12 @@ static void *run(void *context)
     thread_ready(&self->thread, result);
     while (result == 0 && !self->is_stopping) {
         http_run(self->http, wait_ms(self), mailbox_fd(&self->inbox));
+        self->round++;
         worker_take_messages(self);
         fire_timers(self);
         worker_plan(self);
         worker_recheck(self);
+        worker_gate_run(self);
         if (!self->is_draining)
             worker_poll_devices(self);
         if (self->is_draining)
@@ -323,11 +282,17 @@ struct worker_figures worker_figures(struct worker *self)
         counts[i] = atomic_load(&self->figures.latency[i]);
         total += counts[i];
     }
-    return (struct worker_figures){.queue = atomic_load(&self->figures.queue),
-                                   .in_flight = atomic_load(&self->figures.in_flight),
-                                   .refreshed = atomic_load(&self->figures.refreshed),
-                                   .failed = atomic_load(&self->figures.failed),
-                                   .p50_ms = percentile(counts, total, 0.5),
-                                   .p99_ms = percentile(counts, total, 0.99),
-                                   .is_held = atomic_load(&self->figures.is_held)};
+    return (struct worker_figures){
+        .queue = atomic_load(&self->figures.queue),
+        .in_flight = atomic_load(&self->figures.in_flight),
+        .refreshed = atomic_load(&self->figures.refreshed),
+        .failed = atomic_load(&self->figures.failed),
+        .p50_ms = percentile(counts, total, 0.5),
+        .p99_ms = percentile(counts, total, 0.99),
+        .gate = (enum gate_reason)atomic_load(&self->figures.gate_reason),
+        .breaker = (enum breaker_state)atomic_load(&self->figures.breaker_state),
+        .gate_wait_ms = atomic_load(&self->figures.gate_wait_ms),
+        .budget_left = atomic_load(&self->figures.budget_left),
+        .room_1h = atomic_load(&self->figures.room_1h),
+        .waiting = atomic_load(&self->figures.waiting)};
 }

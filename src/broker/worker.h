@@ -1,7 +1,9 @@
 /* A worker: owns the connections of one provider, their flights, due times and HTTP connections.
  * Thread: start and stop: the main thread; worker_send and worker_figures: any.
  *
- *     worker.c         the thread: messages, timers, incidents
+ *     worker.c         the thread: messages, timers
+ *     worker_gate.c    what may be sent, and when: budgets, breaker, fleet guard
+ *     worker_incident.c  faults that are no connection's
  *     worker_plan.c    what is due without anybody asking, and reminders
  *     worker_vend.c    vend, refresh, invalidate: decide from the row, answer, or join a flight
  *     worker_flight.c  one refresh from its intent to its commit
@@ -16,6 +18,7 @@
 
 #include "broker/broker.h"
 #include "broker/message.h"
+#include "policy/gate.h"
 
 /* connector NULL: the worker of all rows whose provider is not configured. */
 int worker_start(const struct broker *broker, const struct connector *connector,
@@ -40,7 +43,12 @@ struct worker_figures {
     uint64_t in_flight;         /* flights, those that back off included */
     uint64_t refreshed, failed; /* attempts since the start */
     uint64_t p50_ms, p99_ms; /* of token requests that were answered, upper bounds by powers of 2 */
-    bool is_held;            /* refreshing stopped because our client is refused */
+    enum gate_reason gate;   /* what holds refreshing back */
+    enum breaker_state breaker;
+    int64_t gate_wait_ms; /* until it may go on; -1: not known */
+    int64_t budget_left;  /* refreshes that may go out at once; INT64_MAX: no ceiling is known */
+    int64_t room_1h;      /* that may go out within the hour; INT64_MAX: no ceiling is known */
+    int64_t waiting;      /* refreshes that wait for their turn */
 };
 struct worker_figures worker_figures(struct worker *worker);
 

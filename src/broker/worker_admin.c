@@ -312,7 +312,7 @@ static void try_again(struct worker *self, const struct job *job)
     struct vend_view view = worker_view(self, &row);
     bool is_due = worker_can_refresh(self, &row) && vend_is_due(&view, clock_wall_s());
     if (row.state == CONN_ACTIVE && is_due && row.failures > 0 && !flight_find(self, row.id) &&
-        clock_boot_ms() >= self->hold_until_ms)
+        worker_gate_lets_through(self))
         flight_begin(self, &row, 0);
     conn_row_free(&row);
 }

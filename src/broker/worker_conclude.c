@@ -332,11 +332,17 @@ static void describe(struct flight *flight, const struct call_outcome *outcome)
         snprintf(to->text, sizeof to->text, "HTTP %d", flight->reply.status);
 }
 
+/* In [0, 1). */
+static double random_share(void)
+{
+    return (double)id_random_below(1000000) / 1000000.0;
+}
+
 static int64_t delay_of(const struct flight *flight)
 {
-    double random = (double)id_random_below(1000000) / 1000000.0;
+    double random = random_share();
     int64_t asked_ms = 0;
-    if (flight->outcome.verdict == VERDICT_GRANT)
+    if (flight->outcome.verdict == VERDICT_OK || flight->outcome.verdict == VERDICT_GRANT)
         return 0; /* never again with this secret */
     if (flight->is_local)
         return LOCAL_RETRY_S * 1000;
@@ -345,7 +351,22 @@ static int64_t delay_of(const struct flight *flight)
             retry_after_ms(http_reply_header(&flight->reply, "Retry-After"), flight->replied_at);
     if (flight->outcome.verdict == VERDICT_CLIENT)
         return (int64_t)(RETRY_CLIENT_MS * (0.5 + random));
-    return retry_delay_ms(flight->row.failures + 1, random, asked_ms);
+    unsigned failures = flight->row.failures + 1;
+    if (flight->outcome.verdict == VERDICT_THROTTLED)
+        failures = gate_throttles(&flight->worker->gate, failures);
+    return retry_delay_ms(failures, random, asked_ms);
+}
+
+/* One refusal among far too many: the grant is tried again when the provider takes grants again. */
+static void disbelieve(struct flight *flight)
+{
+    struct flight_outcome *outcome = &flight->outcome;
+    char said[sizeof outcome->text];
+    memcpy(said, outcome->text, sizeof said);
+    snprintf(outcome->text, sizeof outcome->text, "not believed, for too many are refused: %.200s",
+             said);
+    outcome->verdict = VERDICT_PROVIDER;
+    outcome->delay_ms = (int64_t)(GUARD_ROUND_MAX_MS * (0.5 + random_share()));
 }
 
 static enum conn_move move_of(enum verdict_class verdict)
@@ -370,7 +391,6 @@ static struct write_message *make_failed(struct flight *flight)
     struct flight_outcome *outcome = &flight->outcome;
     int64_t now_ms = clock_wall_ms();
     outcome->error = flight->is_local ? BURSAR_E_INTERNAL : verdict_error(outcome->verdict);
-    outcome->delay_ms = delay_of(flight);
     message->change.at_ms = now_ms;
     message->change.expect_generation = flight->row.generation;
     message->change.outcome = outcome->verdict;
@@ -441,6 +461,7 @@ static void fail_locally(struct flight *flight, const char *what)
 {
     flight->is_local = true;
     flight->outcome.verdict = VERDICT_PROVIDER;
+    flight->outcome.delay_ms = LOCAL_RETRY_S * 1000;
     snprintf(flight->outcome.text, sizeof flight->outcome.text, "%s", what);
     LOG(LOG_ERROR, "a refresh cannot be concluded", LOG_S("connection", flight->id),
         LOG_S("why", what));
@@ -465,6 +486,9 @@ struct write_message *flight_conclude(struct flight *flight)
     if (has_reply && !flight->is_local)
         exchange_hush(flight->worker, &flight->captures, &outcome);
     describe(flight, &outcome);
+    flight->outcome.delay_ms = delay_of(flight);
+    if (!worker_gate_note(flight) && flight->outcome.verdict == VERDICT_GRANT)
+        disbelieve(flight);
     if (flight->outcome.verdict == VERDICT_OK) {
         message = make_refreshed(flight, &outcome);
         if (!message)

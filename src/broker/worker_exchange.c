@@ -16,6 +16,7 @@ enum { PLAIN_MAX = 1 << 20, STEPS_MAX = 16, TEXT_MAX = 256, SECRET_MIN = 8 };
 struct exchange {
     struct worker *worker;
     struct exchange *next, **link; /* of those under way */
+    struct exchange *next_waiting; /* of those that wait for the provider's ceilings */
     enum bursar_purpose purpose;
     unsigned step;
     struct call_values inputs, captures;
@@ -244,7 +245,7 @@ static bool is_url(const struct exchange *exchange)
            (exchange->step > 0 || !module->exchanges[BURSAR_AUTHORIZE].read);
 }
 
-static void send_step(struct exchange *exchange)
+static void send_now(struct exchange *exchange)
 {
     struct worker *self = exchange->worker;
     struct call_request made;
@@ -268,6 +269,60 @@ static void send_step(struct exchange *exchange)
                                        : "the request could not be made");
 }
 
+/* Whether a request of this purpose counts for the token endpoint's ceiling, or for the API's alone. */
+static bool is_token_request(const struct exchange *exchange)
+{
+    return exchange->purpose != BURSAR_VALIDATE && exchange->purpose != BURSAR_IDENTIFY;
+}
+
+/* Somebody waits for each of these: they go before all refreshes, in the order in which they came. */
+static void send_step(struct exchange *exchange)
+{
+    struct worker *self = exchange->worker;
+    if (is_url(exchange)) {
+        send_now(exchange);
+        return;
+    }
+    exchange->next_waiting = NULL;
+    if (self->last_waiting)
+        self->last_waiting->next_waiting = exchange;
+    else
+        self->first_waiting = exchange;
+    self->last_waiting = exchange;
+    exchange_run_waiting(self, clock_boot_ms());
+}
+
+static struct exchange *take_waiting(struct worker *self)
+{
+    struct exchange *first = self->first_waiting;
+    if (first)
+        self->first_waiting = first->next_waiting;
+    if (!self->first_waiting)
+        self->last_waiting = NULL;
+    return first;
+}
+
+int64_t exchange_run_waiting(struct worker *self, int64_t now_ms)
+{
+    while (self->first_waiting) {
+        bool is_token = is_token_request(self->first_waiting);
+        int64_t wait_ms = gate_errand_wait_ms(&self->gate, is_token, now_ms);
+        if (wait_ms > 0) {
+            self->gate_at_ms = 0; /* the loop sees to it */
+            return wait_ms;
+        }
+        gate_errand_sent(&self->gate, is_token, now_ms);
+        send_now(take_waiting(self));
+    }
+    return -1;
+}
+
+void exchange_end_waiting(struct worker *self)
+{
+    while (self->first_waiting)
+        fail(take_waiting(self), BURSAR_E_SHUTTING_DOWN, "the broker is ending");
+}
+
 void exchange_start(struct exchange *exchange, exchange_done_fn *done, void *context)
 {
     struct worker *self = exchange->worker;
@@ -283,6 +338,7 @@ void exchange_start(struct exchange *exchange, exchange_done_fn *done, void *con
 
 void exchange_end_all(struct worker *self)
 {
+    self->first_waiting = self->last_waiting = NULL;
     while (self->exchanges)
         fail(self->exchanges, BURSAR_E_SHUTTING_DOWN, "the broker is ending");
 }

@@ -32,6 +32,11 @@ void exchange_set_secret(struct exchange *exchange, struct text secret, struct t
                          struct text metadata);
 /* Takes the exchange; done is called once, perhaps before this returns. */
 void exchange_start(struct exchange *exchange, exchange_done_fn *done, void *context);
+/* Sends those that wait for the provider's ceilings, as far as these allow. How long until the next one
+ * may go; -1: none waits. */
+int64_t exchange_run_waiting(struct worker *self, int64_t now_ms);
+/* Those that wait are not sent any more: the broker is ending. */
+void exchange_end_waiting(struct worker *self);
 /* At the end, when the HTTP engine is gone: each hears that the broker is ending. */
 void exchange_end_all(struct worker *self);
 

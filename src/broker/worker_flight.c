@@ -54,6 +54,7 @@ static void flight_free(struct flight *flight)
 {
     struct worker *self = flight->worker;
     HASH_DEL(self->flights, flight);
+    worker_gate_leave(flight);
     heap_remove(&self->timers, &flight->timer);
     atomic_fetch_sub(&self->figures.in_flight, 1);
     conn_row_free(&flight->row);
@@ -78,8 +79,9 @@ struct flight *flight_begin(struct worker *self, const struct conn_row *row, int
     struct flight *flight = self->is_draining ? NULL : flight_new(self, row);
     if (!flight)
         return NULL;
-    flight->outcome.delay_ms = delay_ms;
-    on(flight, delay_ms > 0 ? FLIGHT_ON_AGAIN : FLIGHT_ON_START);
+    int64_t grant_ms = worker_gate_grant_wait_ms(self, row);
+    flight->outcome.delay_ms = delay_ms > grant_ms ? delay_ms : grant_ms;
+    on(flight, flight->outcome.delay_ms > 0 ? FLIGHT_ON_AGAIN : FLIGHT_ON_START);
     return flight; /* nothing ends before the store has answered */
 }
 
@@ -91,6 +93,7 @@ void flight_join(struct flight *flight, struct request *request)
     }
     request->next = flight->waiters;
     flight->waiters = request;
+    worker_gate_raise(flight);
 }
 
 struct request *flight_take_waiters(struct flight *flight)
@@ -277,7 +280,6 @@ static void answer(struct flight *flight)
     enum verdict_class verdict = flight->outcome.verdict;
     fault_point("conclusion-committed");
     atomic_fetch_add(verdict == VERDICT_OK ? &self->figures.refreshed : &self->figures.failed, 1);
-    worker_note_verdict(self, &flight->outcome);
     worker_tell_warm(self, text_of(flight->id));
     if (verdict == VERDICT_GRANT)
         self->remind_at_ms = 0; /* its owner's first reminder may be the next one */
@@ -315,8 +317,8 @@ static void give_up(struct flight *flight)
     self->plan_at_ms = clock_boot_ms() + 4 * STORE_RETRY_MS;
 }
 
-/* Another attempt is for the row as it was: where that has changed, or nobody waits any more, there is
- * none (what is due the planner finds). */
+/* Another attempt is for the row as it was: where that has changed, or nobody waits any more and the
+ * planner would not begin it now, there is none. */
 static bool read_again(struct flight *flight)
 {
     struct worker *self = flight->worker;
@@ -331,10 +333,11 @@ static bool read_again(struct flight *flight)
                                            (struct text){NULL, 0}, (struct text){NULL, 0}, &row);
     if (result < 0)
         return false;
-    bool is_same = row.generation == flight->row.generation;
+    bool is_same = row.generation == flight->row.generation && row.state == flight->row.state;
+    bool is_planned = row.next_refresh_at <= clock_wall_s();
     conn_row_free(&flight->row);
     flight->row = row;
-    return is_same && flight->waiters;
+    return is_same && (flight->waiters || is_planned);
 }
 
 static void on(struct flight *flight, enum flight_input input)
@@ -342,6 +345,7 @@ static void on(struct flight *flight, enum flight_input input)
     struct flight_step step = flight_next(flight->phase, input);
     flight->phase = step.phase;
     switch (step.action) {
+    case FLIGHT_QUEUE: worker_gate_queue(flight); break;
     case FLIGHT_COMMIT_INTENT: commit_intent(flight); break;
     case FLIGHT_SEND: send_request(flight); break;
     case FLIGHT_COMMIT_REPLY: commit_reply(flight); break;
@@ -360,7 +364,8 @@ static void on(struct flight *flight, enum flight_input input)
 
 void flight_timer(struct flight *flight)
 {
-    if (flight->phase == FLIGHT_BACKOFF && flight->worker->is_draining) {
+    bool is_idle = flight->phase == FLIGHT_BACKOFF || flight->phase == FLIGHT_TURN;
+    if (is_idle && flight->worker->is_draining) {
         struct worker *self = flight->worker;
         struct request *waiters = flight_take_waiters(flight);
         flight_free(flight);
@@ -375,6 +380,27 @@ void flight_timer(struct flight *flight)
         return;
     }
     on(flight, FLIGHT_ON_TIMER);
+}
+
+void flight_turn(struct flight *flight)
+{
+    bool has_waited = flight->asked_in_round != flight->worker->round;
+    on(flight, has_waited && !read_again(flight) ? FLIGHT_ON_CONFLICT : FLIGHT_ON_TURN);
+}
+
+void flight_sift(struct flight *flight)
+{
+    struct request *told = NULL;
+    for (struct request *request = flight_take_waiters(flight), *next; request; request = next) {
+        next = request->next;
+        request->next = NULL;
+        request->wait_error = worker_gate_refusal(flight->worker, request, NULL);
+        request->has_waited = request->wait_error != 0;
+        struct request **list = request->has_waited ? &told : &flight->waiters;
+        request->next = *list;
+        *list = request;
+    }
+    worker_look_all(flight->worker, told);
 }
 
 void flight_resume(struct flight *flight, bool has_reply)

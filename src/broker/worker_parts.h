@@ -17,6 +17,8 @@
 #include "connector/call.h"
 #include "http/engine.h"
 #include "policy/flight.h"
+#include "policy/gate.h"
+#include "policy/turns.h"
 #include "policy/verdict.h"
 #include "store/store.h"
 #include "wire/tree.h"
@@ -42,7 +44,10 @@ struct flight {
     UT_hash_handle hh;
     struct worker *worker;
     enum flight_phase phase;
-    struct conn_row row; /* as it was when the attempt began; sealed */
+    struct turn turn;
+    uint64_t asked_in_round; /* of the worker's loop, for its turn */
+    bool has_pass;           /* the gate counts it among what is under way */
+    struct conn_row row;     /* as it was when the attempt began; sealed */
     struct request *waiters;
     enum exchange_end end;
     struct http_reply reply;       /* in guarded memory until its conclusion is committed */
@@ -53,6 +58,14 @@ struct flight {
     struct call_values captures; /* what earlier steps gave for later ones */
     bool is_local;    /* failed before anything could be sent, and not the provider's fault */
     bool has_nothing; /* the kind finds nothing to refresh with: only the owner can bring it */
+};
+
+/* What is due, in the order in which it is taken up. */
+struct plan_list {
+    char (*ids)[ID_SIZE];
+    size_t count, next;
+    int64_t made_at_ms; /* boot time */
+    int64_t next_at;    /* when the first one is due that is not in it; wall clock */
 };
 
 struct worker {
@@ -68,6 +81,7 @@ struct worker {
     struct tree *secret_tree, *grant_tree, *metadata_tree, *made_tree;
     struct flight *flights;
     struct heap timers;
+    struct plan_list due;
     int64_t plan_at_ms;         /* boot time at which the planner looks next */
     int64_t remind_at_ms;       /* boot time at which it looks for owners to remind */
     size_t writes;              /* changes that are with the store */
@@ -78,13 +92,20 @@ struct worker {
     struct recheck *recheck;    /* a walk through stored keys; NULL: none yet */
     int64_t recheck_at_ms;      /* boot time at which it goes on */
     bool is_open, is_draining, has_drained, is_stopping;
-    int64_t hold_until_ms; /* boot time: our client is refused, nothing is sent before */
-    bool has_incident;
+    struct gate gate;
+    struct turns turns;                            /* flights that wait for the gate */
+    struct grant_budget *grant_budgets;            /* of grants that were refreshed lately */
+    struct exchange *first_waiting, *last_waiting; /* exchanges that wait for the budgets */
+    int64_t gate_at_ms;                            /* boot time at which one that waits may go */
+    uint64_t round;                                /* of the loop */
+    bool has_gate_shut; /* since who waits was asked last whether it still can */
+    bool has_incident[INCIDENT_END];
     int64_t client_failed_ms; /* boot time of the last refusal of our client */
     struct {
         atomic_uint_fast64_t queue, in_flight, refreshed, failed;
         atomic_uint_fast64_t latency[WORKER_LATENCY_BUCKETS]; /* by powers of two of ms */
-        atomic_bool is_held;
+        atomic_int gate_reason, breaker_state;
+        atomic_int_fast64_t gate_wait_ms, budget_left, room_1h, waiting;
     } figures;
 };
 
@@ -102,8 +123,38 @@ int64_t worker_remind_at(const struct worker *self);
 void worker_plan_soon(struct worker *self);
 /* Begins what is due, tells owners whose secrets have ended, and reminds others. */
 void worker_plan(struct worker *self);
-/* A client that is refused is an incident, begun and ended once; what needs it is held. */
-void worker_note_verdict(struct worker *self, const struct flight_outcome *outcome);
+
+/* worker_gate.c: what may be sent to the provider, and when */
+
+/* 0, or what the store says. */
+int worker_gate_open(struct worker *self);
+void worker_gate_close(struct worker *self);
+/* The flight waits for its turn; flight_turn() is called when it has come. */
+void worker_gate_queue(struct flight *flight);
+/* Somebody waits for it now. */
+void worker_gate_raise(struct flight *flight);
+/* It ends, whether or not it waits or was let through. */
+void worker_gate_leave(struct flight *flight);
+/* Lets through what may go, and publishes the figures. */
+void worker_gate_run(struct worker *self);
+/* How long the grant itself must wait by a ceiling of its own; 0: not at all. */
+int64_t worker_gate_grant_wait_ms(struct worker *self, const struct conn_row *row);
+/* Whether a request that would have to wait for a refresh of the row cannot be served before its
+ * deadline: the error to refuse it with, and its retry_after_ms; 0: it can wait. row NULL: it has its
+ * place among those who wait already. */
+int worker_gate_refusal(struct worker *self, struct request *request, const struct conn_row *row);
+/* Whether refreshes go out at all now, be it one after the other. */
+bool worker_gate_lets_through(struct worker *self);
+/* What an attempt came to, by flight->outcome. Whether a refusal is to be believed. */
+bool worker_gate_note(struct flight *flight);
+
+/* worker_incident.c: faults that are no connection's, each begun and ended once */
+
+/* Those that were open when an earlier process ended. 0, or what the store says. */
+int worker_incident_resume(struct worker *self);
+void worker_incident_begin(struct worker *self, enum incident_kind kind,
+                           const struct flight_outcome *outcome);
+void worker_incident_end(struct worker *self, enum incident_kind kind);
 
 /* worker_vend.c */
 
@@ -133,6 +184,10 @@ void flight_join(struct flight *flight, struct request *request);
 /* Gives all who wait. */
 struct request *flight_take_waiters(struct flight *flight);
 void flight_timer(struct flight *flight);
+/* Its turn has come; it goes on, or ends because its row is another one by now. */
+void flight_turn(struct flight *flight);
+/* Those who cannot wait as long as the gate is shut are told now. */
+void flight_sift(struct flight *flight);
 /* For worker_resume.c: a flight that is at its end already. has_reply: flight->reply is set. */
 void flight_resume(struct flight *flight, bool has_reply);
 struct flight *flight_new(struct worker *self, const struct conn_row *row);

@@ -1,17 +1,24 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include <bursar/error.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/memory.h"
 #include "broker/worker_parts.h"
 
 enum {
     PLAN_EVERY_MS = 60000, /* at the latest: stored times are wall clock, and that may jump */
     PLAN_AGAIN_MS = 1000,  /* while the store cannot be read */
+    PLAN_LIST = 1024,
+    LIST_LASTS_MS = 10000, /* putting a hundred thousand in order takes a tenth of a second */
+    SHORT_LIST_LASTS_MS = 250,
     REMIND_EVERY_MS = 60000,
     REMIND_AT_ONCE = 100
 };
+
+static const struct text none = {NULL, 0};
 
 void worker_plan_soon(struct worker *self)
 {
@@ -19,11 +26,6 @@ void worker_plan_soon(struct worker *self)
 }
 
 /* ---- what is due --------------------------------------------------------------------------------- */
-
-struct plan_context {
-    struct worker *worker;
-    size_t left;
-};
 
 static void ending_written(void *context, struct write_message *message)
 {
@@ -47,42 +49,82 @@ static void tell_owner(struct worker *self, const struct conn_row *row)
     worker_write(self, message, ending_written, self);
 }
 
-static bool plan_row(void *context, const struct conn_row *row)
+static void plan_row(struct worker *self, const char *id)
 {
-    struct plan_context *plan = context;
-    struct worker *self = plan->worker;
-    if (flight_find(self, row->id))
-        return true;
-    if (plan->left == 0)
-        return false;
-    plan->left--;
-    if (worker_can_refresh(self, row))
-        flight_begin(self, row, 0);
-    else if (!row->can_refresh)
-        tell_owner(self, row); /* else its provider is only configured in another way now */
-    return true;
+    struct conn_row row;
+    if (flight_find(self, text_of(id)) ||
+        self->broker->store->find(self->reader, none, text_of(id), none, none, &row) < 0)
+        return;
+    if (row.next_refresh_at > clock_wall_s())
+        ; /* something has changed since the list was made */
+    else if (worker_can_refresh(self, &row))
+        flight_begin(self, &row, 0);
+    else if (!row.can_refresh)
+        tell_owner(self, &row); /* else its provider is only configured in another way now */
+    conn_row_free(&row);
 }
 
-/* Oldest due first, as many as there is room for; then sleeps until the next one is due. */
+static bool list_id(void *context, struct text id)
+{
+    struct plan_list *list = context;
+    if (id.len < ID_SIZE) {
+        memcpy(list->ids[list->count], id.data, id.len);
+        list->ids[list->count++][id.len] = 0;
+    }
+    return list->count < PLAN_LIST;
+}
+
+/* Takes up what is due, owners in turn. The list serves for a while: to put very many in order costs
+ * more than to begin the few that there is room for. */
+static int fill_list(struct worker *self, int64_t now_ms)
+{
+    struct plan_list *list = &self->due;
+    int64_t now = clock_wall_s();
+    if (!list->ids)
+        list->ids = memory_new(PLAN_LIST * sizeof *list->ids);
+    list->count = list->next = 0;
+    list->next_at = EXPIRY_NEVER;
+    list->made_at_ms = now_ms;
+    return self->broker->store->due(self->reader, text_of(self->connector->provider), now,
+                                    PLAN_LIST, list_id, list, &list->next_at);
+}
+
+/* When to look again: the rest of the list waits for flights to end, each of which asks again. */
+static int64_t next_look_ms(const struct worker *self, int64_t now_ms)
+{
+    const struct plan_list *list = &self->due;
+    int64_t in_s = list->next_at - clock_wall_s();
+    if (list->next < list->count || list->count == PLAN_LIST)
+        return now_ms + PLAN_EVERY_MS;
+    if (list->next_at == EXPIRY_NEVER || in_s >= PLAN_EVERY_MS / 1000)
+        return now_ms + PLAN_EVERY_MS;
+    return now_ms + (in_s > 0 ? in_s * 1000 : 0);
+}
+
 static void plan(struct worker *self, int64_t now_ms)
 {
-    int64_t next_at = EXPIRY_NEVER, now = clock_wall_s();
-    size_t under_way = HASH_COUNT(self->flights);
+    struct plan_list *list = &self->due;
+    struct gate_answer gate = gate_ask(&self->gate, now_ms);
+    size_t width = gate_width(&self->gate, WORKER_PLAN_FLIGHTS);
     self->plan_at_ms = now_ms + PLAN_EVERY_MS;
-    if (under_way >= WORKER_PLAN_FLIGHTS / 2)
+    if (HASH_COUNT(self->flights) > width / 2)
         return; /* every flight that ends asks again */
-    if (now_ms < self->hold_until_ms) {
-        self->plan_at_ms = self->hold_until_ms;
+    if (gate.reason != GATE_FREE && gate.reason != GATE_BUDGET) {
+        if (gate.wait_ms > 0 && gate.wait_ms < PLAN_EVERY_MS)
+            self->plan_at_ms = now_ms + gate.wait_ms;
+        return; /* who shuts the gate asks again when it opens */
+    }
+    int64_t lasts_ms = list->count == PLAN_LIST ? LIST_LASTS_MS : SHORT_LIST_LASTS_MS;
+    bool is_old = list->next >= list->count || now_ms - list->made_at_ms >= lasts_ms;
+    if (is_old && fill_list(self, now_ms) < 0) {
+        self->plan_at_ms = now_ms + PLAN_AGAIN_MS;
         return;
     }
-    struct plan_context context = {self, WORKER_PLAN_FLIGHTS - under_way};
-    int result =
-        self->broker->store->due(self->reader, text_of(self->connector->provider), now,
-                                 WORKER_PLAN_FLIGHTS + under_way, plan_row, &context, &next_at);
-    if (result < 0)
-        self->plan_at_ms = now_ms + PLAN_AGAIN_MS;
-    else if (next_at != EXPIRY_NEVER && next_at - now < PLAN_EVERY_MS / 1000)
-        self->plan_at_ms = now_ms + (next_at - now) * 1000;
+    while (list->next < list->count && HASH_COUNT(self->flights) < width)
+        plan_row(self, list->ids[list->next++]);
+    self->plan_at_ms = next_look_ms(self, now_ms);
+    if (list->next >= list->count && list->count == PLAN_LIST && HASH_COUNT(self->flights) == 0)
+        self->plan_at_ms = 0; /* nothing of a whole list was to be begun: there may be more */
 }
 
 /* ---- reminders ----------------------------------------------------------------------------------- */

@@ -88,8 +88,8 @@ static struct answer *credential_answer(struct worker *self, const struct conn_r
     answer->entry = warm_of_row(row);
     answer->is_stale = decision->is_stale;
     answer->refresh_state = vend_refresh_state(view, clock_wall_s(), is_in_flight);
-    if (vend_is_due(view, clock_wall_s()) && clock_boot_ms() < self->hold_until_ms)
-        answer->refresh_state = "held"; /* our client is refused */
+    if (vend_is_due(view, clock_wall_s()) && !worker_gate_lets_through(self))
+        answer->refresh_state = "held";
     answer->keep = decision->action == VEND_SERVE && !decision->is_stale ? WARM_YES : WARM_NOT;
     if (view->is_failing || decision->is_stale)
         buf_append_text(&answer->last_error,
@@ -131,11 +131,15 @@ static void wait_for_flight(struct worker *self, struct request *request,
 {
     struct flight *flight = flight_find(self, row->id);
     int64_t now_ms = clock_boot_ms(), delay_ms = 0;
-    if (!flight && now_ms < self->hold_until_ms) {
-        request->retry_after_ms = self->hold_until_ms - now_ms;
-        refuse_with_row(self, request, BURSAR_E_CLIENT_REJECTED, row);
+    bool is_queued = flight && (flight->phase == FLIGHT_TURN || flight->phase == FLIGHT_BACKOFF);
+    int refusal = 0;
+    if (!flight || is_queued)
+        refusal = worker_gate_refusal(self, request, flight ? NULL : row);
+    if (refusal != 0) {
+        refuse_with_row(self, request, refusal, row);
         return;
     }
+    request->retry_after_ms = 0;
     bool has_failed = row->failures > 0 && row->next_refresh_at != EXPIRY_NEVER;
     if (!flight && has_failed && !request->job.force) {
         delay_ms = (row->next_refresh_at - clock_wall_s()) * 1000;
@@ -188,7 +192,8 @@ static bool backs_off(const struct conn_row *row)
 
 static void start_behind(struct worker *self, const struct conn_row *row)
 {
-    if (!backs_off(row) && clock_boot_ms() >= self->hold_until_ms && !flight_find(self, row->id))
+    if (!backs_off(row) && worker_gate_lets_through(self) && !flight_find(self, row->id) &&
+        HASH_COUNT(self->flights) < WORKER_FLIGHTS_MAX)
         flight_begin(self, row, 0);
 }
 

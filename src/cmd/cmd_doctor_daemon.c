@@ -200,29 +200,41 @@ static void look_at_connections(struct doctor *self, const json_t *status)
 
 /* ---- incidents ------------------------------------------------------------------------------------ */
 
-/* Those that began and did not end, by provider. */
+/* Those that began and did not end, by provider and what they are about. */
 static void note_incidents(const json_t *events, json_t *open)
 {
+    char key[2 * NAME_MAX_BYTES];
     for (size_t i = 0; i < json_array_size(events); i++) {
         const json_t *event = json_array_get(events, i);
         const char *type = json_string_value(json_object_get(event, "type"));
         const char *provider = json_string_value(json_object_get(event, "provider"));
         const char *phase = json_string_value(json_object_get(event, "phase"));
-        if (!type || !provider || !phase || strcmp(type, "incident") != 0)
+        const char *about = json_string_value(json_object_get(event, "incident"));
+        if (!type || !provider || !phase || !about || strcmp(type, "incident") != 0)
             continue;
+        snprintf(key, sizeof key, "%s %s", provider, about);
         if (strcmp(phase, "begin") == 0)
-            json_object_set(open, provider, json_object_get(event, "reason"));
+            json_object_set(open, key, (json_t *)event);
         else
-            json_object_del(open, provider);
+            json_object_del(open, key);
     }
+}
+
+static const char *help_for(const char *about)
+{
+    if (strcmp(about, "client") == 0)
+        return "the client's id, secret or settings: compare them with the provider's";
+    if (strcmp(about, "mass_refusal") == 0)
+        return "the application's registration at the provider; then its status page";
+    return "the network, and the provider's status page; what waits goes on by itself";
 }
 
 static void look_at_incidents(struct doctor *self, const json_t *status)
 {
     json_int_t last = json_integer_value(json_object_get(status, "seq"));
     json_int_t seq = last > INCIDENT_EVENTS ? last - INCIDENT_EVENTS : 0;
-    json_t *open = json_object(), *reason;
-    const char *provider;
+    json_t *open = json_object(), *event;
+    const char *key;
     for (int page = 0; page < MAX_PAGES && seq < last; page++) {
         struct bursar_failure failure;
         json_t *reply = ask(self, "events.since", json_pack("{s:I}", "seq", seq), &failure);
@@ -233,10 +245,11 @@ static void look_at_incidents(struct doctor *self, const json_t *status)
             break;
         seq = next;
     }
-    json_object_foreach(open, provider, reason)
-        doctor_say(self, DOCTOR_FAIL, provider,
-                   "the client's id, secret or settings: compare them with the provider's",
-                   "an incident has begun and not ended: %s", cmd_text_of(reason, "code"));
+    json_object_foreach(open, key, event)
+        doctor_say(self, DOCTOR_FAIL, cmd_text_of(event, "provider"),
+                   help_for(cmd_text_of(event, "incident")),
+                   "an incident has begun and not ended: %s",
+                   cmd_text_of(json_object_get(event, "reason"), "code"));
     json_decref(open);
 }
 

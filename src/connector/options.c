@@ -25,6 +25,26 @@ static const struct bursar_option token_rate_columns[] = {
     {0},
 };
 
+static const struct bursar_option breaker_columns[] = {
+    {"failures", BURSAR_OPTION_INTEGER, .default_text = "5", .min = 1, .max = 1000000,
+     .help = "in a row, after which nothing is sent for a while"},
+    {"open_s", BURSAR_OPTION_NUMBER, .default_text = "30", .min = 0.1, .max = 86400,
+     .help = "how long; one request then tries whether it works again"},
+    {0},
+};
+
+static const struct bursar_option guard_columns[] = {
+    {"refusals", BURSAR_OPTION_INTEGER, .default_text = "20", .min = 1, .max = 1000000000,
+     .help = "so many refused grants in the window are too many"},
+    {"share", BURSAR_OPTION_NUMBER, .default_text = "0.3", .min = 0, .max = 1,
+     .help = "where they are more than this share of all"},
+    {"window_s", BURSAR_OPTION_INTEGER, .default_text = "300", .min = 10, .max = 86400,
+     .help = "length of the window, in seconds"},
+    {"round_s", BURSAR_OPTION_NUMBER, .default_text = "60", .min = 0.1, .max = 900,
+     .help = "before the first canaries; doubles up to 900"},
+    {0},
+};
+
 static const struct bursar_option apply_columns[] = {
     {"in", BURSAR_OPTION_CHOICE, .required = true, .choices = "header|query|cookie|body|basic|path",
      .help = "where in a request"},
@@ -113,6 +133,10 @@ const struct bursar_option options_common[] = {
     {"rate", BURSAR_OPTION_GROUP, .columns = rate_columns, .help = "ceiling of the API"},
     {"token_rate", BURSAR_OPTION_GROUP, .columns = token_rate_columns,
      .help = "ceiling of the token endpoint"},
+    {"breaker", BURSAR_OPTION_GROUP, .columns = breaker_columns,
+     .help = "when a provider that does not answer is left alone"},
+    {"fleet_guard", BURSAR_OPTION_GROUP, .columns = guard_columns,
+     .help = "when a provider that refuses many grants is not believed"},
     {"apply", BURSAR_OPTION_ROWS, .columns = apply_columns,
      .help = "how the secret is put into a request"},
     {"variables", BURSAR_OPTION_ROWS, .columns = variable_columns,

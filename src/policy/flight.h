@@ -1,9 +1,13 @@
 /* The steps of one refresh, as a table: what happened last decides what is done next.
  * Thread: any; pure functions.
  *
- *     IDLE --start--> INTENT --committed--> SENT --replied--> REPLY --committed--> END --committed--> DONE
- *                                             |                                     ^
- *                                             +------------- no reply --------------+
+ *     IDLE --start--> TURN --its turn--> INTENT --committed--> SENT --replied--> REPLY --committed--> END
+ *                                                               |                                      |
+ *                                                               +------------- no reply ---------------+
+ *     END --committed--> DONE
+ *
+ * It waits for its turn before its intent is committed: an intent that is found at start is one whose
+ * request may have been sent.
  *
  * An exchange of several steps goes from END back to SENT with the next request; what earlier steps gave
  * is kept along with each reply. A reply is kept before it is read, a conclusion is committed before anybody is told, and a commit
@@ -14,6 +18,7 @@
 enum flight_phase {
     FLIGHT_IDLE,
     FLIGHT_BACKOFF, /* waits for its next attempt because somebody waits for it */
+    FLIGHT_TURN,    /* waits until a request may be sent to the provider */
     FLIGHT_INTENT,  /* the intent is being committed */
     FLIGHT_SENT,    /* the request is with the provider */
     FLIGHT_REPLY,   /* the raw reply is being committed */
@@ -27,6 +32,7 @@ enum flight_input {
     FLIGHT_ON_RESUME, /* a raw reply was found at start */
     FLIGHT_ON_SETTLE, /* an open intent without a reply was found at start */
     FLIGHT_ON_TIMER,
+    FLIGHT_ON_TURN,
     FLIGHT_ON_COMMITTED,
     FLIGHT_ON_CONFLICT, /* the row is not what the flight was for any more */
     FLIGHT_ON_STORE_DOWN,
@@ -38,6 +44,7 @@ enum flight_input {
 };
 
 enum flight_action {
+    FLIGHT_QUEUE, /* wait for a turn, then FLIGHT_ON_TURN */
     FLIGHT_COMMIT_INTENT,
     FLIGHT_SEND,
     FLIGHT_COMMIT_REPLY,

@@ -188,3 +188,12 @@ enum event_type event_type_of(const char *name)
     }
     return EVENT_NONE;
 }
+
+const char *incident_kind_name(enum incident_kind kind)
+{
+    static const char *const names[] = {[INCIDENT_CLIENT] = "client",
+                                        [INCIDENT_OUTAGE] = "outage",
+                                        [INCIDENT_MASS_REFUSAL] = "mass_refusal"};
+    static_assert(sizeof names / sizeof names[0] == INCIDENT_END, "one name a kind");
+    return names[kind];
+}

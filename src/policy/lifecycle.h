@@ -61,6 +61,14 @@ enum event_type {
     EVENT_TYPE_END
 };
 
+/* What an incident is about: a fault that is no connection's. Numbers are stored: never renumber. */
+enum incident_kind {
+    INCIDENT_CLIENT = 0,       /* the provider refuses our client or request */
+    INCIDENT_OUTAGE = 1,       /* it does not answer */
+    INCIDENT_MASS_REFUSAL = 2, /* it refuses unusually many grants */
+    INCIDENT_END
+};
+
 /* What a move comes to. */
 struct lifecycle_step {
     enum conn_state state; /* the new one */
@@ -79,5 +87,7 @@ const char *event_type_name(enum event_type type);
 /* CONN_NONE or EVENT_NONE for another word. */
 enum conn_state conn_state_of(const char *name);
 enum event_type event_type_of(const char *name);
+/* `client`, `outage`, `mass_refusal`. */
+const char *incident_kind_name(enum incident_kind kind);
 
 #endif

@@ -12,6 +12,7 @@ int64_t retry_delay_ms(unsigned failures, double jitter, int64_t retry_after_ms)
     if (delay_ms > RETRY_MAX_MS)
         delay_ms = RETRY_MAX_MS;
     delay_ms = (int64_t)((double)delay_ms * (0.5 + jitter));
+    retry_after_ms += (int64_t)((double)retry_after_ms * jitter / 10);
     return delay_ms > retry_after_ms ? delay_ms : retry_after_ms;
 }
 

@@ -14,7 +14,8 @@
 #define RETRY_CLIENT_MS (300 * 1000) /* a rejected client is tried again so slowly, for ever */
 
 /* Wait before the next attempt: 0.5 s doubling to 60 s, times [0.5, 1.5) by jitter in [0, 1), and
- * not less than retry_after_ms (0: the provider gave none). failures is how many came in a row, >= 1. */
+ * not less than retry_after_ms (0: the provider gave none), which is lengthened by up to a tenth, so that
+ * those who were told the same do not come back together. failures is how many came in a row, >= 1. */
 int64_t retry_delay_ms(unsigned failures, double jitter, int64_t retry_after_ms);
 
 /* Reads Retry-After (RFC 9110 section 10.2.3): seconds or an HTTP date. 0 where it is absent, not

@@ -56,6 +56,8 @@ void event_body(const struct event *event, struct buf *out)
         pack_bool(&map, "reminder", true);
     if (event->phase)
         pack_string(&map, "phase", event->phase);
+    if (event->incident)
+        pack_string(&map, "incident", event->incident);
     if (event->reason.code.data)
         pack_reason(&map, &event->reason);
     pack_close(&map);

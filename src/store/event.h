@@ -27,8 +27,8 @@ struct event {
     uint64_t generation;
     struct text tags; /* MessagePack; absent: none */
     struct event_reason reason;
-    const char *phase; /* of an incident */
-    bool is_reminder;  /* of a reauth that was said before */
+    const char *phase, *incident; /* of an incident: begin or end, and what it is about */
+    bool is_reminder;             /* of a reauth that was said before */
 };
 
 /* `<type>/<owner>/<provider>/<connection>`, each part percent-encoded; an absent part is `-`. */

@@ -57,24 +57,25 @@ struct store_change {
     struct change_secret secret;   /* PUT, REFRESHED */
     enum conn_move move;           /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none;
                                     * INVALIDATE: MOVE_REFUSED where nothing can refresh it */
-    int64_t remind_at;          /* of a row that comes into NEEDS_REAUTH, and of REMIND; seconds */
-    uint8_t token_hash[32];     /* INTENT */
-    struct text node;           /* INTENT: which daemon */
-    bool is_probe;              /* INTENT: of an IN_DOUBT connection */
-    struct text reply;          /* REPLY: sealed */
-    enum verdict_class outcome; /* FAILED, INCIDENT */
-    struct text reason;         /* FAILED with a move, INCIDENT: code */
-    struct text error;          /* FAILED: one printable line */
-    struct text provider_error; /* FAILED, INCIDENT: the provider's code, printable */
-    int http_status;            /* FAILED, INCIDENT; 0: none */
-    int64_t next_refresh_at;    /* FAILED, seconds */
-    bool keeps_intent;          /* FAILED: the kept reply is still to be read */
-    bool is_begin;              /* INCIDENT: begin or end */
-    struct text consent;        /* CONSENT, CONSENTED: a digest of its state; also provider */
-    struct text sealed;         /* CONSENT: what is kept of it */
-    int64_t consent_expires_at; /* CONSENT, seconds */
-    bool is_device;             /* CONSENT: the provider is polled for its end */
-    struct buf *taken;          /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
+    int64_t remind_at;           /* of a row that comes into NEEDS_REAUTH, and of REMIND; seconds */
+    uint8_t token_hash[32];      /* INTENT */
+    struct text node;            /* INTENT: which daemon */
+    bool is_probe;               /* INTENT: of an IN_DOUBT connection */
+    struct text reply;           /* REPLY: sealed */
+    enum verdict_class outcome;  /* FAILED, INCIDENT */
+    struct text reason;          /* FAILED with a move, INCIDENT: code */
+    struct text error;           /* FAILED: one printable line */
+    struct text provider_error;  /* FAILED, INCIDENT: the provider's code, printable */
+    int http_status;             /* FAILED, INCIDENT; 0: none */
+    int64_t next_refresh_at;     /* FAILED, seconds */
+    bool keeps_intent;           /* FAILED: the kept reply is still to be read */
+    bool is_begin;               /* INCIDENT: begin or end */
+    enum incident_kind incident; /* INCIDENT */
+    struct text consent;         /* CONSENT, CONSENTED: a digest of its state; also provider */
+    struct text sealed;          /* CONSENT: what is kept of it */
+    int64_t consent_expires_at;  /* CONSENT, seconds */
+    bool is_device;              /* CONSENT: the provider is polled for its end */
+    struct buf *taken;           /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
                                  * none of this provider, or its time is over */
 
     /* Filled by store_apply(). */
@@ -112,8 +113,15 @@ struct store_counts {
     uint64_t last_seq;
 };
 
+struct store_forecast {
+    uint64_t due;    /* refreshes that are due until then, overdue ones included */
+    uint64_t ending; /* ACTIVE connections whose refresh token ends until then */
+};
+
 typedef bool store_row_fn(void *context, const struct conn_row *row); /* false ends the list */
+typedef bool store_id_fn(void *context, struct text connection);
 typedef bool store_consent_fn(void *context, struct text consent, struct text sealed);
+typedef bool store_incident_fn(void *context, enum incident_kind kind);
 typedef bool store_event_fn(void *context, uint64_t seq, struct text owner, struct text body);
 
 struct store_writer;
@@ -137,8 +145,10 @@ struct store_engine {
      * row that no bursar has written; lists leave such a row out. */
     int (*find)(struct store_reader *reader, struct text owner, struct text connection,
                 struct text provider, struct text account, struct conn_row *out_row);
+    /* What the planner takes next: the oldest of each owner first, then the second ones, and so on, and
+     * among these the oldest first; so that an owner with very many that are due keeps nobody waiting. */
     int (*due)(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
-               store_row_fn *each, void *context, int64_t *out_next_at);
+               store_id_fn *each, void *context, int64_t *out_next_at);
     /* As due, of the rows that wait for their owner and are to be called to mind. */
     int (*remind)(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
                   store_row_fn *each, void *context, int64_t *out_next_at);
@@ -154,6 +164,12 @@ struct store_engine {
     int (*devices)(struct store_reader *reader, struct text provider, int64_t now,
                    store_consent_fn *each, void *context);
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
+    /* Those of a provider that have begun and not ended. */
+    int (*incidents)(struct store_reader *reader, struct text provider, store_incident_fn *each,
+                     void *context);
+    /* What a provider's planner has before it until a time, and which grants end until another. */
+    int (*forecast)(struct store_reader *reader, struct text provider, int64_t due_until,
+                    int64_t end_until, struct store_forecast *out_forecast);
 };
 
 /* A store by its URI (`sqlite:PATH`); borrows nothing. NULL for an unknown scheme. where is what

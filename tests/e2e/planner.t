@@ -93,7 +93,9 @@ def test_oldest_first(t):
 def test_dead_rows(t):
     """What cannot be refreshed takes no place in the batch, however many there are."""
     sim = t.use(Sim(prefix="DEAD"))
-    d = t.use(Daemon({"providers": {"acme": sim.provider(), "plain": {"kind": "static"}}}))
+    believed = {"fleet_guard": {"refusals": 1000}}
+    d = t.use(Daemon({"providers": {"acme": sim.provider(**believed),
+                                    "plain": {"kind": "static"}}}))
     c = d.client()
     dead = [put(c, g) for g in sim.issue_many(100, account="dead")]
     states = ["NEEDS_REAUTH", "REVOKED"]

@@ -39,11 +39,12 @@ static void test_jitter(void **state)
 static void test_retry_after_counts(void **state)
 {
     (void)state;
-    assert_int_equal(retry_delay_ms(1, 0.5, 499), 500);
-    assert_int_equal(retry_delay_ms(1, 0.5, 501), 501);
-    assert_int_equal(retry_delay_ms(8, 0.5, 120000), 120000);
+    assert_int_equal(retry_delay_ms(1, 0.5, 470), 500);
+    assert_int_equal(retry_delay_ms(1, 0.5, 501), 526);
+    assert_int_equal(retry_delay_ms(8, 0, 120000), 120000);
     assert_int_equal(retry_delay_ms(8, 0.5, 1000), 60000);
     assert_int_equal(retry_delay_ms(1, 0, RETRY_AFTER_MAX_MS), 3600000);
+    assert_int_equal(retry_delay_ms(1, 0.75, 100000), 107500); /* not all at the same moment */
 }
 
 static void test_header(void **state)

@@ -329,6 +329,13 @@ static void test_remind(void **state)
 
 /* ---- the log --------------------------------------------------------------------------------- */
 
+static bool add_incident(void *context, enum incident_kind kind)
+{
+    unsigned *open = context;
+    *open |= 1u << kind;
+    return true;
+}
+
 static void test_incident(void **state)
 {
     struct fixture *f = *state;
@@ -340,8 +347,21 @@ static void test_incident(void **state)
                                     .is_begin = true};
     apply_right(f, incident, EVENT_INCIDENT);
     assert_int_equal(fixture_sql(f, "SELECT count(*) FROM event WHERE owner = '-'"), 1);
+    apply_right(f, incident, EVENT_NONE); /* it has begun already */
+    incident.incident = INCIDENT_OUTAGE;  /* another one of the same provider */
+    apply_right(f, incident, EVENT_INCIDENT);
+    unsigned open = 0;
+    assert_int_equal(f->engine->incidents(f->reader, T("github"), add_incident, &open), 0);
+    assert_int_equal(open, 1u << INCIDENT_CLIENT | 1u << INCIDENT_OUTAGE);
     incident.is_begin = false;
     apply_right(f, incident, EVENT_INCIDENT);
+    apply_right(f, incident, EVENT_NONE); /* it has ended already */
+    open = 0;
+    assert_int_equal(f->engine->incidents(f->reader, T("github"), add_incident, &open), 0);
+    assert_int_equal(open, 1u << INCIDENT_CLIENT);
+    open = 0;
+    assert_int_equal(f->engine->incidents(f->reader, T("xero"), add_incident, &open), 0);
+    assert_int_equal(open, 0);
 }
 
 static void test_trim(void **state)

@@ -185,13 +185,83 @@ static void test_damaged_row(void **state)
 
 /* ---- what is due ----------------------------------------------------------------------------- */
 
+static bool add_id(void *context, struct text id)
+{
+    struct listed *listed = context;
+    assert_true(listed->count < LISTED_MAX);
+    snprintf(listed->ids[listed->count], sizeof listed->ids[0], "%.*s", (int)id.len, id.data);
+    return ++listed->count != listed->limit;
+}
+
 static struct listed due(struct fixture *f, int64_t now, size_t limit, int64_t *out_next_at)
 {
     static struct listed listed;
     listed.count = listed.limit = 0;
     assert_int_equal(
-        f->engine->due(f->reader, T("github"), now, limit, add_row, &listed, out_next_at), 0);
+        f->engine->due(f->reader, T("github"), now, limit, add_id, &listed, out_next_at), 0);
+    for (size_t i = 0; i < listed.count; i++) {
+        struct conn_row row;
+        assert_int_equal(f->engine->find(f->reader, none, text_of(listed.ids[i]), none, none, &row),
+                         0);
+        listed.planned_at[i] = row.next_refresh_at;
+        snprintf(listed.keys[i], sizeof listed.keys[i], "%s", row.owner.data);
+        conn_row_free(&row);
+    }
     return listed;
+}
+
+/* An owner with forty rows that are due longest keeps nobody waiting: each owner's oldest first. */
+static void test_due_is_fair(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const turns[] = {"many", "few", "one", "many", "few", "many", "many"};
+    int64_t next_at;
+    for (int i = 0; i < 40; i++) {
+        char id[20];
+        snprintf(id, sizeof id, "m.%d", i);
+        put_for(f, id, "many", "github", id, NOW_S - 1000 + i);
+    }
+    put_for(f, "f.1", "few", "github", "a", NOW_S - 10);
+    put_for(f, "f.2", "few", "github", "b", NOW_S - 5);
+    put_for(f, "o.1", "one", "github", "a", NOW_S - 1);
+    put_for(f, "o.2", "one", "github", "b", NOW_S + 1);
+    struct listed listed = due(f, NOW_S, 7, &next_at);
+    assert_int_equal(listed.count, 7);
+    for (size_t i = 0; i < 7; i++)
+        assert_string_equal(listed.keys[i], turns[i]);
+    assert_string_equal(listed.ids[0], "m.0");
+    assert_string_equal(listed.ids[3], "m.1");
+    assert_string_equal(listed.ids[1], "f.1");
+    assert_true(next_at == NOW_S + 1);
+    listed = due(f, NOW_S, 100, &next_at);
+    assert_int_equal(listed.count, 43);
+}
+
+/* What is due until a time, and what ends, is counted by the provider. */
+static void test_forecast(void **state)
+{
+    struct fixture *f = *state;
+    struct store_forecast forecast;
+    for (int i = 0; i < 10; i++) {
+        char id[20];
+        snprintf(id, sizeof id, "c.%d", i);
+        struct store_change put = change_put(id, id, 0);
+        put.secret.due_at = NOW_S + i;
+        put.secret.refresh_expires_at = i % 2 == 0 ? NOW_S + 100 + i : EXPIRY_NEVER;
+        apply_right(f, put, EVENT_CONNECTED);
+    }
+    assert_int_equal(f->engine->forecast(f->reader, T("github"), NOW_S + 3, NOW_S + 104, &forecast),
+                     0);
+    assert_int_equal(forecast.due, 4);
+    assert_int_equal(forecast.ending, 3);
+    apply_right(f, change_failed("c.0", 1, MOVE_REFUSED, VERDICT_GRANT), EVENT_REAUTH);
+    assert_int_equal(f->engine->forecast(f->reader, T("github"), NOW_S + 3, NOW_S + 104, &forecast),
+                     0);
+    assert_int_equal(forecast.due, 3);
+    assert_int_equal(forecast.ending, 2); /* what is dead already does not die */
+    assert_int_equal(f->engine->forecast(f->reader, T("xero"), NOW_S + 3, NOW_S + 104, &forecast),
+                     0);
+    assert_int_equal(forecast.due + forecast.ending, 0);
 }
 
 static void test_due(void **state)
@@ -278,9 +348,14 @@ static void test_indexes(void **state)
 {
     struct fixture *f = *state;
     assert_true(plan_says(f,
-                          "EXPLAIN QUERY PLAN SELECT * FROM connection WHERE provider = 'p' AND"
-                          " next_refresh_at <= 5 ORDER BY next_refresh_at LIMIT 9",
-                          "USING INDEX connection_planned (provider=? AND next_refresh_at<?)"));
+                          "EXPLAIN QUERY PLAN SELECT rowid, next_refresh_at, owner FROM connection"
+                          " WHERE provider = 'p' AND next_refresh_at <= 5 ORDER BY next_refresh_at",
+                          "USING COVERING INDEX connection_planned"
+                          " (provider=? AND next_refresh_at<?)"));
+    assert_true(plan_says(f,
+                          "EXPLAIN QUERY PLAN SELECT count(*) FROM connection WHERE provider = 'p'"
+                          " AND state = 2 AND refresh_expires_at <= 5",
+                          "INDEX connection_grant_end (provider=? AND refresh_expires_at<?)"));
     assert_true(plan_says(f,
                           "EXPLAIN QUERY PLAN SELECT * FROM connection WHERE owner = 'o' AND"
                           " (provider, account) > ('', '') ORDER BY provider, account LIMIT 9",
@@ -506,10 +581,13 @@ static void test_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_find),        TEST(test_whole_row), TEST(test_copy),
-        TEST(test_damaged_row), TEST(test_due),       TEST(test_dead_rows_are_not_planned),
-        TEST(test_indexes),     TEST(test_lists),     TEST(test_list_ends),
-        TEST(test_intents),     TEST(test_replies),   TEST(test_events),
+        TEST(test_find),      TEST(test_whole_row),
+        TEST(test_copy),      TEST(test_damaged_row),
+        TEST(test_due),       TEST(test_due_is_fair),
+        TEST(test_forecast),  TEST(test_dead_rows_are_not_planned),
+        TEST(test_indexes),   TEST(test_lists),
+        TEST(test_list_ends), TEST(test_intents),
+        TEST(test_replies),   TEST(test_events),
         TEST(test_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,9 @@ const char *const apply_texts[] = {
     [CONSENT_TRIM] = "DELETE FROM consent WHERE expires_at <= ?1",
     [CONSENT_TAKE] = "DELETE FROM consent WHERE digest = ?1 AND provider = ?2"
                      " RETURNING sealed, expires_at",
+    [INCIDENT_ADD] = "INSERT INTO incident (provider, kind, at_ms) VALUES (?1, ?2, ?3)"
+                     " ON CONFLICT DO NOTHING",
+    [INCIDENT_DROP] = "DELETE FROM incident WHERE provider = ?1 AND kind = ?2",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
     [APPLY_STATEMENT_COUNT] = NULL,
 };
@@ -143,7 +146,7 @@ static int remember_event(struct store_writer *writer, uint64_t seq, size_t topi
     return 0;
 }
 
-static int add_event(struct store_writer *writer, struct store_change *change, struct event *event)
+int apply_event(struct store_writer *writer, struct store_change *change, struct event *event)
 {
     size_t topic_at = writer->event_text.len;
     event->seq = writer->last_seq + 1;
@@ -188,7 +191,7 @@ static int add_move_event(struct store_writer *writer, struct store_change *chan
     if (step->event == EVENT_REAUTH || step->event == EVENT_IN_DOUBT)
         event.reason = (struct event_reason){change->reason, verdict_class_name(change->outcome),
                                              change->http_status, change->provider_error};
-    return add_event(writer, change, &event);
+    return apply_event(writer, change, &event);
 }
 
 static int drop_intent(struct store_writer *writer, const struct store_change *change)
@@ -549,26 +552,6 @@ static int apply_remind(struct store_writer *writer, struct store_change *change
     result = db_run(&writer->db, statement);
     struct lifecycle_step step = {.state = row.state, .event = EVENT_REAUTH, .is_allowed = true};
     return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
-}
-
-static int apply_incident(struct store_writer *writer, struct store_change *change)
-{
-    struct event event = {.type = EVENT_INCIDENT,
-                          .provider = change->provider,
-                          .phase = change->is_begin ? "begin" : "end",
-                          .reason = {change->reason, verdict_class_name(change->outcome),
-                                     change->http_status, change->provider_error}};
-    return add_event(writer, change, &event);
-}
-
-static int apply_trim(struct store_writer *writer, struct store_change *change)
-{
-    sqlite3_stmt *statement = db_statement(&writer->db, EVENT_TRIM);
-    db_bind_int(statement, 1, change->at_ms);
-    db_bind_int(statement, 2, STORE_TRIM_ROWS);
-    int result = db_run(&writer->db, statement);
-    change->generation = result == 0 ? (uint64_t)sqlite3_changes(writer->db.handle) : 0;
-    return result;
 }
 
 static apply_fn *const functions[] = {

@@ -46,6 +46,8 @@ enum apply_statement {
     CONSENT_ADD,
     CONSENT_TRIM,
     CONSENT_TAKE,
+    INCIDENT_ADD,
+    INCIDENT_DROP,
     LAST_SEQ,
     APPLY_STATEMENT_COUNT
 };
@@ -55,6 +57,14 @@ extern const char *const apply_texts[]; /* NULL-ended */
 /* Makes one change. 0 or what the change's `result` may say; BURSAR_E_STORE_UNAVAILABLE: the
  * transaction cannot go on. */
 int apply_change(struct store_writer *writer, struct store_change *change);
+
+/* apply.c, for the others: puts an event into the log, with the next number. */
+struct event;
+int apply_event(struct store_writer *writer, struct store_change *change, struct event *event);
+
+/* apply_log.c */
+int apply_incident(struct store_writer *writer, struct store_change *change);
+int apply_trim(struct store_writer *writer, struct store_change *change);
 
 /* apply_consent.c */
 int apply_consent(struct store_writer *writer, struct store_change *change);

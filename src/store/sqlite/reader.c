@@ -28,6 +28,9 @@ enum statement {
     FIND_BY_KEY,
     DUE,
     NEXT_DUE,
+    DUE_COUNT,
+    END_COUNT,
+    INCIDENTS,
     REMIND,
     NEXT_REMIND,
     LIST,
@@ -45,8 +48,14 @@ static const char *const texts[] = {
     [FIND_BY_ID] = "SELECT " ROW "FROM connection WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)",
     [FIND_BY_KEY] =
         "SELECT " ROW "FROM connection WHERE owner = ?1 AND provider = ?2 AND account = ?3",
-    [DUE] = "SELECT " ROW "FROM connection WHERE provider = ?1 AND next_refresh_at <= ?2"
-            " ORDER BY next_refresh_at LIMIT ?3",
+    [DUE] = "SELECT c.id FROM (SELECT rowid AS at, next_refresh_at AS due, row_number() OVER"
+            "  (PARTITION BY owner ORDER BY next_refresh_at) AS rank FROM connection"
+            "  WHERE provider = ?1 AND next_refresh_at <= ?2 ORDER BY rank, due LIMIT ?3) AS d"
+            " JOIN connection AS c ON c.rowid = d.at ORDER BY d.rank, d.due",
+    [DUE_COUNT] = "SELECT count(*) FROM connection WHERE provider = ?1 AND next_refresh_at <= ?2",
+    [END_COUNT] = "SELECT count(*) FROM connection"
+                  " WHERE provider = ?1 AND state = 2 AND refresh_expires_at <= ?2",
+    [INCIDENTS] = "SELECT kind FROM incident WHERE provider = ?1",
     [NEXT_DUE] = "SELECT min(next_refresh_at) FROM connection"
                  " WHERE provider = ?1 AND next_refresh_at > ?2",
     [REMIND] = "SELECT " ROW "FROM connection WHERE provider = ?1 AND remind_at <= ?2"
@@ -208,19 +217,22 @@ int reader_find(struct store_reader *reader, struct text owner, struct text conn
     return result;
 }
 
-/* Rows whose time has come, the oldest first, and when the next one's comes. */
-static int each_due(struct store_reader *reader, size_t which, size_t which_next,
-                    struct text provider, int64_t now, size_t limit, store_row_fn *each,
-                    void *context, int64_t *out_next_at)
+static sqlite3_stmt *due_statement(struct store_reader *reader, size_t which, struct text provider,
+                                   int64_t now, size_t limit)
 {
     sqlite3_stmt *statement = db_statement(&reader->db, which);
     db_bind_text(statement, 1, provider);
     db_bind_int(statement, 2, now);
     db_bind_int(statement, 3, (int64_t)limit);
-    int result = each_row(reader, statement, each, context);
-    if (result < 0)
-        return result;
-    statement = db_statement(&reader->db, which_next);
+    return statement;
+}
+
+/* When the time of the next one comes that is not due yet. */
+static int next_due(struct store_reader *reader, size_t which, struct text provider, int64_t now,
+                    int64_t *out_next_at)
+{
+    int result = 0;
+    sqlite3_stmt *statement = db_statement(&reader->db, which);
     db_bind_text(statement, 1, provider);
     db_bind_int(statement, 2, now);
     if (sqlite3_step(statement) == SQLITE_ROW)
@@ -232,15 +244,24 @@ static int each_due(struct store_reader *reader, size_t which, size_t which_next
 }
 
 int reader_due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
-               store_row_fn *each, void *context, int64_t *out_next_at)
+               store_id_fn *each, void *context, int64_t *out_next_at)
 {
-    return each_due(reader, DUE, NEXT_DUE, provider, now, limit, each, context, out_next_at);
+    sqlite3_stmt *statement = due_statement(reader, DUE, provider, now, limit);
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW &&
+           each(context, db_column_text(statement, 0)))
+        ;
+    int result = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&reader->db, "due");
+    sqlite3_reset(statement);
+    return result < 0 ? result : next_due(reader, NEXT_DUE, provider, now, out_next_at);
 }
 
 int reader_remind(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
                   store_row_fn *each, void *context, int64_t *out_next_at)
 {
-    return each_due(reader, REMIND, NEXT_REMIND, provider, now, limit, each, context, out_next_at);
+    sqlite3_stmt *statement = due_statement(reader, REMIND, provider, now, limit);
+    int result = each_row(reader, statement, each, context);
+    return result < 0 ? result : next_due(reader, NEXT_REMIND, provider, now, out_next_at);
 }
 
 int reader_list(struct store_reader *reader, const struct store_list_filter *filter,
@@ -378,5 +399,43 @@ int reader_counts(struct store_reader *reader, struct store_counts *out_counts)
     sqlite3_reset(statement);
     if (result == 0)
         *out_counts = counts;
+    return result;
+}
+
+static int count_until(struct store_reader *reader, size_t which, struct text provider,
+                       int64_t until, uint64_t *out_count)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, which);
+    int result = 0;
+    db_bind_text(statement, 1, provider);
+    db_bind_int(statement, 2, until);
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        *out_count = (uint64_t)sqlite3_column_int64(statement, 0);
+    else
+        result = db_failed(&reader->db, "count");
+    sqlite3_reset(statement);
+    return result;
+}
+
+int reader_forecast(struct store_reader *reader, struct text provider, int64_t due_until,
+                    int64_t end_until, struct store_forecast *out_forecast)
+{
+    int result = count_until(reader, DUE_COUNT, provider, due_until, &out_forecast->due);
+    return result < 0 ? result
+                      : count_until(reader, END_COUNT, provider, end_until, &out_forecast->ending);
+}
+
+int reader_incidents(struct store_reader *reader, struct text provider, store_incident_fn *each,
+                     void *context)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, INCIDENTS);
+    int code;
+    db_bind_text(statement, 1, provider);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW &&
+           each(context, (enum incident_kind)sqlite3_column_int(statement, 0)))
+        ;
+    int result =
+        code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&reader->db, "incidents");
+    sqlite3_reset(statement);
     return result;
 }

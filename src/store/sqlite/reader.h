@@ -10,7 +10,7 @@ void reader_close(struct store_reader *reader);
 int reader_find(struct store_reader *reader, struct text owner, struct text connection,
                 struct text provider, struct text account, struct conn_row *out_row);
 int reader_due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
-               store_row_fn *each, void *context, int64_t *out_next_at);
+               store_id_fn *each, void *context, int64_t *out_next_at);
 int reader_remind(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
                   store_row_fn *each, void *context, int64_t *out_next_at);
 int reader_list(struct store_reader *reader, const struct store_list_filter *filter,
@@ -23,6 +23,10 @@ int reader_events(struct store_reader *reader, uint64_t after_seq, size_t limit,
                   store_event_fn *each, void *context);
 int reader_devices(struct store_reader *reader, struct text provider, int64_t now,
                    store_consent_fn *each, void *context);
+int reader_forecast(struct store_reader *reader, struct text provider, int64_t due_until,
+                    int64_t end_until, struct store_forecast *out_forecast);
+int reader_incidents(struct store_reader *reader, struct text provider, store_incident_fn *each,
+                     void *context);
 int reader_counts(struct store_reader *reader, struct store_counts *out_counts);
 
 #endif

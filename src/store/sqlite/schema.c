@@ -78,6 +78,19 @@ static const char *const migrations[] = {
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX consent_end ON consent (expires_at);"
     "CREATE INDEX consent_device ON consent (provider) WHERE is_device;",
+    /* 3: Faults that are no connection's and have not ended. The planner takes owners in turn, and needs
+     * of a row no more than its index has; grants that end are counted. */
+    "CREATE TABLE incident ("
+    "  provider TEXT NOT NULL,"
+    "  kind INTEGER NOT NULL,"
+    "  at_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY (provider, kind)"
+    ") STRICT, WITHOUT ROWID;"
+    "DROP INDEX connection_planned;"
+    "CREATE INDEX connection_planned ON connection (provider, next_refresh_at, owner)"
+    "  WHERE next_refresh_at IS NOT NULL;"
+    "CREATE INDEX connection_grant_end ON connection (provider, refresh_expires_at)"
+    "  WHERE refresh_expires_at IS NOT NULL AND state = 2;",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 

@@ -1,0 +1,92 @@
+#include "policy/guard.h"
+
+int64_t guard_wait_ms(const struct guard *guard, int64_t now_ms)
+{
+    if (!guard->is_shut)
+        return 0;
+    if (now_ms < guard->round_at_ms)
+        return guard->round_at_ms - now_ms;
+    return guard->sent < GUARD_CANARIES ? 0 : -1;
+}
+
+void guard_sent(struct guard *guard)
+{
+    guard->sent += guard->is_shut;
+}
+
+void guard_unsent(struct guard *guard)
+{
+    if (guard->is_shut && guard->sent > guard->taken + guard->refused)
+        guard->sent--;
+}
+
+static void begin_round(struct guard *guard, const struct guard_rule *rule, int64_t now_ms)
+{
+    guard->sent = guard->taken = guard->refused = 0;
+    guard->round_ms = guard->round_ms == 0 ? rule->round_ms : 2 * guard->round_ms;
+    if (guard->round_ms > GUARD_ROUND_MAX_MS)
+        guard->round_ms = GUARD_ROUND_MAX_MS;
+    guard->round_at_ms = now_ms + guard->round_ms;
+}
+
+void guard_shut(struct guard *guard, const struct guard_rule *rule, int64_t now_ms)
+{
+    *guard = (struct guard){.is_shut = true};
+    begin_round(guard, rule, now_ms);
+}
+
+void guard_open(struct guard *guard)
+{
+    *guard = (struct guard){.is_shut = false};
+}
+
+static bool is_unusual(const struct guard *guard, const struct guard_rule *rule, int64_t number)
+{
+    unsigned taken = 0, refused = 0;
+    for (int i = 0; i < GUARD_SLOTS; i++) {
+        if (number - guard->slots[i].number >= GUARD_SLOTS)
+            continue;
+        taken += guard->slots[i].taken;
+        refused += guard->slots[i].refused;
+    }
+    return refused >= rule->refusals && (double)refused > rule->share * (double)(taken + refused);
+}
+
+static enum guard_change note_canary(struct guard *guard, const struct guard_rule *rule,
+                                     bool is_refused, int64_t now_ms)
+{
+    if (guard->taken + guard->refused >= guard->sent)
+        return GUARD_SAME; /* was under way when the guard shut */
+    if (is_refused)
+        guard->refused++;
+    else
+        guard->taken++;
+    if (2 * guard->taken > GUARD_CANARIES) {
+        guard_open(guard);
+        return GUARD_OPENS;
+    }
+    if (guard->taken + guard->refused >= GUARD_CANARIES)
+        begin_round(guard, rule, now_ms);
+    return GUARD_SAME;
+}
+
+enum guard_change guard_note(struct guard *guard, const struct guard_rule *rule, bool is_refused,
+                             int64_t now_ms)
+{
+    if (guard->is_shut)
+        return note_canary(guard, rule, is_refused, now_ms);
+    int64_t number = now_ms / (rule->window_ms / GUARD_SLOTS + 1);
+    int at = (int)(number % GUARD_SLOTS);
+    if (guard->slots[at].number != number) {
+        guard->slots[at].number = number;
+        guard->slots[at].taken = guard->slots[at].refused = 0;
+    }
+    if (is_refused)
+        guard->slots[at].refused++;
+    else
+        guard->slots[at].taken++;
+    if (!is_refused || !is_unusual(guard, rule, number))
+        return GUARD_SAME;
+    guard_shut(guard, rule, now_ms);
+    return GUARD_SHUTS;
+}
