@@ -8,7 +8,7 @@
 #define VERSION "2011-06-15"
 
 static const struct bursar_option options[] = {
-    OAUTH2_MINT_OPTIONS,
+    OAUTH2_MINT_ROTATION,
     {"sts_url", BURSAR_OPTION_TEMPLATE, .default_text = "https://sts.{region}.amazonaws.com/",
      .help = "the service's endpoint"},
     {"region", BURSAR_OPTION_STRING, .default_text = "us-east-1",

@@ -32,7 +32,7 @@ static const struct bursar_option step_columns[] = {
 };
 
 static const struct bursar_option options[] = {
-    OAUTH2_MINT_OPTIONS,
+    OAUTH2_MINT_ROTATION,
     OAUTH2_REPLY_OPTIONS,
     OAUTH2_REVOKE_OPTIONS,
     {"steps", BURSAR_OPTION_ROWS, .required = true, .columns = step_columns,

@@ -8,7 +8,7 @@
 enum { CLOCK_SLACK_S = 60, LIFE_S = 540 };
 
 static const struct bursar_option options[] = {
-    OAUTH2_MINT_OPTIONS,
+    OAUTH2_MINT_ROTATION,
     {"app_id", BURSAR_OPTION_STRING, .help = "the app's id or client id, which signs"},
     {"private_key", BURSAR_OPTION_SECRET, .help = "the app's private key, PEM"},
     {"token_url", BURSAR_OPTION_TEMPLATE,
@@ -122,15 +122,10 @@ static void check(const struct bursar_call *call)
 }
 
 const struct bursar_connector bursar_connector_github_app = {
-    .abi = BURSAR_CONNECTOR_ABI,
     .kind = "github_app",
     .summary = "tokens of an installation of a GitHub App",
-    .flags = BURSAR_CONNECTOR_MINTS,
-    .secret_kind = "oauth2",
     .options = options,
     .form = form,
     .check = check,
-    .exchanges = {[BURSAR_REFRESH] = {build, read_token},
-                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
-                  [BURSAR_VALIDATE] = {validate_build, validate_read}},
+    OAUTH2_MINTS(build, read_token),
 };

@@ -11,10 +11,6 @@ enum { LIFE_S = 3600 };
 
 static const struct bursar_option options[] = {
     OAUTH2_MINT_OPTIONS,
-    OAUTH2_CLIENT_OPTIONS,
-    OAUTH2_REQUEST_OPTIONS,
-    OAUTH2_REPLY_OPTIONS,
-    OAUTH2_REVOKE_OPTIONS,
     {"service_account", BURSAR_OPTION_SECRET,
      .help = "a key file as JSON, with private_key, private_key_id and client_email"},
     {"assertion_issuer", BURSAR_OPTION_STRING,
@@ -29,7 +25,6 @@ static const struct bursar_option options[] = {
     {"grant_type", BURSAR_OPTION_STRING,
      .default_text = "urn:ietf:params:oauth:grant-type:jwt-bearer",
      .help = "`grant_type` of the request"},
-    {"token_params", BURSAR_OPTION_MAP, .help = "further parameters of the request"},
     OAUTH2_EXCHANGE_OPTIONS,
     {0},
 };
@@ -40,20 +35,13 @@ static const struct bursar_field form[] = {
     {0},
 };
 
-/* What the connection gave, or else what the operator set. */
-static struct bursar_text part_of(const struct bursar_call *call, const char *name)
-{
-    struct bursar_text part = call->secret(call, name);
-    return part.data ? part : call->setting(call, name);
-}
-
 /* The key file, which some put where the key alone is asked for. */
 static struct bursar_text key_file(const struct bursar_call *call)
 {
-    struct bursar_text file = part_of(call, "service_account");
+    struct bursar_text file = oauth2_part(call, "service_account");
     if (file.data)
         return file;
-    file = part_of(call, "private_key");
+    file = oauth2_part(call, "private_key");
     for (size_t i = 0; i < file.len; i++) {
         if (file.data[i] == '{')
             return file;
@@ -69,7 +57,7 @@ static struct bursar_text key_part(const struct bursar_call *call, struct bursar
 {
     struct bursar_text part =
         file.data ? json_member(call, file, member) : (struct bursar_text){NULL, 0};
-    return part.data ? part : part_of(call, own);
+    return part.data ? part : oauth2_part(call, own);
 }
 
 static int64_t life_s(const struct bursar_call *call)
@@ -126,7 +114,7 @@ static int build(const struct bursar_call *call)
     struct oauth2_request request;
     if (call->step > 0)
         return oauth2_build_second(call);
-    if (!part_of(call, "service_account").data && !part_of(call, "private_key").data)
+    if (!oauth2_part(call, "service_account").data && !oauth2_part(call, "private_key").data)
         return BURSAR_E_NEEDS_REAUTH;
     int result =
         oauth2_begin(call, "token_url", NULL, "token_params", OAUTH2_TOKEN_HEADERS, &request);
@@ -146,14 +134,9 @@ static int build(const struct bursar_call *call)
 }
 
 const struct bursar_connector bursar_connector_jwt_bearer = {
-    .abi = BURSAR_CONNECTOR_ABI,
     .kind = "jwt_bearer",
     .summary = "tokens for an assertion signed with a private key",
-    .flags = BURSAR_CONNECTOR_MINTS,
-    .secret_kind = "oauth2",
     .options = options,
     .form = form,
-    .exchanges = {[BURSAR_REFRESH] = {build, oauth2_read_first},
-                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
-                  [BURSAR_VALIDATE] = {validate_build, validate_read}},
+    OAUTH2_MINTS(build, oauth2_read_first),
 };

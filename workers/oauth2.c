@@ -11,20 +11,6 @@ enum { ASSERTION_LIFE_S = 300, SCOPE_ITEMS_MAX = 256 };
 
 static const struct bursar_text absent = {NULL, 0};
 
-const struct bursar_option oauth2_exchange_columns[] = {
-    {"url", BURSAR_OPTION_TEMPLATE, .required = true, .help = "where it goes"},
-    {"method", BURSAR_OPTION_CHOICE, .choices = "POST|GET", .default_text = "POST",
-     .help = "of the request"},
-    {"headers", BURSAR_OPTION_MAP, .help = "further headers, with {placeholders}"},
-    {"params", BURSAR_OPTION_MAP, .help = "its parameters, with {placeholders}"},
-    {"body", BURSAR_OPTION_STRING, .help = "a JSON body, with {placeholders}"},
-    {"access_token_path", BURSAR_OPTION_PATH, .help = "in its reply; absent: as in the first"},
-    {"expires_path", BURSAR_OPTION_PATH, .help = "in its reply; absent: as in the first"},
-    {"expires_unit", BURSAR_OPTION_CHOICE, .choices = "s|ms|epoch_s|epoch_ms|iso8601",
-     .help = "in its reply; absent: as in the first"},
-    {0},
-};
-
 /* ---- texts ---------------------------------------------------------------------------------------- */
 
 struct bursar_text oauth2_text(const char *string)
@@ -47,6 +33,12 @@ void oauth2_emit(const struct bursar_call *call, enum bursar_emit part, const ch
 {
     if (value.data)
         call->emit(call, part, name, value.data, value.len);
+}
+
+struct bursar_text oauth2_part(const struct bursar_call *call, const char *name)
+{
+    struct bursar_text part = call->secret(call, name);
+    return part.data ? part : call->setting(call, name);
 }
 
 const char *oauth2_string(const struct bursar_call *call, struct bursar_text text)
@@ -277,7 +269,7 @@ int oauth2_client(const struct oauth2_request *request)
     return 0;
 }
 
-static void problem(const struct bursar_call *call, const char *key, const char *what)
+void oauth2_problem(const struct bursar_call *call, const char *key, const char *what)
 {
     call->emit(call, BURSAR_OUT_PROBLEM, key, what, strlen(what));
 }
@@ -296,15 +288,50 @@ static bool names_secret(const struct bursar_call *call, const char *setting)
     return false;
 }
 
+/* YYYY-MM-DD, a day that there is. */
+static bool is_day(struct bursar_text text)
+{
+    static const char shape[] = "dddd-dd-dd";
+    static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int number[3] = {0, 0, 0};
+    size_t at = 0;
+    if (text.len != sizeof shape - 1)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        bool is_digit = text.data[i] >= '0' && text.data[i] <= '9';
+        if (is_digit != (shape[i] == 'd') || (!is_digit && text.data[i] != '-'))
+            return false;
+        if (is_digit)
+            number[at] = number[at] * 10 + (text.data[i] - '0');
+        else
+            at++;
+    }
+    bool is_leap = number[0] % 4 == 0 && (number[0] % 100 != 0 || number[0] % 400 == 0);
+    return number[1] >= 1 && number[1] <= 12 && number[2] >= 1 &&
+           number[2] <= days[number[1] - 1] - (number[1] == 2 && !is_leap);
+}
+
+static void check_date(const struct bursar_call *call, const char *name)
+{
+    struct bursar_text text = call->setting(call, name);
+    if (text.data && !is_day(text))
+        oauth2_problem(call, name, "must be a day, as in 2027-01-31");
+}
+
 void oauth2_check_client(const struct bursar_call *call)
 {
     struct bursar_text how = call->setting(call, "client_auth");
     if (oauth2_is(how, "private_key_jwt") && !call->setting(call, "private_key").data)
-        problem(call, "private_key", "is needed for private_key_jwt");
+        oauth2_problem(call, "private_key", "is needed for private_key_jwt");
     if (oauth2_is(how, "tls_client_auth") && (!call->setting(call, "tls_certificate_file").data ||
                                               !call->setting(call, "tls_key_file").data))
-        problem(call, "tls_certificate_file", "and tls_key_file are needed for tls_client_auth");
+        oauth2_problem(call, "tls_certificate_file",
+                       "and tls_key_file are needed for tls_client_auth");
     bool is_sent = names_secret(call, "headers") || names_secret(call, "token_params");
     if (oauth2_is(how, "none") && call->setting(call, "client_secret").data && !is_sent)
-        problem(call, "client_secret", "is never sent with client_auth none");
+        oauth2_problem(call, "client_secret", "is never sent with client_auth none");
+    if (call->setting(call, "client_secret_next").data &&
+        !call->setting(call, "client_secret").data)
+        oauth2_problem(call, "client_secret_next", "follows a client_secret, and there is none");
+    check_date(call, "client_secret_expires_at");
 }

@@ -15,6 +15,12 @@
 #define OAUTH2_CLIENT_OPTIONS                                                                      \
     {"client_id", BURSAR_OPTION_STRING, .help = "our client"},                                     \
         {"client_secret", BURSAR_OPTION_SECRET, .help = "its secret; absent: a public client"},    \
+        {"client_secret_next", BURSAR_OPTION_SECRET,                                               \
+         .help = "the one that follows it: tried where the provider refuses the first"},           \
+        {"client_secret_expires_at", BURSAR_OPTION_STRING,                                         \
+         .help = "the day on which client_secret ends, as YYYY-MM-DD"},                            \
+        {"client_secret_life_days", BURSAR_OPTION_INTEGER, .min = 1, .max = 36500,                 \
+         .help = "how long the provider lets a client secret live; absent: without end"},          \
         {"client_auth", BURSAR_OPTION_CHOICE,                                                      \
          .choices = "client_secret_basic|client_secret_post|none|private_key_jwt|tls_client_auth", \
          .default_text = "client_secret_basic", .help = "how the client shows who it is"},         \
@@ -74,13 +80,27 @@
         "captures", BURSAR_OPTION_PATHS, .help = "fields of the secret from a reply"               \
     }
 
-/* Of kinds that make a secret from what stays: a lost reply costs nothing. */
-#define OAUTH2_MINT_OPTIONS                                                                     \
+/* Of kinds that make a secret from what stays: a lost reply costs nothing. Their form and their own
+ * options follow. */
+#define OAUTH2_MINT_ROTATION                                                                    \
     {                                                                                           \
         "rotation", BURSAR_OPTION_CHOICE, .choices = "none|reuse_grace|strict|unknown",         \
                                           .default_text = "none",                               \
                                           .help = "whether a refresh spends what it is made of" \
     }
+#define OAUTH2_MINT_OPTIONS                                                                    \
+    OAUTH2_MINT_ROTATION, OAUTH2_CLIENT_OPTIONS, OAUTH2_REQUEST_OPTIONS, OAUTH2_REPLY_OPTIONS, \
+        OAUTH2_REVOKE_OPTIONS,                                                                 \
+    {                                                                                          \
+        "token_params", BURSAR_OPTION_MAP, .help = "further parameters of the request"         \
+    }
+
+/* What their descriptors have in common. */
+#define OAUTH2_MINTS(build, read)                                                          \
+    .abi = BURSAR_CONNECTOR_ABI, .flags = BURSAR_CONNECTOR_MINTS, .secret_kind = "oauth2", \
+    .exchanges = {[BURSAR_REFRESH] = {build, read},                                        \
+                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},                           \
+                  [BURSAR_VALIDATE] = {validate_build, validate_read}}
 
 /* A second exchange, of what the first one gave. */
 extern const struct bursar_option oauth2_exchange_columns[];
@@ -103,6 +123,8 @@ extern const struct bursar_option oauth2_exchange_columns[];
          .help = "further parameters of a refresh; an empty value leaves one out"},             \
         {"refresh_auth", BURSAR_OPTION_CHOICE, .choices = OAUTH2_AUTH_CHOICES,                  \
          .help = "the same as client_auth, for a refresh where it differs"},                    \
+        {"confirm_refusals", BURSAR_OPTION_BOOL, .default_text = "false",                       \
+         .help = "a refused grant is tried once more before its owner is asked"},               \
         OAUTH2_REVOKE_OPTIONS
 
 #define OAUTH2_REVOKE_OPTIONS                                                             \
@@ -117,35 +139,8 @@ extern const struct bursar_option oauth2_exchange_columns[];
         "revoke_params", BURSAR_OPTION_MAP, .help = "further parameters of a revocation"  \
     }
 
-#define OAUTH2_CONSENT_OPTIONS                                                                  \
-    {"authorize_url", BURSAR_OPTION_TEMPLATE, .help = "where a person consents"},               \
-        {"device_url", BURSAR_OPTION_TEMPLATE, .help = "device authorization (RFC 8628)"},      \
-        {"identity_url", BURSAR_OPTION_TEMPLATE, .help = "what says whose a token is"},         \
-        {"identity_path", BURSAR_OPTION_PATH, .default_text = "$.sub",                          \
-         .help = "the account's id in its reply"},                                              \
-        {"identity_method", BURSAR_OPTION_CHOICE, .choices = "GET|POST", .default_text = "GET", \
-         .help = "of the request"},                                                             \
-        {"identity_headers", BURSAR_OPTION_MAP, .help = "of the request, with {placeholders}"}, \
-        {"identity_body", BURSAR_OPTION_STRING, .help = "JSON body, with {placeholders}"},      \
-        {"identity_metadata", BURSAR_OPTION_PATHS, .help = "what else to keep of the reply"},   \
-        {"introspection_url", BURSAR_OPTION_TEMPLATE, .help = "RFC 7662"},                      \
-        {"issuer", BURSAR_OPTION_TEMPLATE, .help = "the server's name (RFC 8414, RFC 9207)"},   \
-        {"require_iss", BURSAR_OPTION_BOOL, .default_text = "false",                            \
-         .help = "a callback without `iss` is refused (RFC 9207)"},                             \
-        {"redirect_uris", BURSAR_OPTION_LIST, .help = "where a consent may lead back to"},      \
-        {"pkce", BURSAR_OPTION_CHOICE, .choices = "none|plain|s256", .default_text = "s256",    \
-         .help = "RFC 7636"},                                                                   \
-        {"authorize_params", BURSAR_OPTION_MAP, .help = "further parameters of authorize_url"}, \
-        {"token_params", BURSAR_OPTION_MAP, .help = "further parameters of a code's exchange"}, \
-        {"device_params", BURSAR_OPTION_MAP, .help = "further parameters of device_url"},       \
-        {"code_parameter", BURSAR_OPTION_STRING, .default_text = "code",                        \
-         .help = "the callback's name of the code"},                                            \
-        {"code_grant_type", BURSAR_OPTION_STRING, .default_text = "authorization_code",         \
-         .help = "`grant_type` of a code's exchange"},                                          \
-    {                                                                                           \
-        "callback_captures", BURSAR_OPTION_MAP,                                                 \
-            .help = "fields of the secret to parameters of the callback"                        \
-    }
+/* All of a kind whose grants people give, in a browser or on a second device. */
+extern const struct bursar_option oauth2_consent_options[];
 
 /* ---- texts ---------------------------------------------------------------------------------------- */
 
@@ -154,6 +149,8 @@ bool oauth2_is(struct bursar_text text, const char *string);
 /* Emits a text; nothing where it is absent. */
 void oauth2_emit(const struct bursar_call *call, enum bursar_emit part, const char *name,
                  struct bursar_text value);
+/* What the connection gave, or else what the operator set. */
+struct bursar_text oauth2_part(const struct bursar_call *call, const char *name);
 /* A C string of the call's life; NULL where there is no room. */
 const char *oauth2_string(const struct bursar_call *call, struct bursar_text text);
 
@@ -243,7 +240,11 @@ struct bursar_text oauth2_error(const struct bursar_call *call,
 void oauth2_read_metadata(const struct bursar_call *call, const struct bursar_response *response,
                           const char *setting);
 
+/* Says of a setting what is wrong with it, for `check`. */
+void oauth2_problem(const struct bursar_call *call, const char *key, const char *what);
 /* The emitted problems of a client's settings, for `check`. */
 void oauth2_check_client(const struct bursar_call *call);
+/* The same of a consent's. */
+void oauth2_check_consent(const struct bursar_call *call);
 
 #endif

@@ -3,22 +3,12 @@
 #include "oauth2.h"
 #include "validate.h"
 
-static const struct bursar_option options[] = {
-    OAUTH2_CLIENT_OPTIONS,
-    OAUTH2_REQUEST_OPTIONS,
-    OAUTH2_REPLY_OPTIONS,
-    OAUTH2_REFRESH_OPTIONS,
-    OAUTH2_CONSENT_OPTIONS,
-    OAUTH2_EXCHANGE_OPTIONS,
-    {0},
-};
-
 static void check(const struct bursar_call *call)
 {
-    static const char what[] = "is needed: it is where a person consents";
     oauth2_check_client(call);
+    oauth2_check_consent(call);
     if (!call->setting(call, "authorize_url").data)
-        call->emit(call, BURSAR_OUT_PROBLEM, "authorize_url", what, sizeof what - 1);
+        oauth2_problem(call, "authorize_url", "is needed: it is where a person consents");
 }
 
 const struct bursar_connector bursar_connector_oauth2_authorization_code = {
@@ -26,7 +16,7 @@ const struct bursar_connector bursar_connector_oauth2_authorization_code = {
     .kind = "oauth2_authorization_code",
     .summary = "an OAuth 2.0 grant that a person gives in a browser",
     .secret_kind = "oauth2",
-    .options = options,
+    .options = oauth2_consent_options,
     .check = check,
     .exchanges = {[BURSAR_REFRESH] = {oauth2_build_refresh, oauth2_read_token},
                   [BURSAR_AUTHORIZE] = {oauth2_build_authorize, NULL},

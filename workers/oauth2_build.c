@@ -28,6 +28,30 @@ int oauth2_build_refresh(const struct bursar_call *call)
     return result < 0 ? result : oauth2_client(&request);
 }
 
+/* RFC 6749 section 4.1.3 wants it in both requests or in neither; some take it in the first alone. What
+ * an application is registered with decides, so it may be the connection's to say. */
+static int add_redirect_uri(const struct oauth2_request *request)
+{
+    const struct bursar_call *call = request->call;
+    struct bursar_text where = oauth2_setting(call, "send_redirect_uri");
+    bool is_wanted = oauth2_is(where, "both") ||
+                     (oauth2_is(where, "authorize") && call->purpose == BURSAR_AUTHORIZE);
+    bool is_known = is_wanted || oauth2_is(where, "authorize") || oauth2_is(where, "none");
+    if (is_wanted)
+        oauth2_param(request, "redirect_uri", call->input(call, "redirect_uri"));
+    return is_known ? 0 : BURSAR_E_CONFIG;
+}
+
+/* The URL with its fragment; bursar puts the parameters before it. */
+static void add_fragment(const struct oauth2_request *request)
+{
+    const struct bursar_call *call = request->call;
+    const struct bursar_text parts[] = {
+        request->url, {"#", 1}, call->setting(call, "authorize_fragment")};
+    if (parts[2].len > 0)
+        oauth2_emit(call, BURSAR_REQ_URL, NULL, call->join(call, parts, 3));
+}
+
 /* RFC 6749 section 4.1.1. */
 int oauth2_build_authorize(const struct bursar_call *call)
 {
@@ -37,9 +61,12 @@ int oauth2_build_authorize(const struct bursar_call *call)
     if (result < 0)
         return result;
     request.part = BURSAR_REQ_QUERY;
+    add_fragment(&request);
     oauth2_param(&request, "response_type", oauth2_text("code"));
     oauth2_param(&request, "client_id", call->setting(call, "client_id"));
-    oauth2_param(&request, "redirect_uri", call->input(call, "redirect_uri"));
+    result = add_redirect_uri(&request);
+    if (result < 0)
+        return result;
     oauth2_param(&request, "scope", oauth2_scopes(call));
     oauth2_param(&request, "audience", oauth2_setting(call, "audience"));
     oauth2_param(&request, "state", call->input(call, "state"));
@@ -87,7 +114,9 @@ int oauth2_build_exchange(const struct bursar_call *call)
     oauth2_method(&request, call->setting(call, "token_method"));
     oauth2_param(&request, "grant_type", call->setting(call, "code_grant_type"));
     oauth2_param(&request, "code", call->input(call, "code"));
-    oauth2_param(&request, "redirect_uri", call->input(call, "redirect_uri"));
+    result = add_redirect_uri(&request);
+    if (result < 0)
+        return result;
     oauth2_param(&request, "code_verifier", call->input(call, "code_verifier"));
     result = oauth2_params(&request);
     return result < 0 ? result : oauth2_client(&request);

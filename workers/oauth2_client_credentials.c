@@ -4,13 +4,8 @@
 
 static const struct bursar_option options[] = {
     OAUTH2_MINT_OPTIONS,
-    OAUTH2_CLIENT_OPTIONS,
-    OAUTH2_REQUEST_OPTIONS,
-    OAUTH2_REPLY_OPTIONS,
     {"grant_type", BURSAR_OPTION_STRING, .default_text = "client_credentials",
      .help = "`grant_type` of the request"},
-    {"token_params", BURSAR_OPTION_MAP, .help = "further parameters of the request"},
-    OAUTH2_REVOKE_OPTIONS,
     {0},
 };
 
@@ -36,30 +31,20 @@ static int build(const struct bursar_call *call)
 }
 
 const struct bursar_connector bursar_connector_oauth2_client_credentials = {
-    .abi = BURSAR_CONNECTOR_ABI,
     .kind = "oauth2_client_credentials",
     .summary = "OAuth 2.0 tokens for the client itself",
-    .flags = BURSAR_CONNECTOR_MINTS,
-    .secret_kind = "oauth2",
     .options = options,
     .form = form,
     .check = oauth2_check_client,
-    .exchanges = {[BURSAR_REFRESH] = {build, oauth2_read_token},
-                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
-                  [BURSAR_VALIDATE] = {validate_build, validate_read}},
+    OAUTH2_MINTS(build, oauth2_read_token),
 };
 
 /* The short name. */
 const struct bursar_connector bursar_connector_oauth2 = {
-    .abi = BURSAR_CONNECTOR_ABI,
     .kind = "oauth2",
     .summary = "the same as oauth2_client_credentials",
-    .flags = BURSAR_CONNECTOR_MINTS,
-    .secret_kind = "oauth2",
     .options = options,
     .form = form,
     .check = oauth2_check_client,
-    .exchanges = {[BURSAR_REFRESH] = {build, oauth2_read_token},
-                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
-                  [BURSAR_VALIDATE] = {validate_build, validate_read}},
+    OAUTH2_MINTS(build, oauth2_read_token),
 };

@@ -2,22 +2,12 @@
 #include "oauth2.h"
 #include "validate.h"
 
-static const struct bursar_option options[] = {
-    OAUTH2_CLIENT_OPTIONS,
-    OAUTH2_REQUEST_OPTIONS,
-    OAUTH2_REPLY_OPTIONS,
-    OAUTH2_REFRESH_OPTIONS,
-    OAUTH2_CONSENT_OPTIONS,
-    OAUTH2_EXCHANGE_OPTIONS,
-    {0},
-};
-
 static void check(const struct bursar_call *call)
 {
-    static const char what[] = "is needed: it gives the code that a person types in";
     oauth2_check_client(call);
+    oauth2_check_consent(call);
     if (!call->setting(call, "device_url").data)
-        call->emit(call, BURSAR_OUT_PROBLEM, "device_url", what, sizeof what - 1);
+        oauth2_problem(call, "device_url", "is needed: it gives the code that a person types in");
 }
 
 const struct bursar_connector bursar_connector_oauth2_device = {
@@ -25,7 +15,7 @@ const struct bursar_connector bursar_connector_oauth2_device = {
     .kind = "oauth2_device",
     .summary = "an OAuth 2.0 grant that a person gives on a second device",
     .secret_kind = "oauth2",
-    .options = options,
+    .options = oauth2_consent_options,
     .check = check,
     .exchanges = {[BURSAR_REFRESH] = {oauth2_build_refresh, oauth2_read_token},
                   [BURSAR_DEVICE] = {oauth2_build_device, oauth2_read_device},

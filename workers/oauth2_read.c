@@ -101,39 +101,54 @@ static struct bursar_text member(const struct bursar_call *call,
     return captured ? call->captured(call, captured) : absent;
 }
 
+/* to has room for SCOPES_MAX bytes or, of a list's item, for as many as are left. */
+static size_t with_spaces(struct bursar_text scopes, char *to)
+{
+    if (!scopes.data || scopes.len > SCOPES_MAX)
+        return 0;
+    for (size_t i = 0; i < scopes.len; i++)
+        to[i] = scopes.data[i] == ',' ? ' ' : scopes.data[i];
+    return scopes.len;
+}
+
 /* RFC 6749 section 3.3 says one text with spaces; some send commas, some a list. */
-static size_t join_scopes(const struct bursar_call *call, const struct bursar_response *response,
+static size_t join_scopes(const struct bursar_response *response, struct bursar_text path,
                           char joined[static SCOPES_MAX])
 {
     size_t len = 0;
-    struct bursar_text path = path_of(call, "scope_path");
     struct bursar_value value = {.type = BURSAR_VALUE_ABSENT};
     if (path.data)
         value = response->find(response, path);
     size_t count = value.type == BURSAR_VALUE_LIST ? value.count : 0;
-    if (value.type == BURSAR_VALUE_TEXT && value.text.data && value.text.len <= SCOPES_MAX) {
-        memcpy(joined, value.text.data, value.text.len);
-        len = value.text.len;
-    }
+    if (value.type == BURSAR_VALUE_TEXT)
+        return with_spaces(value.text, joined);
     for (size_t i = 0; i < count && i < SCOPE_ITEMS_MAX; i++) {
         struct bursar_value item = response->find_item(response, path, i);
         if (!oauth2_is_scalar(&item) || len + item.text.len + 1 > SCOPES_MAX)
             return 0;
         if (len > 0)
             joined[len++] = ' ';
-        memcpy(joined + len, item.text.data, item.text.len);
-        len += item.text.len;
+        len += with_spaces(item.text, joined + len);
     }
-    for (size_t i = 0; i < len; i++)
-        joined[i] = joined[i] == ',' ? ' ' : joined[i];
     return len;
+}
+
+/* What a person has left of the scopes, where the callback is what says it. */
+static size_t callback_scopes(const struct bursar_call *call, char joined[static SCOPES_MAX])
+{
+    const char *parameter = oauth2_string(call, call->setting(call, "callback_scope"));
+    if (call->purpose != BURSAR_EXCHANGE || call->step > 0 || !parameter)
+        return 0;
+    return with_spaces(call->input(call, parameter), joined);
 }
 
 static void read_scopes(const struct bursar_call *call, const struct bursar_response *response,
                         enum bursar_emit part, const char *name)
 {
     char joined[SCOPES_MAX];
-    size_t len = join_scopes(call, response, joined);
+    size_t len = join_scopes(response, path_of(call, "scope_path"), joined);
+    if (len == 0)
+        len = callback_scopes(call, joined);
     if (len > 0)
         call->emit(call, part, name, joined, len);
     else if (part == BURSAR_OUT_SCOPES)
@@ -165,6 +180,47 @@ static void read_callback(const struct bursar_call *call)
         if (key)
             oauth2_emit(call, BURSAR_OUT_FIELD, oauth2_string(call, name), call->input(call, key));
     }
+}
+
+/* Whose the second grant is: what its paths find, with a slash between. Absent where one finds
+ * nothing. */
+static struct bursar_text second_account(const struct bursar_call *call,
+                                         const struct bursar_response *response)
+{
+    struct bursar_text account = absent, name, path;
+    for (size_t i = 0; call->setting_item(call, "second_grant.account", i, &name, &path); i++) {
+        struct bursar_value value = response->find(response, path);
+        if (!oauth2_is_scalar(&value))
+            return absent;
+        const struct bursar_text parts[] = {account, {"/", 1}, value.text};
+        account = i == 0 ? value.text : call->join(call, parts, 3);
+    }
+    return account;
+}
+
+/* A grant beside the first in the reply to a code, with an end and a refresh of its own. Where the first
+ * is missing its paths may have found the second: then there is one alone. */
+static void read_second(const struct bursar_call *call, const struct bursar_response *response,
+                        struct bursar_text first)
+{
+    static const char *const parts[][2] = {{"refresh_token", "second_grant.refresh_token_path"},
+                                           {"token_type", "second_grant.token_type_path"},
+                                           {"expires", "second_grant.expires_path"}};
+    char joined[SCOPES_MAX];
+    struct bursar_text token = oauth2_scalar(call, response, "second_grant.access_token_path");
+    struct bursar_text account = second_account(call, response);
+    bool is_first = token.len == first.len && token.data && first.data &&
+                    memcmp(token.data, first.data, token.len) == 0;
+    if (call->purpose != BURSAR_EXCHANGE || !token.data || !account.data || is_first)
+        return;
+    oauth2_emit(call, BURSAR_OUT_SECOND, "access_token", token);
+    oauth2_emit(call, BURSAR_OUT_SECOND, "account", account);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        oauth2_emit(call, BURSAR_OUT_SECOND, parts[i][0],
+                    oauth2_scalar(call, response, parts[i][1]));
+    size_t len = join_scopes(response, call->setting(call, "second_grant.scope_path"), joined);
+    if (len > 0)
+        call->emit(call, BURSAR_OUT_SECOND, "scopes", joined, len);
 }
 
 /* Whether the reply has a token, and an error of it where it says one. */
@@ -209,6 +265,7 @@ enum bursar_read oauth2_read_token(const struct bursar_call *call,
     read_scopes(call, response, BURSAR_OUT_SCOPES, NULL);
     read_captures(call, response, BURSAR_OUT_FIELD);
     read_callback(call);
+    read_second(call, response, token.text);
     return BURSAR_READ_OK;
 }
 

@@ -4,7 +4,7 @@
 #include "validate.h"
 
 static const struct bursar_option options[] = {
-    OAUTH2_MINT_OPTIONS,
+    OAUTH2_MINT_ROTATION,
     OAUTH2_CLIENT_OPTIONS,
     OAUTH2_REPLY_OPTIONS,
     OAUTH2_REVOKE_OPTIONS,

@@ -7,10 +7,6 @@
 
 static const struct bursar_option options[] = {
     OAUTH2_MINT_OPTIONS,
-    OAUTH2_CLIENT_OPTIONS,
-    OAUTH2_REQUEST_OPTIONS,
-    OAUTH2_REPLY_OPTIONS,
-    OAUTH2_REVOKE_OPTIONS,
     {"subject_token", BURSAR_OPTION_SECRET,
      .help = "the token that is exchanged, where all connections have the same"},
     {"subject_token_type", BURSAR_OPTION_STRING, .default_text = TYPE_JWT,
@@ -27,7 +23,6 @@ static const struct bursar_option options[] = {
     {"grant_type", BURSAR_OPTION_STRING,
      .default_text = "urn:ietf:params:oauth:grant-type:token-exchange",
      .help = "`grant_type` of the request"},
-    {"token_params", BURSAR_OPTION_MAP, .help = "further parameters of the request"},
     OAUTH2_EXCHANGE_OPTIONS,
     {0},
 };
@@ -38,17 +33,11 @@ static const struct bursar_field form[] = {
     {0},
 };
 
-static struct bursar_text part_of(const struct bursar_call *call, const char *name)
-{
-    struct bursar_text part = call->secret(call, name);
-    return part.data ? part : call->setting(call, name);
-}
-
 static int build(const struct bursar_call *call)
 {
     struct oauth2_request request;
-    struct bursar_text subject = part_of(call, "subject_token");
-    struct bursar_text actor = part_of(call, "actor_token");
+    struct bursar_text subject = oauth2_part(call, "subject_token");
+    struct bursar_text actor = oauth2_part(call, "actor_token");
     if (call->step > 0)
         return oauth2_build_second(call);
     if (!subject.data)
@@ -88,15 +77,10 @@ static enum bursar_read read_token(const struct bursar_call *call,
 }
 
 const struct bursar_connector bursar_connector_token_exchange = {
-    .abi = BURSAR_CONNECTOR_ABI,
     .kind = "token_exchange",
     .summary = "a token of one issuer for a token of another (RFC 8693)",
-    .flags = BURSAR_CONNECTOR_MINTS,
-    .secret_kind = "oauth2",
     .options = options,
     .form = form,
     .check = oauth2_check_client,
-    .exchanges = {[BURSAR_REFRESH] = {build, read_token},
-                  [BURSAR_REVOKE] = {oauth2_build_revoke, NULL},
-                  [BURSAR_VALIDATE] = {validate_build, validate_read}},
+    OAUTH2_MINTS(build, read_token),
 };

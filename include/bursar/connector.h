@@ -80,7 +80,7 @@ enum bursar_purpose {
 /* ---- a call -------------------------------------------------------------------------------- */
 
 /* What a module gives out. Each emit copies its bytes; repeating HEADER, QUERY, FORM, JSON, FIELD,
- * CAPTURE, METADATA or PROBLEM adds, repeating another one replaces. */
+ * CAPTURE, METADATA, PROBLEM or SECOND adds, repeating another one replaces. */
 enum bursar_emit {
     /* of a request */
     BURSAR_REQ_METHOD, /* default POST where there is a body, else GET */
@@ -118,6 +118,9 @@ enum bursar_emit {
     BURSAR_OUT_VERIFICATION_URI_COMPLETE,
     BURSAR_OUT_INTERVAL, /* seconds, text */
     BURSAR_OUT_PROBLEM,  /* of `check`: name = the key, value = what is wrong with it */
+    BURSAR_OUT_SECOND, /* of BURSAR_EXCHANGE: a part of another grant that came with the first and is to
+                            be a connection of its own; name: access_token, account (both needed),
+                            refresh_token, token_type, expires, scopes */
 };
 
 /* Why `read` ends. */

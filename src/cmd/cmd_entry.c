@@ -96,6 +96,8 @@ static void add_keys(struct adding *self, struct text kind)
         add(self, "client_id", TEXT_LITERAL(CMD_ENTRY_CLIENT_ID));
     if (find(self, "client_secret") && !is_public)
         add(self, "client_secret", TEXT_LITERAL(CMD_ENTRY_CLIENT_SECRET));
+    if (find(self, "client_secret_next") && !is_public)
+        add(self, "client_secret_next", TEXT_LITERAL(CMD_ENTRY_CLIENT_SECRET "-next"));
     if (find(self, "app_id") && !yaml_get(self->root, "app_id"))
         add(self, "app_id", TEXT_LITERAL("12345"));
     add_key(self, kind);

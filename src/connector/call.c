@@ -81,7 +81,7 @@ bool call_values_add(struct call_values *values, const struct call_outcome *outc
 static bool is_repeatable(enum bursar_emit part)
 {
     return part == BURSAR_OUT_FIELD || part == BURSAR_OUT_CAPTURE || part == BURSAR_OUT_METADATA ||
-           part == BURSAR_OUT_PROBLEM;
+           part == BURSAR_OUT_PROBLEM || part == BURSAR_OUT_SECOND;
 }
 
 static void emit_outcome(const struct bursar_call *call, enum bursar_emit part, const char *name,
@@ -178,7 +178,10 @@ int call_build(const struct call *about, struct call_request *out_request)
                                    .tls_key = buf_make(4096),
                                    .sigv4 = buf_make(256),
                                    .sigv4_user = buf_make_secret(4096)};
-    struct host host = {.call = about, .request = &request, .json = buf_make_secret(BODY_MAX)};
+    struct host host = {.call = about,
+                        .request = &request,
+                        .json = buf_make_secret(BODY_MAX),
+                        .fragment = buf_make(URL_MAX)};
     struct bursar_call call = host_call(&host);
     int result = exchange->build(&call);
     if (result == 0)

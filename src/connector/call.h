@@ -81,6 +81,7 @@ struct call {
     unsigned step;
     const struct node *secret, *grant, *metadata;
     const struct call_values *inputs, *captures;
+    bool has_next_secret; /* client_secret_next takes the place of client_secret */
 };
 
 bool call_can(const struct connector *connector, enum bursar_purpose purpose);

@@ -47,6 +47,8 @@ int connector_make(const struct config_provider *provider, const struct registry
         .grant_ttl_s = (int64_t)settings_number(settings, "grant_ttl_s", 0),
         .earliest_refresh_s = (int64_t)settings_number(settings, "earliest_refresh_s", -1),
         .minimum_age_s = (int64_t)settings_number(settings, "minimum_age_s", 0),
+        .confirm_after_s = (int64_t)settings_number(settings, "confirm_after_s", 60),
+        .confirms_refusals = settings_bool(settings, "confirm_refusals"),
         .allow_http = allow_http,
         .timeout_ms = (long)(settings_number(settings, "timeout_s", 30) * 1000),
         .connect_timeout_ms = (long)(settings_number(settings, "connect_timeout_s", 5) * 1000),

@@ -35,7 +35,9 @@ struct connector {
     int64_t grant_ttl_s; /* 0: a grant has no end of its own */
     int64_t
         earliest_refresh_s; /* a refresh earlier than so long before the end is refused; -1: none is */
-    int64_t minimum_age_s; /* of a secret before it may be refreshed */
+    int64_t minimum_age_s;   /* of a secret before it may be refreshed */
+    int64_t confirm_after_s; /* from a refusal to the look that confirms it */
+    bool confirms_refusals;  /* of refreshes */
     long timeout_ms, connect_timeout_ms;
     bool allow_http; /* http:// on loopback */
     bool mints;      /* a refresh needs no refresh token */

@@ -88,6 +88,8 @@ static struct text join_list(struct host *host, const struct setting *setting)
 struct text host_setting(struct host *host, const char *name)
 {
     const struct settings *settings = host->call->connector->settings;
+    if (host->call->has_next_secret && strcmp(name, "client_secret") == 0)
+        return settings_text(settings, "client_secret_next");
     const struct setting *setting = settings_find(settings, name);
     if (may_be_given(setting, name)) {
         const struct node *given = node_get(node_get(host->call->grant, "grant"), name);
@@ -429,6 +431,7 @@ void host_fini(struct host *host)
     for (size_t i = 0; i < host->made_count; i++)
         buf_free(&host->made[i]);
     buf_free(&host->json);
+    buf_free(&host->fragment);
     if (host->locals)
         call_values_free(host->locals);
     free(host->locals);

@@ -16,7 +16,8 @@ struct host {
     struct document *document;      /* of the reply's body, once it is asked for */
     struct buf made[HOST_MADE_MAX]; /* texts that services made; secret */
     size_t made_count;
-    struct buf json; /* members of a JSON body that is being built; secret */
+    struct buf json;     /* members of a JSON body that is being built; secret */
+    struct buf fragment; /* of the URL that is being built */
     struct call_values
         *locals;       /* what a module captured for {placeholders} of this request; or NULL */
     struct buf *nonce; /* {nonce}, once it is asked for */

@@ -122,6 +122,8 @@ const struct bursar_option options_common[] = {
      .help = "a refresh is refused earlier than so many seconds before the end"},
     {"minimum_age_s", BURSAR_OPTION_INTEGER, .min = 0, .max = 31536000,
      .help = "a secret must be so old before it can be refreshed"},
+    {"confirm_after_s", BURSAR_OPTION_INTEGER, .default_text = "60", .min = 1, .max = 86400,
+     .help = "from a refusal that a second look has to confirm to that look"},
     {"category", BURSAR_OPTION_STRING, .help = "what sort of provider it is"},
     {"icon", BURSAR_OPTION_STRING, .help = "a picture for people: a URL or a name"},
     {"experimental", BURSAR_OPTION_BOOL, .default_text = "false",

@@ -57,6 +57,24 @@ static void add_form(struct call_request *request, struct text name, struct text
     request->has_body = true;
 }
 
+static void set_text(struct buf *buf, struct text value)
+{
+    buf_clear(buf);
+    buf_append_text(buf, value);
+    buf_append_byte(buf, 0);
+    buf_truncate(buf, value.len); /* a C string behind its length */
+}
+
+/* What stands behind `#` waits until the parameters are there. */
+static void set_url(struct host *host, struct text value)
+{
+    const char *mark = memchr(value.data, '#', value.len);
+    size_t len = mark ? (size_t)(mark - value.data) : value.len;
+    buf_clear(&host->fragment);
+    buf_append_text(&host->fragment, (struct text){value.data + len, value.len - len});
+    set_text(&host->request->url, (struct text){value.data, len});
+}
+
 /* The URL comes first, as every module emits it. */
 static void add_query(struct call_request *request, struct text name, struct text value)
 {
@@ -73,14 +91,6 @@ static void add_json(struct host *host, struct text name, struct text value)
     buf_append_json(&host->json, name);
     buf_append_byte(&host->json, ':');
     buf_append_json(&host->json, value);
-}
-
-static void set_text(struct buf *buf, struct text value)
-{
-    buf_clear(buf);
-    buf_append_text(buf, value);
-    buf_append_byte(buf, 0);
-    buf_truncate(buf, value.len); /* a C string behind its length */
 }
 
 static void set_method(struct host *host, struct text value)
@@ -127,7 +137,7 @@ void host_emit_request(const struct bursar_call *call, enum bursar_emit part, co
         name = "";
     switch (part) {
     case BURSAR_REQ_METHOD: set_method(host, text); break;
-    case BURSAR_REQ_URL: set_text(&request->url, text); break;
+    case BURSAR_REQ_URL: set_url(host, text); break;
     case BURSAR_REQ_HEADER: add_header(request, name, text); break;
     case BURSAR_REQ_QUERY: add_query(request, text_of(name), text); break;
     case BURSAR_REQ_FORM: add_form(request, text_of(name), text); break;
@@ -159,11 +169,14 @@ int host_finish_request(struct host *host)
         add_header(request, "Content-Type", TEXT_LITERAL("application/json"));
         request->has_body = true;
     }
+    if (host->fragment.len > 0)
+        buf_append_text(&request->url, buf_text(&host->fragment));
     if (request->headers.error == BURSAR_E_BAD_REQUEST)
         return BURSAR_E_BAD_REQUEST;
-    if (buf_error(&request->url) || buf_error(&request->headers) || buf_error(&request->body) ||
-        buf_error(&request->tls_certificate) || buf_error(&request->tls_key) ||
-        buf_error(&request->sigv4) || buf_error(&request->sigv4_user) || request->url.len == 0)
+    if (buf_error(&host->fragment) || buf_error(&request->url) || buf_error(&request->headers) ||
+        buf_error(&request->body) || buf_error(&request->tls_certificate) ||
+        buf_error(&request->tls_key) || buf_error(&request->sigv4) ||
+        buf_error(&request->sigv4_user) || request->url.len == 0)
         return BURSAR_E_INTERNAL;
     if (request->method[0] == 0)
         snprintf(request->method, sizeof request->method, "%s", request->has_body ? "POST" : "GET");

@@ -169,6 +169,10 @@ static void exchange_code(struct answering *self, struct text code)
     } else {
         sim->grants[index].is_code_used = true;
         sim->grants[index].awaits_second = sim_setting(sim->entry, "exchange.url").data != NULL;
+        if (self->play.has_second && (sim->second = sim_consent(sim, self->now)) == SIZE_MAX) {
+            refuse(self, 500, "server_error");
+            return;
+        }
         succeed(self, index, self->play.refreshed != SIM_REFRESHED_ABSENT);
     }
 }
@@ -356,8 +360,10 @@ struct sim_reply sim_answer(struct sim *sim, const struct sim_request *request, 
         [SIM_DOOR_TOKEN] = at_token,       [SIM_DOOR_DEVICE] = at_device,
         [SIM_DOOR_IDENTITY] = at_identity, [SIM_DOOR_VALIDATE] = at_validate};
     struct sim_seen seen = sim_seen_of(request);
-    struct answering self = {
-        .sim = sim, .seen = &seen, .check = sim_check_of(sim->entry, &seen), .now = now};
+    struct answering self = {.sim = sim,
+                             .seen = &seen,
+                             .check = sim_check_of(sim->entry, &seen, sim->has_next_secret),
+                             .now = now};
     const struct sim_grant *grant = last_grant(sim);
     enum sim_door door = sim_door_of(sim->entry, &self.check, grant && grant->awaits_second);
     sim->requests++;

@@ -11,11 +11,14 @@ static const char grant_device[] = "urn:ietf:params:oauth:grant-type:device_code
 static const char grant_exchange[] = "urn:ietf:params:oauth:grant-type:token-exchange";
 static const struct text any = {NULL, 0};
 
-struct sim_check sim_check_of(const struct connector *entry, const struct sim_seen *seen)
+struct sim_check sim_check_of(const struct connector *entry, const struct sim_seen *seen,
+                              bool has_next_secret)
 {
     struct sim_check check = {.entry = entry, .seen = seen};
+    check.client_secret =
+        sim_setting(entry, has_next_secret ? "client_secret_next" : "client_secret");
     sim_check_know(&check, "client_id", sim_setting(entry, "client_id"));
-    sim_check_know(&check, "client_secret", sim_setting(entry, "client_secret"));
+    sim_check_know(&check, "client_secret", check.client_secret);
     return check;
 }
 
@@ -157,7 +160,7 @@ static bool check_basic(struct sim_check *check)
     bool is_there = sim_seen_basic(check->seen, is_form, &user, &password);
     bool is_right = is_there &&
                     text_equal(buf_text(&user), sim_setting(check->entry, "client_id")) &&
-                    text_equal(buf_text(&password), sim_setting(check->entry, "client_secret"));
+                    text_equal(buf_text(&password), check->client_secret);
     buf_free(&user);
     buf_free(&password);
     return is_right ||
@@ -178,7 +181,7 @@ static bool check_apply(struct sim_check *check);
 static bool shows_client(struct sim_check *check, const struct params *params, struct text how)
 {
     struct text id = sim_setting(check->entry, "client_id");
-    struct text secret = sim_setting(check->entry, "client_secret");
+    struct text secret = check->client_secret;
     if (text_is(how, "access_token"))
         return check_apply(check);
     if (text_is(how, "private_key_jwt"))

@@ -18,10 +18,13 @@ struct sim_check {
     const struct connector *entry;
     const struct sim_seen *seen;
     struct sim_known known[8];      /* ends with a row whose name is NULL */
+    struct text client_secret;      /* the one that counts */
     bool is_client_wrong;           /* out: it is the client that is refused */
     char problem[SIM_PROBLEM_SIZE]; /* out: quotes no value */
 };
-struct sim_check sim_check_of(const struct connector *entry, const struct sim_seen *seen);
+/* has_next_secret: the client's first secret is over. */
+struct sim_check sim_check_of(const struct connector *entry, const struct sim_seen *seen,
+                              bool has_next_secret);
 void sim_check_know(struct sim_check *check, const char *name, struct text value);
 
 /* How the request came: the method of this setting, or else of that one, or else this. */

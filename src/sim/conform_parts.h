@@ -22,7 +22,8 @@ struct conform_run {
     struct http_reply reply;
     struct call_outcome outcome;
     bool has_outcome;
-    unsigned steps; /* requests of the exchange */
+    unsigned steps;       /* requests of the exchange */
+    bool has_next_secret; /* requests are made with client_secret_next */
     enum verdict_class verdict;
     int64_t expires_at; /* EXPIRY_NEVER: none */
     char sent[128];     /* method and place of the last request */
@@ -77,5 +78,13 @@ void conform_tell_cached(struct conform_run *run);
 int conform_words(struct conform *conform);
 /* conform_consent.c */
 int conform_consent(struct conform *conform);
+/* Another grant that comes with the first lives a life of its own. */
+void conform_tell_second(struct conform_run *run);
+/* A connection whose application must not say redirect_uri says it nowhere; others do. */
+void conform_tell_no_redirect_uri(struct conform_run *run);
+/* The URL of the consent ends as the provider wants it, with all parameters before that. */
+void conform_tell_fragment(struct conform_run *run);
+/* What a person has left of the scopes stands in the callback alone. */
+void conform_tell_callback_scope(struct conform_run *run);
 
 #endif

@@ -112,9 +112,32 @@ static void throttle_text(struct conform_run *run)
         refuse(run, 400, word, VERDICT_THROTTLED);
 }
 
-static void invalid_request_is_reauth(struct conform_run *run)
+/* One code for a dead token and for a bad request: the text beside it tells. */
+static void dead_by_text(struct conform_run *run)
 {
-    refuse(run, 400, word_of("invalid_request"), VERDICT_GRANT);
+    const struct connector *truth = run->conform->sim->entry;
+    size_t count = 0;
+    for (size_t i = 0; i < sim_items(truth, "reauth_errors"); i++) {
+        struct sim_word word = sim_word_of(sim_item(truth, "reauth_errors", i, NULL), true);
+        if (!word.is_subcode_prefix)
+            continue;
+        count++;
+        if (!refuse(run, 400, word, VERDICT_GRANT))
+            return;
+        run->conform->sim->play_count = run->conform->sim->play_at = 0;
+        word.subcode = TEXT_LITERAL("Missing required parameter");
+        if (!refuse(run, 400, word, VERDICT_CLIENT))
+            return;
+        run->conform->sim->play_count = run->conform->sim->play_at = 0;
+    }
+    conform_check(run, count > 0, "the entry tells no dead token by its text");
+}
+
+/* A mistake of the provider costs nobody a new consent: the second look finds the grant alive. */
+static void wrong_invalid_grant(struct conform_run *run)
+{
+    if (conform_check(run, entry_of(run)->confirms_refusals, "a refusal is not confirmed"))
+        conform_tell_mistake(run);
 }
 
 static void status_403(struct conform_run *run)
@@ -251,6 +274,22 @@ static void code_parameter(struct conform_run *run)
                   "the callback's code has the usual name");
 }
 
+/* The first secret is over: the client is refused with it, and taken with the next. */
+static void client_secret_rollover(struct conform_run *run)
+{
+    const struct sim_play play = {.fault = SIM_FINE};
+    struct sim *sim = run->conform->sim;
+    if (!has_setting(run, "client_secret_life_days") || !has_setting(run, "client_secret_next"))
+        return;
+    sim->has_next_secret = true;
+    if (!conform_check(run, !conform_refresh(run, &play) && run->verdict == VERDICT_CLIENT,
+                       "a secret that is over is taken"))
+        return;
+    run->failure[0] = 0; /* what was refused had to be */
+    run->has_next_secret = true;
+    refresh_well(run, &play);
+}
+
 static void client_credentials_shared(struct conform_run *run)
 {
     if (conform_check(run, entry_of(run)->mints, "the entry's secrets are not made anew"))
@@ -278,10 +317,14 @@ static const struct {
     {"absolute_end", absolute_end, FORCE_NOTHING},
     {"access_denied_is_client", access_denied_is_client, FORCE_NOTHING},
     {"access_token_exchange", access_token_exchange, FORCE_NOTHING},
+    {"authorize_fragment", conform_tell_fragment, FORCE_NOTHING},
     {"cached_reply", conform_tell_cached, FORCE_NOTHING},
+    {"callback_scope", conform_tell_callback_scope, FORCE_NOTHING},
     {"client_credentials_shared", client_credentials_shared, FORCE_NOTHING},
     {"client_lifetime", client_lifetime, FORCE_NOTHING},
+    {"client_secret_rollover", client_secret_rollover, FORCE_NOTHING},
     {"code_parameter", code_parameter, FORCE_NOTHING},
+    {"dead_by_text", dead_by_text, FORCE_NOTHING},
     {"earliest_refresh", conform_tell_early, FORCE_LATE},
     {"envelope_code", envelope_code, FORCE_NOTHING},
     {"error_in_200", error_in_200, FORCE_NOTHING},
@@ -290,7 +333,6 @@ static const struct {
     {"family_revoked", family_revoked, FORCE_GRACE},
     {"form_reply", form_reply, FORCE_NOTHING},
     {"get_method", get_method, FORCE_NOTHING},
-    {"invalid_request_is_reauth", invalid_request_is_reauth, FORCE_NOTHING},
     {"jsonp_reply", jsonp_reply, FORCE_NOTHING},
     {"keeps_refresh_token", keeps_refresh_token, FORCE_NOTHING},
     {"minimum_age", conform_tell_early, FORCE_AGE},
@@ -299,6 +341,7 @@ static const struct {
     {"no_refresh_token_in_reply", keeps_refresh_token, FORCE_NOTHING},
     {"null_expiry", null_expiry, FORCE_NOTHING},
     {"parameter_names", parameter_names, FORCE_NOTHING},
+    {"redirect_uri_left_out", conform_tell_no_redirect_uri, FORCE_NOTHING},
     {"refresh_url", refresh_url, FORCE_NOTHING},
     {"reply_capture", reply_capture, FORCE_NOTHING},
     {"reuse_grace", conform_tell_lost, FORCE_GRACE},
@@ -306,6 +349,7 @@ static const struct {
     {"same_token_back", same_token_back, FORCE_NOTHING},
     {"scope_array", scope_array, FORCE_NOTHING},
     {"scope_narrower", scope_narrower, FORCE_NOTHING},
+    {"second_grant", conform_tell_second, FORCE_NOTHING},
     {"several_tokens", several_tokens, FORCE_NOTHING},
     {"single_use", single_use, FORCE_STRICT},
     {"status_403", status_403, FORCE_NOTHING},
@@ -317,7 +361,7 @@ static const struct {
     {"two_expiries", two_expiries, FORCE_NOTHING},
     {"uncertain_reply", conform_tell_lost, FORCE_STRICT},
     {"user_agent", user_agent, FORCE_NOTHING},
-    {"wrong_invalid_grant", conform_tell_mistake, FORCE_NOTHING},
+    {"wrong_invalid_grant", wrong_invalid_grant, FORCE_NOTHING},
 };
 
 static void force(struct sim *sim, enum forced forced)

@@ -128,6 +128,7 @@ int conform_begin(struct conform *conform, const char *name, struct conform_run 
                                     .metadata_pack = buf_make(PACK_MAX)};
     sim_reset(sim);
     sim->usual = (struct sim_play){0};
+    sim->has_next_secret = false;
     out_run->grant = sim_consent(sim, conform->now);
     if (out_run->grant == SIZE_MAX)
         return BURSAR_E_NOMEM;
@@ -218,7 +219,8 @@ static struct call call_of(const struct conform_run *run, enum bursar_purpose pu
                          .grant = tree_root(run->stored),
                          .metadata = tree_root(run->metadata),
                          .inputs = &run->inputs,
-                         .captures = captures};
+                         .captures = captures,
+                         .has_next_secret = run->has_next_secret};
 }
 
 /* Method, host and path: values stand in the query at most. */

@@ -58,6 +58,14 @@ static bool is_status(struct text word)
     return is_ok;
 }
 
+/* Whether a text means all that begin as it does; the mark of that goes. */
+static bool cut_star(struct text *text)
+{
+    bool is_prefix = text->len > 1 && text->data[text->len - 1] == '*';
+    text->len -= is_prefix;
+    return is_prefix;
+}
+
 struct sim_word sim_word_of(struct text word, bool has_subcodes)
 {
     struct sim_word made = {.code = word};
@@ -72,11 +80,9 @@ struct sim_word sim_word_of(struct text word, bool has_subcodes)
         size_t len = (size_t)(slash - made.code.data);
         made.subcode = (struct text){slash + 1, made.code.len - len - 1};
         made.code.len = len;
+        made.is_subcode_prefix = cut_star(&made.subcode);
     }
-    if (made.code.len > 1 && made.code.data[made.code.len - 1] == '*') {
-        made.is_prefix = true;
-        made.code.len--;
-    }
+    made.is_prefix = cut_star(&made.code);
     return made;
 }
 

@@ -26,7 +26,7 @@ struct text sim_parameter(const struct connector *entry, const char *name);
 struct sim_word {
     int status; /* 0: any */
     struct text code, subcode;
-    bool is_prefix; /* of the code */
+    bool is_prefix, is_subcode_prefix;
 };
 struct sim_word sim_word_of(struct text word, bool has_subcodes);
 

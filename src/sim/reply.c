@@ -178,6 +178,31 @@ static void put_expiries(const struct sim *sim, const struct sim_play *play, int
         sim_body_put(root, sim_path(sim->entry, "refresh_expires_path"), play->query, value, true);
 }
 
+/* The other grant of a consent, beside the first. */
+static void put_second(const struct sim *sim, int64_t now, json_t **root)
+{
+    const struct sim_grant *second = &sim->grants[sim->second];
+    const struct {
+        const char *setting;
+        json_t *value;
+    } parts[] = {
+        {"second_grant.access_token_path", json_string(second->access_token)},
+        {"second_grant.refresh_token_path", json_string(second->refresh_token)},
+        {"second_grant.token_type_path", json_string("user")},
+        {"second_grant.expires_path", json_integer(second->expires_at - now)},
+        {"second_grant.scope_path", json_string("read,write")},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (sim_path(sim->entry, parts[i].setting).data)
+            sim_body_put(root, sim_path(sim->entry, parts[i].setting), 0, parts[i].value, true);
+        else
+            json_decref(parts[i].value);
+    }
+    for (size_t i = 0; i < sim_items(sim->entry, "second_grant.account"); i++)
+        sim_body_put(root, sim_item(sim->entry, "second_grant.account", i, NULL), 0,
+                     json_sprintf("account-%zu", i + 1), true);
+}
+
 static json_t *success_body(const struct sim *sim, const struct sim_play *play,
                             const struct sim_grant *grant, bool has_refresh_token, int64_t now)
 {
@@ -193,6 +218,8 @@ static json_t *success_body(const struct sim *sim, const struct sim_play *play,
     if (scopes)
         sim_body_put(&root, sim_path(sim->entry, "scope_path"), play->query, scopes, true);
     put_expiries(sim, play, grant->expires_at - now, now, &root);
+    if (play->has_second)
+        put_second(sim, now, &root);
     put_captures(sim, &root);
     for (size_t i = 0; i < sizeof constants / sizeof constants[0]; i++) {
         if (strcmp(sim->entry->module->kind, constants[i].kind) == 0)
@@ -272,6 +299,17 @@ static void spoil(const struct connector *entry, json_t **root, const json_t *co
     }
 }
 
+/* A prefix stands for all that begin so, this one among them. */
+static void put_subcode(json_t **root, struct text path, const struct sim_word *word)
+{
+    struct buf whole = buf_make(TEXT_MAX);
+    buf_append_text(&whole, word->subcode);
+    if (word->is_subcode_prefix)
+        buf_append_string(&whole, "7");
+    sim_body_put(root, path, 0, sim_body_code(buf_text(&whole), false), true);
+    buf_free(&whole);
+}
+
 static json_t *error_body(const struct sim *sim, const struct sim_play *play)
 {
     json_t *root = NULL;
@@ -289,7 +327,7 @@ static json_t *error_body(const struct sim *sim, const struct sim_play *play)
     sim_body_put(&root, path.data ? path : TEXT_LITERAL("$.error"), play->error_query,
                  json_incref(value), true);
     if (play->error.subcode.data && subcode_path.data)
-        sim_body_put(&root, subcode_path, 0, sim_body_code(play->error.subcode, false), true);
+        put_subcode(&root, subcode_path, &play->error);
     if (text_path.data)
         sim_body_put(&root, text_path, 0, json_string("what went wrong, for people"), false);
     buf_free(&whole);

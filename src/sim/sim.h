@@ -71,6 +71,7 @@ struct sim_play {
     const char *token_type; /* NULL: Bearer; "": none */
     bool is_cached;         /* the same again as long as the token lives */
     bool has_refresh_expiry;
+    bool has_second; /* of a code: the reply brings the entry's second_grant too */
 };
 
 enum sim_end { SIM_END_WHOLE, SIM_END_CUT, SIM_END_NONE, SIM_END_NEVER };
@@ -120,6 +121,8 @@ struct sim {
     size_t requests;                /* all that arrived */
     size_t arrived;                 /* of those, the ones that met a play */
     size_t grant;                   /* of the last request */
+    size_t second;                  /* the second grant of the last consent that had one */
+    bool has_next_secret;           /* the first client secret has ended, the next one counts */
     char problem[SIM_PROBLEM_SIZE]; /* what was wrong with the last request; "": nothing */
 };
 

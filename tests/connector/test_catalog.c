@@ -171,7 +171,8 @@ static void put_variables(struct pack *map, const struct settings *settings, con
         char name[128], value[256];
         struct text text = settings_cell(settings, "variables", i, "name");
         snprintf(name, sizeof name, "%.*s", (int)text.len, text.data);
-        if (text_is(settings_cell(settings, "variables", i, "from"), from))
+        bool has_default = settings_cell(settings, "variables", i, "default").data != NULL;
+        if (!has_default && text_is(settings_cell(settings, "variables", i, "from"), from))
             pack_string(map, name, value_for(settings, i, host, value));
     }
 }

@@ -302,7 +302,14 @@ static void test_quirks(void **state)
                  {"absolute_end", "\n"},
                  {"minimum_age", "default_ttl_s: 7200\n"},
                  {"access_token_exchange", "\n"},
-                 {"invalid_request_is_reauth", "\n"}};
+                 {"dead_by_text", "\n"},
+                 {"second_grant", "\n"},
+                 {"redirect_uri_left_out", "\n"},
+                 {"redirect_uri_left_out", "send_redirect_uri: none\n"},
+                 {"authorize_fragment", "\n"},
+                 {"callback_scope", "\n"},
+                 {"client_secret_rollover", "\n"},
+                 {"wrong_invalid_grant", "\n"}};
     struct world *world = *state;
     assert_int_equal(conform_quirk(begin(world, &world->truth.connector), "no_such"),
                      BURSAR_E_NOT_FOUND);
