@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "apply.h"
 #include "jwt.h"
@@ -288,33 +289,20 @@ static bool names_secret(const struct bursar_call *call, const char *setting)
     return false;
 }
 
-/* YYYY-MM-DD, a day that there is. */
-static bool is_day(struct bursar_text text)
+/* YYYY-MM-DD, and no 30th of February, which would become another day. */
+static bool is_day(const char *text)
 {
-    static const char shape[] = "dddd-dd-dd";
-    static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int number[3] = {0, 0, 0};
-    size_t at = 0;
-    if (text.len != sizeof shape - 1)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        bool is_digit = text.data[i] >= '0' && text.data[i] <= '9';
-        if (is_digit != (shape[i] == 'd') || (!is_digit && text.data[i] != '-'))
-            return false;
-        if (is_digit)
-            number[at] = number[at] * 10 + (text.data[i] - '0');
-        else
-            at++;
-    }
-    bool is_leap = number[0] % 4 == 0 && (number[0] % 100 != 0 || number[0] % 400 == 0);
-    return number[1] >= 1 && number[1] <= 12 && number[2] >= 1 &&
-           number[2] <= days[number[1] - 1] - (number[1] == 2 && !is_leap);
+    struct tm given = {0}, found;
+    const char *rest = text ? strptime(text, "%Y-%m-%d", &given) : NULL;
+    time_t at = timegm(&given);
+    return rest && *rest == 0 && rest - text == 10 && gmtime_r(&at, &found) &&
+           found.tm_mday == given.tm_mday && found.tm_mon == given.tm_mon;
 }
 
 static void check_date(const struct bursar_call *call, const char *name)
 {
     struct bursar_text text = call->setting(call, name);
-    if (text.data && !is_day(text))
+    if (text.data && !is_day(oauth2_string(call, text)))
         oauth2_problem(call, name, "must be a day, as in 2027-01-31");
 }
 

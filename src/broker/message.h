@@ -35,6 +35,8 @@ struct message *message_new(enum message_type type); /* free() ends it */
 
 #define TICKET_NONE 0 /* nobody waits for the answer */
 
+typedef void put_ended_fn(void *context, int result);
+
 struct request {
     struct message message;
     uint64_t ticket;
@@ -52,6 +54,10 @@ struct request {
     int wait_error;
     int64_t retry_after_ms;
     unsigned tries;
+    /* Of a put of what a consent brought: the consent, and who is told how the put ended. */
+    struct text consent; /* borrows from whoever is told */
+    put_ended_fn *ended; /* NULL: nobody */
+    void *context;
 };
 /* Copies the body (into locked memory where it is secret) and decodes it again. NULL without memory. */
 struct request *request_new(struct text body, bool is_secret, uint64_t ticket, int64_t deadline_ms);

@@ -194,6 +194,17 @@ static void pack_states(struct pack *map, const struct store_counts *counts)
     pack_close(&states);
 }
 
+/* Which of our client's secrets is shown, and when the first one ends; nothing where neither is said. */
+static void pack_secret_end(struct pack *one, const struct connector *connector,
+                            bool has_next_secret)
+{
+    struct text day = settings_text(connector->settings, "client_secret_expires_at");
+    if (day.data)
+        pack_text(one, "client_secret_expires_at", day);
+    if (settings_text(connector->settings, "client_secret_next").data)
+        pack_bool(one, "next_secret", has_next_secret);
+}
+
 enum { HOUR_S = 3600, FORECAST_S = 7 * 86400 };
 
 /* Ceilings and what is left of them; absent where none is known. */
@@ -267,6 +278,7 @@ static int pack_providers(struct query *self, struct pack *map)
         pack_gate(&one, &figures);
         pack_budget(&one, connector, &figures);
         result = pack_forecast(self, &one, connector, &figures, &debt, &ending);
+        pack_secret_end(&one, connector, figures.has_next_secret);
         pack_close(&one);
     }
     pack_close(&providers);

@@ -158,6 +158,7 @@ static void close_all(struct worker *self)
     worker_gate_close(self);
     free(self->due.ids);
     worker_forget_devices(self);
+    worker_forget_completions(self);
     worker_recheck_end(self);
     tree_free(self->secret_tree);
     tree_free(self->grant_tree);
@@ -294,5 +295,6 @@ struct worker_figures worker_figures(struct worker *self)
         .gate_wait_ms = atomic_load(&self->figures.gate_wait_ms),
         .budget_left = atomic_load(&self->figures.budget_left),
         .room_1h = atomic_load(&self->figures.room_1h),
-        .waiting = atomic_load(&self->figures.waiting)};
+        .waiting = atomic_load(&self->figures.waiting),
+        .has_next_secret = atomic_load(&self->figures.has_next_secret)};
 }

@@ -9,6 +9,7 @@
  *     worker_flight.c  one refresh from its intent to its commit
  *     worker_conclude.c  what a reply, or none, means for the row
  *     worker_admin.c   put, create, get, update, revoke, restore, delete
+ *     worker_client.c  our client's secrets: which one is shown, and when one ends
  *     worker_resume.c  at start: intents that an earlier process left open */
 #ifndef BROKER_WORKER_H
 #define BROKER_WORKER_H
@@ -49,6 +50,7 @@ struct worker_figures {
     int64_t budget_left;  /* refreshes that may go out at once; INT64_MAX: no ceiling is known */
     int64_t room_1h;      /* that may go out within the hour; INT64_MAX: no ceiling is known */
     int64_t waiting;      /* refreshes that wait for their turn */
+    bool has_next_secret; /* requests show client_secret_next */
 };
 struct worker_figures worker_figures(struct worker *worker);
 

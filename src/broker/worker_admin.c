@@ -131,6 +131,12 @@ static void log_unheard(const struct worker *self, const struct request *request
             LOG_T("owner", request->job.owner), LOG_S("error", bursar_error_code(error)));
 }
 
+static void tell_end(const struct request *request, int result)
+{
+    if (request->ended)
+        request->ended(request->context, result);
+}
+
 static void put_done(void *context, struct write_message *message)
 {
     struct worker *self = context;
@@ -145,6 +151,7 @@ static void put_done(void *context, struct write_message *message)
     }
     if (result == 0)
         worker_row_changed(self, message->change.connection);
+    tell_end(request, result);
     if (result == 0 && request->wants_record) {
         write_free(message);
         get(self, request);
@@ -154,6 +161,8 @@ static void put_done(void *context, struct write_message *message)
         log_unheard(self, request, result);
     struct answer *answer = answer_new(request->ticket);
     answer->error = result;
+    if (result == BURSAR_E_NOT_FOUND && request->consent.data)
+        buf_append_string(&answer->text, CONSENT_UNKNOWN);
     struct pack map = pack_map(&answer->body);
     pack_text(&map, "connection", message->change.connection);
     pack_uint(&map, "generation", message->change.generation);
@@ -231,6 +240,7 @@ static struct write_message *make_put(struct worker *self, struct request *reque
     change->owner = job->owner;
     change->provider = text_of(self->connector->provider);
     change->account = account_of(job);
+    change->consent = write_keep(message, request->consent);
     const struct node *granted = job->scopes ? job->scopes : node_get(job->secret, "scopes");
     join_scopes(granted, &scopes);
     change->secret.kind = write_keep(message, text_of(doc->kind));
@@ -295,6 +305,7 @@ void worker_put(struct worker *self, struct request *request)
         worker_write(self, message, put_done, self);
     } else {
         log_unheard(self, request, result);
+        tell_end(request, result);
         worker_refuse(self, request, result, (const char *)error.data);
     }
     doc_put_free(&doc);

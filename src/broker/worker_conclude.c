@@ -65,7 +65,8 @@ struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_
                          .now = now,
                          .secret = tree_root(self->secret_tree),
                          .grant = tree_root(self->grant_tree),
-                         .metadata = tree_root(self->metadata_tree)};
+                         .metadata = tree_root(self->metadata_tree),
+                         .has_next_secret = self->has_next_secret};
 }
 
 struct http_request worker_request(const struct worker *self, struct call_request *made)
@@ -385,15 +386,35 @@ static const char *reason_of(const struct flight *flight)
     return flight->outcome.code[0] != 0 ? flight->outcome.code : "refused";
 }
 
+/* A refusal that the entry wants confirmed, and the first one of this secret: the row keeps it as its
+ * last outcome and stays as it is, also over a restart, until a second one in a row. */
+static bool is_unconfirmed(const struct flight *flight)
+{
+    const struct conn_row *row = &flight->row;
+    bool is_second = row->failures > 0 && row->last_outcome == VERDICT_GRANT;
+    return flight->outcome.verdict == VERDICT_GRANT && !flight->has_nothing &&
+           flight->worker->connector->confirms_refusals && row->state == CONN_ACTIVE && !is_second;
+}
+
+/* To whoever waits it is an outage: nobody has to connect again yet. */
+static void await_confirmation(struct flight *flight)
+{
+    double after_ms = 1000 * (double)flight->worker->connector->confirm_after_s;
+    flight->outcome.verdict = VERDICT_PROVIDER;
+    flight->outcome.delay_ms = (int64_t)(after_ms * (1 + random_share() / 4));
+}
+
 static struct write_message *make_failed(struct flight *flight)
 {
     struct write_message *message = write_new(CHANGE_FAILED, flight->row.id);
     struct flight_outcome *outcome = &flight->outcome;
     int64_t now_ms = clock_wall_ms();
+    message->change.outcome = outcome->verdict;
+    if (is_unconfirmed(flight))
+        await_confirmation(flight);
     outcome->error = flight->is_local ? BURSAR_E_INTERNAL : verdict_error(outcome->verdict);
     message->change.at_ms = now_ms;
     message->change.expect_generation = flight->row.generation;
-    message->change.outcome = outcome->verdict;
     message->change.move = move_of(outcome->verdict);
     message->change.reason = write_keep(message, text_of(reason_of(flight)));
     message->change.error = write_keep(message, text_of(outcome->text));
@@ -483,6 +504,14 @@ struct write_message *flight_conclude(struct flight *flight)
         return NULL;
     }
     flight->outcome.verdict = flight->has_nothing ? VERDICT_GRANT : judge(flight, &outcome);
+    if (has_reply && !flight->is_local && !flight->has_rolled &&
+        worker_roll_secret(flight->worker, &outcome, flight->reply.status, flight->outcome.verdict,
+                           &flight->has_next_secret)) {
+        flight->has_rolled = true;
+        worker_close_credential(&credential);
+        call_outcome_free(&outcome);
+        return NULL;
+    }
     if (has_reply && !flight->is_local)
         exchange_hush(flight->worker, &flight->captures, &outcome);
     describe(flight, &outcome);

@@ -2,7 +2,8 @@
  * Thread: the worker's.
  *
  *     worker_consent_put.c  what is kept, and the put
- *     worker_consent.c  in a browser: connect.begin, connect.complete
+ *     worker_consent.c  in a browser: connect.begin
+ *     worker_complete.c  connect.complete
  *     worker_device.c   on a second device: connect.device, and the polling for its end */
 #ifndef BROKER_WORKER_CONSENT_H
 #define BROKER_WORKER_CONSENT_H
@@ -25,9 +26,9 @@ struct consent {
 };
 void consent_keep(struct worker *self, const struct consent *consent, struct request *request,
                   write_done_fn *done, void *context);
-/* Takes it out of the store, once for whoever comes first. done finds the sealed rest in
- * message->secret where message->change.result is 0. */
-void consent_take(struct worker *self, struct text digest, struct request *request,
+/* Takes it out of the store where nothing is to be put. connection and why: the row whose consent was
+ * refused, for its record; absent and NULL: none. done NULL: nobody waits for it. */
+void consent_drop(struct worker *self, struct text digest, struct text connection, const char *why,
                   write_done_fn *done, void *context);
 /* Opens what was kept into self->made_tree; the bytes are in plain. */
 int consent_open(struct worker *self, struct text digest, struct text sealed, struct buf *plain);
@@ -36,12 +37,20 @@ int consent_open(struct worker *self, struct text digest, struct text sealed, st
 struct pack consent_pack(struct buf *kept, const struct job *job, struct text connection,
                          struct text metadata);
 
-/* Puts what an exchange brought, for the owner and account of `kept` (a parsed map that is copied from),
- * and answers the request with the record; request may be NULL: nobody waits. account is absent, or
- * wins over that of kept; so with metadata (NULL: that of kept). Takes the request. */
-void consent_put(struct worker *self, const struct node *kept, struct text account,
-                 const struct node *metadata, const struct call_outcome *outcome,
-                 struct request *request);
+/* What an exchange brought, and for whom. */
+struct consent_grant {
+    const struct node *kept;     /* a parsed map: owner, account, connection … */
+    bool is_other;               /* not the one that `kept` speaks of: its account is its own */
+    struct text account;         /* absent, or wins over that of kept */
+    const struct node *metadata; /* NULL: that of kept */
+    const struct call_outcome *outcome;
+    struct text consent; /* that is taken in the same commit; absent: none */
+    put_ended_fn *ended; /* with the context; borrows consent until then; NULL: nobody is told */
+    void *context;
+};
+/* Puts it, and answers the request with the record; request may be NULL: nobody waits. Takes the
+ * request. */
+void consent_put(struct worker *self, const struct consent_grant *grant, struct request *request);
 
 /* The row of a reconnect, which must be of this provider and owner. 0 or the refusal. */
 int consent_find(struct worker *self, const struct job *job, struct conn_row *out_row);
@@ -63,9 +72,10 @@ void worker_poll_devices(struct worker *self);                    /* those whose
 int worker_resume_devices(struct worker *self);  /* at start; 0 or the store's error */
 void worker_forget_devices(struct worker *self); /* at the end */
 
-/* worker_consent.c. Take the request. */
+/* worker_consent.c, worker_complete.c. Take the request. */
 void worker_begin_consent(struct worker *self, struct request *request);
 void worker_complete_consent(struct worker *self, struct request *request);
+void worker_forget_completions(struct worker *self); /* at the end */
 
 /* worker_validate.c: connector.validate. Takes the request. */
 void worker_validate(struct worker *self, struct request *request);

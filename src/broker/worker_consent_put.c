@@ -7,6 +7,7 @@
 #include <bursar/protocol.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "connector/sign.h"
 #include "policy/acts_as.h"
@@ -57,16 +58,22 @@ void consent_keep(struct worker *self, const struct consent *consent, struct req
     worker_write(self, message, done, context);
 }
 
-void consent_take(struct worker *self, struct text digest, struct request *request,
+static void dropped(void *context, struct write_message *message)
+{
+    (void)context;
+    write_free(message);
+}
+
+void consent_drop(struct worker *self, struct text digest, struct text connection, const char *why,
                   write_done_fn *done, void *context)
 {
-    struct write_message *message = write_new(CHANGE_CONSENTED, none);
+    struct write_message *message = write_new(CHANGE_CONSENTED, connection);
     message->change.at_ms = clock_wall_ms();
     message->change.consent = write_keep(message, digest);
     message->change.provider = text_of(self->connector->provider);
-    message->change.taken = &message->secret;
-    message->request = request;
-    worker_write(self, message, done, context);
+    if (why)
+        message->change.error = write_keep(message, text_of(why));
+    worker_write(self, message, done ? done : dropped, context);
 }
 
 int consent_open(struct worker *self, struct text digest, struct text sealed, struct buf *plain)
@@ -157,9 +164,11 @@ static bool wants_redirect_uri(const struct worker *self)
     return false;
 }
 
-static void pack_secret(struct worker *self, struct pack *job, const struct node *kept,
-                        const struct call_outcome *outcome, int64_t now)
+static void pack_secret(struct worker *self, struct pack *job, const struct consent_grant *grant,
+                        int64_t now)
 {
+    const struct node *kept = grant->kept;
+    const struct call_outcome *outcome = grant->outcome;
     struct text scopes = call_outcome_part(outcome, BURSAR_OUT_SCOPES);
     struct text redirect_uri = node_text(node_get(kept, "redirect_uri"));
     int64_t ends_at = worker_refresh_expires_at(self->connector, outcome, now);
@@ -173,7 +182,7 @@ static void pack_secret(struct worker *self, struct pack *job, const struct node
     pack_part(&secret, "refresh_token", outcome, BURSAR_OUT_REFRESH_TOKEN);
     if (ends_at != EXPIRY_NEVER && call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN).data)
         pack_int(&secret, "refresh_token_expires_at", ends_at);
-    if (!scopes.data) /* RFC 6749 section 5.1: then it is what was asked for */
+    if (!scopes.data && !grant->is_other) /* RFC 6749 section 5.1: then it is what was asked for */
         scopes = node_text(node_get(kept, "scopes"));
     if (scopes.data)
         pack_words(&secret, "scopes", scopes);
@@ -189,32 +198,34 @@ static void pack_secret(struct worker *self, struct pack *job, const struct node
     pack_close(&secret);
 }
 
+/* Which connection it is for. False where nobody has said whose it is: then it may not take the place of
+ * what may be another's. */
+static bool pack_target(struct worker *self, struct pack *job, const struct consent_grant *grant)
+{
+    struct text connection = node_text(node_get(grant->kept, "connection"));
+    struct text account = grant->account;
+    if (connection.data && !grant->is_other) {
+        pack_text(job, "connection", connection);
+        return true;
+    }
+    if (!account.data)
+        account = grant->is_other ? none : node_text(node_get(grant->kept, "account"));
+    pack_string(job, "provider", self->connector->provider);
+    pack_text(job, "account", account.data ? account : TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT));
+    return account.data || !settings_text(self->connector->settings, "identity_url").data;
+}
+
 /* The job that would put this secret, as the wire has it. */
-static void pack_put(struct worker *self, const struct node *kept, struct text account,
-                     const struct node *metadata, const struct call_outcome *outcome,
-                     struct buf *out)
+static void pack_put(struct worker *self, const struct consent_grant *grant, struct buf *out)
 {
     int64_t now = clock_wall_s();
-    int64_t expires_at = worker_expires_at(self->connector, outcome, now);
-    struct text connection = node_text(node_get(kept, "connection"));
-    struct text kept_account = node_text(node_get(kept, "account"));
+    int64_t expires_at = worker_expires_at(self->connector, grant->outcome, now);
+    const struct node *metadata =
+        grant->metadata ? grant->metadata : node_get(grant->kept, "metadata");
     struct pack job = pack_map(out);
     pack_string(&job, "op", "credential.put");
-    pack_text(&job, "owner", node_text(node_get(kept, "owner")));
-    if (connection.data) {
-        pack_text(&job, "connection", connection);
-    } else {
-        pack_string(&job, "provider", self->connector->provider);
-        pack_text(&job, "account",
-                  account.data        ? account
-                  : kept_account.data ? kept_account
-                                      : TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT));
-    }
-    if (!metadata)
-        metadata = node_get(kept, "metadata");
-    /* Nobody has said whose it is: then it may not take the place of what may be another's. */
-    if (!connection.data && !account.data && !kept_account.data &&
-        settings_text(self->connector->settings, "identity_url").data)
+    pack_text(&job, "owner", node_text(node_get(grant->kept, "owner")));
+    if (!pack_target(self, &job, grant))
         pack_int(&job, "expect_generation", 0);
     if (node_type(metadata) == NODE_MAP) {
         pack_key(&job, "metadata");
@@ -222,29 +233,43 @@ static void pack_put(struct worker *self, const struct node *kept, struct text a
     }
     if (expires_at != EXPIRY_NEVER)
         pack_int(&job, "expires_at", expires_at);
-    pack_secret(self, &job, kept, outcome, now);
+    pack_secret(self, &job, grant, now);
     pack_close(&job);
 }
 
-void consent_put(struct worker *self, const struct node *kept, struct text account,
-                 const struct node *metadata, const struct call_outcome *outcome,
-                 struct request *request)
+static struct request *make_put(struct worker *self, const struct consent_grant *grant,
+                                const struct request *request)
 {
     struct buf body = buf_make_secret(TEXT_MAX * 4);
     struct request *put = NULL;
-    uint64_t ticket = request ? request->ticket : TICKET_NONE;
-    pack_put(self, kept, account, metadata, outcome, &body);
+    pack_put(self, grant, &body);
     if (buf_error(&body) == 0)
-        put = request_new(buf_text(&body), true, ticket, request ? request->deadline_ms : 0);
+        put = request_new(buf_text(&body), true, request ? request->ticket : TICKET_NONE,
+                          request ? request->deadline_ms : 0);
     buf_free(&body);
     if (put) {
         put->wants_record = true;
+        put->consent = grant->consent;
+        put->ended = grant->ended;
+        put->context = grant->context;
+    }
+    return put;
+}
+
+void consent_put(struct worker *self, const struct consent_grant *grant, struct request *request)
+{
+    struct request *put = make_put(self, grant, request);
+    if (put) {
         request_free(request);
+        fault_point("consent-put");
         worker_put(self, put);
-    } else if (request) {
+        return;
+    }
+    if (request)
         worker_refuse(self, request, BURSAR_E_INTERNAL, "what the provider gave cannot be kept");
-    } else {
+    else
         LOG(LOG_ERROR, "what the provider gave cannot be kept",
             LOG_S("provider", self->connector->provider));
-    }
+    if (grant->ended)
+        grant->ended(grant->context, BURSAR_E_INTERNAL);
 }

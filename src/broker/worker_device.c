@@ -37,7 +37,7 @@ struct poll {
     struct grant *grant; /* what came of it, from its end on; NULL: nothing yet */
 };
 
-/* The outcome of a poll until the consent is taken: only who takes it may put it. */
+/* The outcome of a poll until it is committed. */
 struct grant {
     struct call_outcome outcome;
     bool is_given;
@@ -62,54 +62,58 @@ static void poll_later(struct poll *poll)
 
 /* ---- the end of one -------------------------------------------------------------------------------- */
 
-static void failure_written(void *context, struct write_message *message)
+/* What has come must not be lost: while the store is away it is tried again and again. */
+static void ended(struct poll *poll, int result)
 {
-    (void)context;
+    if (result == BURSAR_E_STORE_UNAVAILABLE)
+        poll_later(poll);
+    else
+        poll_free(poll);
+}
+
+static struct text digest_of(const struct poll *poll)
+{
+    return (struct text){(const char *)poll->digest, sizeof poll->digest};
+}
+
+static void refused(void *context, struct write_message *message)
+{
+    int result = message->change.result;
     write_free(message);
+    ended(context, result);
 }
 
-/* The connection stays PENDING; its record says what came of it. */
-static void note_refusal(struct worker *self, const struct node *kept, const char *why)
-{
-    struct write_message *message =
-        write_new(CHANGE_FAILED, node_text(node_get(kept, "connection")));
-    message->change.at_ms = clock_wall_ms();
-    message->change.outcome = VERDICT_GRANT;
-    message->change.move = MOVE_END;
-    message->change.error = write_keep(message, text_of(why));
-    message->change.next_refresh_at = EXPIRY_NEVER;
-    message->change.remind_at = EXPIRY_NEVER;
-    worker_write(self, message, failure_written, self);
-}
-
-static void poll_taken(void *context, struct write_message *message)
+/* A put that cannot be made now cannot be made later either. */
+static void put_ended(void *context, int result)
 {
     struct poll *poll = context;
-    const struct grant *grant = poll->grant;
-    struct worker *self = poll->worker;
-    struct buf plain = {0};
-    int result = message->change.result;
-    if (result == BURSAR_E_STORE_UNAVAILABLE) { /* what has come must not be lost */
-        write_free(message);
-        poll_later(poll);
-        return;
-    }
-    if (result == 0)
-        result = consent_open(self, message->change.consent, buf_text(&message->secret), &plain);
-    write_free(message);
-    if (result == 0 && grant->is_given)
-        consent_put(self, tree_root(self->made_tree), none, NULL, &grant->outcome, NULL);
-    else if (result == 0)
-        note_refusal(self, tree_root(self->made_tree), grant->why);
-    buf_free(&plain);
-    poll_free(poll);
+    if (result < 0 && result != BURSAR_E_STORE_UNAVAILABLE)
+        consent_drop(poll->worker, digest_of(poll), none, NULL, NULL, NULL);
+    ended(poll, result);
 }
 
-static void take(struct poll *poll)
+/* The secret is put, or the refusal noted, in the commit that takes the consent. The poll waits beside
+ * the heap's others for the end of that. */
+static void settle(struct poll *poll)
 {
-    heap_remove(&poll->worker->polls, &poll->timer);
-    consent_take(poll->worker, (struct text){(const char *)poll->digest, sizeof poll->digest}, NULL,
-                 poll_taken, poll);
+    struct worker *self = poll->worker;
+    if (heap_set(&self->polls, &poll->timer, INT64_MAX) < 0)
+        abort(); /* out of memory */
+    if (tree_fill(self->made_tree, buf_text(&poll->kept)) < 0) {
+        poll_free(poll);
+        return;
+    }
+    const struct node *kept = tree_root(self->made_tree);
+    struct consent_grant grant = {.kept = kept,
+                                  .outcome = &poll->grant->outcome,
+                                  .consent = digest_of(poll),
+                                  .ended = put_ended,
+                                  .context = poll};
+    if (poll->grant->is_given)
+        consent_put(self, &grant, NULL);
+    else
+        consent_drop(self, digest_of(poll), node_text(node_get(kept, "connection")),
+                     poll->grant->why, refused, poll);
 }
 
 /* Ends the polling; outcome is NULL where there is nothing to put. */
@@ -127,7 +131,7 @@ static void end_poll(struct poll *poll, const struct call_outcome *outcome, cons
         LOG(LOG_INFO, "a device was not connected",
             LOG_S("provider", poll->worker->connector->provider), LOG_S("why", why));
     }
-    take(poll);
+    settle(poll);
 }
 
 /* ---- polling --------------------------------------------------------------------------------------- */
@@ -166,7 +170,7 @@ static void poll_now(struct poll *poll)
     struct buf metadata = buf_make(TEXT_MAX);
     heap_remove(&self->polls, &poll->timer);
     if (poll->grant) {
-        take(poll);
+        settle(poll);
         return;
     }
     if (clock_wall_s() >= poll->ends_at) {

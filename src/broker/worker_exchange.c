@@ -19,6 +19,7 @@ struct exchange {
     struct exchange *next_waiting; /* of those that wait for the provider's ceilings */
     enum bursar_purpose purpose;
     unsigned step;
+    bool has_next_secret, has_rolled; /* which of our secrets was shown; the other one was too */
     struct call_values inputs, captures;
     struct buf secret, grant, metadata; /* packed maps; empty: none */
     exchange_done_fn *done;
@@ -218,6 +219,13 @@ static void read_reply(struct exchange *exchange, const struct http_reply *reply
     }
     end.outcome = &outcome;
     end.verdict = judge(exchange, reply, &outcome);
+    if (!exchange->has_rolled && worker_roll_secret(exchange->worker, &outcome, reply->status,
+                                                    end.verdict, &exchange->has_next_secret)) {
+        exchange->has_rolled = true;
+        call_outcome_free(&outcome);
+        send_step(exchange);
+        return;
+    }
     exchange_hush(exchange->worker, &exchange->inputs, &outcome);
     exchange_hush(exchange->worker, &exchange->captures, &outcome);
     exchange_describe(&outcome, reply->status, text, sizeof text);
@@ -250,6 +258,7 @@ static void send_now(struct exchange *exchange)
     struct worker *self = exchange->worker;
     struct call_request made;
     struct call call = call_of(exchange);
+    exchange->has_next_secret = call.has_next_secret;
     int result = call_build(&call, &made);
     if (result == 0 && is_url(exchange)) {
         struct exchange_result end = {.url = buf_text(&made.url), .captures = &exchange->captures};

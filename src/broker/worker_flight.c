@@ -210,6 +210,7 @@ static int make_request(struct flight *flight, struct http_request *out_request)
     struct call call = worker_call(self, BURSAR_REFRESH, clock_wall_s());
     call.step = flight->step;
     call.captures = &flight->captures;
+    flight->has_next_secret = call.has_next_secret;
     result = call_build(&call, &made);
     worker_close_credential(&credential);
     if (result == 0)
@@ -327,7 +328,7 @@ static bool read_again(struct flight *flight)
     call_values_free(&flight->captures);
     flight->step = 0;
     flight->end = EXCHANGE_UNSENT;
-    flight->is_local = flight->has_nothing = false;
+    flight->is_local = flight->has_nothing = flight->has_rolled = false;
     flight->outcome = (struct flight_outcome){0};
     int result = self->broker->store->find(self->reader, flight->row.owner, text_of(flight->id),
                                            (struct text){NULL, 0}, (struct text){NULL, 0}, &row);

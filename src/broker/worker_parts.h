@@ -56,8 +56,10 @@ struct flight {
     struct flight_outcome outcome;
     unsigned step;               /* of an exchange that has several */
     struct call_values captures; /* what earlier steps gave for later ones */
-    bool is_local;    /* failed before anything could be sent, and not the provider's fault */
-    bool has_nothing; /* the kind finds nothing to refresh with: only the owner can bring it */
+    bool is_local;        /* failed before anything could be sent, and not the provider's fault */
+    bool has_nothing;     /* the kind finds nothing to refresh with: only the owner can bring it */
+    bool has_next_secret; /* the request showed client_secret_next */
+    bool has_rolled;      /* the other of our secrets was tried already */
 };
 
 /* What is due, in the order in which it is taken up. */
@@ -82,15 +84,16 @@ struct worker {
     struct flight *flights;
     struct heap timers;
     struct plan_list due;
-    int64_t plan_at_ms;         /* boot time at which the planner looks next */
-    int64_t remind_at_ms;       /* boot time at which it looks for owners to remind */
-    size_t writes;              /* changes that are with the store */
-    size_t reminders;           /* of which so many are reminders */
-    size_t errands;             /* exchanges that are no refresh and are with the provider */
-    struct heap polls;          /* devices whose owners are to say yes */
-    struct exchange *exchanges; /* under way: no refreshes */
-    struct recheck *recheck;    /* a walk through stored keys; NULL: none yet */
-    int64_t recheck_at_ms;      /* boot time at which it goes on */
+    int64_t plan_at_ms;             /* boot time at which the planner looks next */
+    int64_t remind_at_ms;           /* boot time at which it looks for owners to remind */
+    size_t writes;                  /* changes that are with the store */
+    size_t reminders;               /* of which so many are reminders */
+    size_t errands;                 /* exchanges that are no refresh and are with the provider */
+    struct heap polls;              /* devices whose owners are to say yes */
+    struct completion *completions; /* consents that came back and are not put yet */
+    struct exchange *exchanges;     /* under way: no refreshes */
+    struct recheck *recheck;        /* a walk through stored keys; NULL: none yet */
+    int64_t recheck_at_ms;          /* boot time at which it goes on */
     bool is_open, is_draining, has_drained, is_stopping;
     struct gate gate;
     struct turns turns;                            /* flights that wait for the gate */
@@ -101,11 +104,14 @@ struct worker {
     bool has_gate_shut; /* since who waits was asked last whether it still can */
     bool has_incident[INCIDENT_END];
     int64_t client_failed_ms; /* boot time of the last refusal of our client */
+    bool has_next_secret;     /* requests show client_secret_next: the first one is refused */
+    int64_t warned_day;       /* since 1970: on which the end of client_secret was told last */
     struct {
         atomic_uint_fast64_t queue, in_flight, refreshed, failed;
         atomic_uint_fast64_t latency[WORKER_LATENCY_BUCKETS]; /* by powers of two of ms */
         atomic_int gate_reason, breaker_state;
         atomic_int_fast64_t gate_wait_ms, budget_left, room_1h, waiting;
+        atomic_bool has_next_secret;
     } figures;
 };
 
@@ -155,6 +161,15 @@ int worker_incident_resume(struct worker *self);
 void worker_incident_begin(struct worker *self, enum incident_kind kind,
                            const struct flight_outcome *outcome);
 void worker_incident_end(struct worker *self, enum incident_kind kind);
+
+/* worker_client.c: our client's secrets. */
+
+/* A request that showed one of them was answered so. True where the same request is to be sent again,
+ * with the other one: *has_next_secret, what it showed, is changed to that. */
+bool worker_roll_secret(struct worker *self, const struct call_outcome *outcome, int status,
+                        enum verdict_class verdict, bool *has_next_secret);
+/* Tells the log, once a day, of a secret that ends soon. */
+void worker_watch_secret(struct worker *self);
 
 /* worker_vend.c */
 
@@ -225,6 +240,9 @@ struct http_request worker_request(const struct worker *self, struct call_reques
  * content; grant and metadata are what goes with it, MessagePack or absent. 0 or a negative error. */
 int worker_add_apply(struct worker *self, struct text grant, struct text metadata,
                      struct buf *secret);
+
+/* Whoever asks about a state that is not there learns nothing of why. */
+#define CONSENT_UNKNOWN "no consent with this state is under way"
 
 /* worker_admin.c: all other ops. Takes the request. */
 void worker_admin(struct worker *self, struct request *request);

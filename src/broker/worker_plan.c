@@ -169,6 +169,7 @@ void worker_plan(struct worker *self)
     bool may_begin = self->connector && self->is_open && !self->is_draining;
     if (now_ms >= self->plan_at_ms) {
         self->plan_at_ms = now_ms + PLAN_EVERY_MS;
+        worker_watch_secret(self);
         if (may_begin)
             plan(self, now_ms);
     }

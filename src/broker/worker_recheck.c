@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bursar/error.h>
 
@@ -14,7 +15,15 @@ enum {
     GAP_MS = 100,    /* between two checks, at the least */
     AGAIN_MS = 1000, /* while nothing may be begun, or the store cannot be read */
     CURSOR_MAX = 1024,
-    CODE_MAX = 64
+    CODE_MAX = 64,
+    SUSPECTS_MAX = 256 /* while so many wait for their second look, no other key has its first */
+};
+
+/* A key that was refused once. One refusal alone ends no connection: the provider may have been wrong. */
+struct suspect {
+    char id[ID_SIZE];
+    uint64_t generation;
+    int64_t look_at_ms; /* boot time of the second look */
 };
 
 /* A walk through the rows of the provider; self->recheck. */
@@ -22,7 +31,11 @@ struct recheck {
     int64_t began_ms; /* boot time of this round */
     struct buf after_owner, after_account;
     bool has_cursor;
-    struct conn_row row; /* that is being checked */
+    struct conn_row row;                   /* that is being checked */
+    bool is_second;                        /* it was refused before */
+    struct suspect suspects[SUSPECTS_MAX]; /* a ring: who was refused first is first */
+    size_t first, count;
+    int64_t walk_at_ms; /* boot time at which the walk goes on */
 };
 
 static int64_t cadence_s(const struct worker *self)
@@ -39,6 +52,16 @@ static int64_t gap_ms(const struct worker *self)
     double window_s = settings_number(settings, "rate.window_s", 0);
     int64_t gap = limit > 0 ? (int64_t)(2000 * window_s / limit) : 0;
     return gap > GAP_MS ? gap : GAP_MS;
+}
+
+/* The walk goes on, or a suspect's time comes, whichever is sooner. */
+static void sleep_until_next(struct worker *self)
+{
+    const struct recheck *recheck = self->recheck;
+    const struct suspect *first = &recheck->suspects[recheck->first];
+    self->recheck_at_ms = recheck->count < SUSPECTS_MAX ? recheck->walk_at_ms : INT64_MAX;
+    if (recheck->count > 0 && first->look_at_ms < self->recheck_at_ms)
+        self->recheck_at_ms = first->look_at_ms;
 }
 
 /* ---- a check -------------------------------------------------------------------------------------- */
@@ -72,19 +95,44 @@ static void invalidate(struct worker *self, const struct conn_row *row,
     worker_write(self, message, refusal_written, self);
 }
 
+/* There is room: the walk waits while there is none. */
+static void suspect(struct worker *self, const struct conn_row *row)
+{
+    struct recheck *recheck = self->recheck;
+    struct suspect *suspect =
+        &recheck->suspects[(recheck->first + recheck->count++) % SUSPECTS_MAX];
+    int64_t after_ms = self->connector->confirm_after_s * 1000;
+    *suspect =
+        (struct suspect){.generation = row->generation, .look_at_ms = clock_boot_ms() + after_ms};
+    memcpy(suspect->id, row->id.data, row->id.len);
+    LOG(LOG_INFO, "a stored secret is refused, and looked at once more",
+        LOG_T("connection", row->id), LOG_I("after_ms", after_ms));
+}
+
+/* What a look came to. A second refusal is the last word, and the one place where a key is given up. */
+static void conclude(struct worker *self, const struct exchange_result *end)
+{
+    struct recheck *recheck = self->recheck;
+    enum validity validity = worker_validity(end);
+    if (validity == VALIDITY_BAD && recheck->is_second)
+        invalidate(self, &recheck->row, end);
+    else if (validity == VALIDITY_BAD ||
+             (validity == VALIDITY_UNKNOWN && recheck->is_second)) /* nothing was confirmed yet */
+        suspect(self, &recheck->row);
+    else if (validity == VALIDITY_UNKNOWN)
+        LOG(LOG_DEBUG, "a stored secret could not be checked", LOG_T("connection", recheck->row.id),
+            LOG_S("why", end->text ? end->text : ""));
+}
+
 static void checked(void *context, const struct exchange_result *end)
 {
     struct worker *self = context;
     struct recheck *recheck = self->recheck;
-    enum validity validity = worker_validity(end);
-    if (validity == VALIDITY_BAD)
-        invalidate(self, &recheck->row, end);
-    else if (validity == VALIDITY_UNKNOWN)
-        LOG(LOG_DEBUG, "a stored secret could not be checked", LOG_T("connection", recheck->row.id),
-            LOG_S("why", end->text ? end->text : ""));
+    conclude(self, end);
     conn_row_free(&recheck->row);
     recheck->row = (struct conn_row){.block = NULL};
-    self->recheck_at_ms = clock_boot_ms() + gap_ms(self);
+    recheck->walk_at_ms = clock_boot_ms() + gap_ms(self);
+    sleep_until_next(self);
 }
 
 static void check(struct worker *self)
@@ -155,15 +203,48 @@ static void walk(struct worker *self, int64_t now_ms)
     if (!recheck->has_cursor)
         recheck->began_ms = now_ms;
     if (find_next(self, &look) < 0) {
-        self->recheck_at_ms = now_ms + AGAIN_MS;
+        recheck->walk_at_ms = now_ms + AGAIN_MS;
     } else if (look.has_found) {
+        recheck->is_second = false;
         check(self);
+        return; /* whoever ends this check says when it goes on */
     } else if (look.seen == LOOK_AT) {
-        self->recheck_at_ms = now_ms + GAP_MS;
+        recheck->walk_at_ms = now_ms + GAP_MS;
     } else { /* the round is over */
         recheck->has_cursor = false;
-        self->recheck_at_ms = recheck->began_ms + every_ms;
+        recheck->walk_at_ms = recheck->began_ms + every_ms;
     }
+    sleep_until_next(self);
+}
+
+/* The second look at the suspect that has waited longest; none where its row has moved on since. */
+static void look_again(struct worker *self)
+{
+    static const struct text none = {NULL, 0};
+    struct recheck *recheck = self->recheck;
+    struct suspect suspect = recheck->suspects[recheck->first];
+    recheck->first = (recheck->first + 1) % SUSPECTS_MAX;
+    recheck->count--;
+    struct conn_row row;
+    int result =
+        self->broker->store->find(self->reader, none, text_of(suspect.id), none, none, &row);
+    if (result == 0 && row.generation == suspect.generation && row.state == CONN_ACTIVE) {
+        recheck->row = row;
+        recheck->is_second = true;
+        check(self);
+        return;
+    }
+    if (result == 0)
+        conn_row_free(&row);
+    sleep_until_next(self);
+}
+
+static struct recheck *recheck_new(void)
+{
+    struct recheck *recheck = memory_new(sizeof *recheck);
+    recheck->after_owner = buf_make(CURSOR_MAX);
+    recheck->after_account = buf_make(CURSOR_MAX);
+    return recheck;
 }
 
 void worker_recheck(struct worker *self)
@@ -178,12 +259,13 @@ void worker_recheck(struct worker *self)
         self->recheck_at_ms = now_ms + AGAIN_MS;
         return;
     }
-    if (!self->recheck) {
-        self->recheck = memory_new(sizeof *self->recheck);
-        self->recheck->after_owner = buf_make(CURSOR_MAX);
-        self->recheck->after_account = buf_make(CURSOR_MAX);
-    }
-    walk(self, now_ms);
+    if (!self->recheck)
+        self->recheck = recheck_new();
+    const struct recheck *recheck = self->recheck;
+    if (recheck->count > 0 && recheck->suspects[recheck->first].look_at_ms <= now_ms)
+        look_again(self);
+    else
+        walk(self, now_ms);
 }
 
 void worker_recheck_end(struct worker *self)

@@ -121,8 +121,9 @@ static void serve_generation(struct worker *self, struct request *request,
 /* How a caller hears of the last failed attempt where none is under way. */
 static int error_of_row(const struct conn_row *row)
 {
-    int error = verdict_error(row->last_outcome);
-    return error != 0 ? error : BURSAR_E_PROVIDER_UNAVAILABLE;
+    /* Of a refusal that is not confirmed yet nobody has to hear as of one that is. */
+    bool is_told = row->last_outcome != VERDICT_OK && row->last_outcome != VERDICT_GRANT;
+    return is_told ? verdict_error(row->last_outcome) : BURSAR_E_PROVIDER_UNAVAILABLE;
 }
 
 /* Joins the flight of the row, or begins one; refuses at once where waiting is of no use. */

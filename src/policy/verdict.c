@@ -167,6 +167,17 @@ enum verdict_class verdict_of(const struct verdict_input *input, const struct ve
     return VERDICT_PROVIDER;
 }
 
+bool verdict_may_mean_secret(int status, struct text error)
+{
+    static const char *const others[] = {"invalid_request", "invalid_scope", "invalid_target",
+                                         "unsupported_grant_type", "redirect_uri_mismatch"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (text_is(error, others[i]))
+            return false;
+    }
+    return error.len > 0 || status == 401 || status == 403;
+}
+
 bool rotation_is_strict(enum rotation_rule rotation)
 {
     return rotation == ROTATION_STRICT || rotation == ROTATION_UNKNOWN;

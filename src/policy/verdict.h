@@ -58,6 +58,10 @@ bool verdict_word_is(const char *word, int status, struct text error, struct tex
 
 enum verdict_class verdict_of(const struct verdict_input *input, const struct verdict_words *words);
 
+/* Whether a reply of VERDICT_CLIENT may mean our secret, and not what was asked for: then another secret
+ * of the same client may be tried with the same request. */
+bool verdict_may_mean_secret(int status, struct text error);
+
 /* Whether a lost reply may have cost the refresh token: strict rotators and unknown ones. */
 bool rotation_is_strict(enum rotation_rule rotation);
 bool rotation_rule_of(struct text word, enum rotation_rule *out_rule);

@@ -71,11 +71,14 @@ struct store_change {
     bool keeps_intent;           /* FAILED: the kept reply is still to be read */
     bool is_begin;               /* INCIDENT: begin or end */
     enum incident_kind incident; /* INCIDENT */
-    struct text consent;         /* CONSENT, CONSENTED: a digest of its state; also provider */
-    struct text sealed;          /* CONSENT: what is kept of it */
-    int64_t consent_expires_at;  /* CONSENT, seconds */
-    bool is_device;              /* CONSENT: the provider is polled for its end */
-    struct buf *taken;           /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
+    struct text consent; /* CONSENT, CONSENTED: a digest of its state; also provider. PUT: the
+                                 * consent that brought the secret is taken in the same moment;
+                                 * BURSAR_E_NOT_FOUND, and nothing put, where it is not there. CONSENTED
+                                 * with `error`: `connection` keeps for its record that it was refused */
+    struct text sealed;  /* CONSENT: what is kept of it */
+    int64_t consent_expires_at; /* CONSENT, seconds */
+    bool is_device;             /* CONSENT: the provider is polled for its end */
+    struct buf *taken;          /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
                                  * none of this provider, or its time is over */
 
     /* Filled by store_apply(). */
@@ -163,6 +166,9 @@ struct store_engine {
     /* The consents of a provider that is polled for their end. */
     int (*devices)(struct store_reader *reader, struct text provider, int64_t now,
                    store_consent_fn *each, void *context);
+    /* What is kept of a consent, which stays. 0, or BURSAR_E_NOT_FOUND as CHANGE_CONSENTED has it. */
+    int (*consent)(struct store_reader *reader, struct text provider, struct text consent,
+                   int64_t now, struct buf *out_sealed);
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
     /* Those of a provider that have begun and not ended. */
     int (*incidents)(struct store_reader *reader, struct text provider, store_incident_fn *each,

@@ -60,6 +60,11 @@ const char *const apply_texts[] = {
     [INCIDENT_ADD] = "INSERT INTO incident (provider, kind, at_ms) VALUES (?1, ?2, ?3)"
                      " ON CONFLICT DO NOTHING",
     [INCIDENT_DROP] = "DELETE FROM incident WHERE provider = ?1 AND kind = ?2",
+    [CONSENT_LOOK] = "SELECT expires_at FROM consent WHERE digest = ?1 AND provider = ?2",
+    [CONSENT_REFUSED] = "UPDATE connection SET last_error = ?2, updated_at = ?3,"
+                        " reason = iif(generation = 0, reason, 'consent_refused'),"
+                        " last_outcome = iif(generation = 0, ?4, last_outcome),"
+                        " last_refresh_at = iif(generation = 0, ?3, last_refresh_at) WHERE id = ?1",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
     [APPLY_STATEMENT_COUNT] = NULL,
 };
@@ -287,7 +292,7 @@ static int set_secret(struct store_writer *writer, struct store_change *change, 
     return result == 0 ? add_move_event(writer, change, row, step, change->generation) : result;
 }
 
-static int apply_put(struct store_writer *writer, struct store_change *change)
+int apply_put(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     struct lifecycle_step step = {0};
@@ -555,7 +560,7 @@ static int apply_remind(struct store_writer *writer, struct store_change *change
 }
 
 static apply_fn *const functions[] = {
-    [CHANGE_CREATE] = apply_create,         [CHANGE_PUT] = apply_put,
+    [CHANGE_CREATE] = apply_create,         [CHANGE_PUT] = apply_put_consented,
     [CHANGE_UPDATE] = apply_update,         [CHANGE_MOVE] = apply_move,
     [CHANGE_INVALIDATE] = apply_invalidate, [CHANGE_PLAN] = apply_plan,
     [CHANGE_INTENT] = apply_intent,         [CHANGE_REPLY] = apply_reply,

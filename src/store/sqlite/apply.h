@@ -48,6 +48,8 @@ enum apply_statement {
     CONSENT_TAKE,
     INCIDENT_ADD,
     INCIDENT_DROP,
+    CONSENT_LOOK,
+    CONSENT_REFUSED,
     LAST_SEQ,
     APPLY_STATEMENT_COUNT
 };
@@ -69,5 +71,10 @@ int apply_trim(struct store_writer *writer, struct store_change *change);
 /* apply_consent.c */
 int apply_consent(struct store_writer *writer, struct store_change *change);
 int apply_consented(struct store_writer *writer, struct store_change *change);
+/* A put that takes the consent it comes from; the put itself is apply_put(). */
+int apply_put_consented(struct store_writer *writer, struct store_change *change);
+
+/* apply.c */
+int apply_put(struct store_writer *writer, struct store_change *change);
 
 #endif

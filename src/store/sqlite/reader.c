@@ -39,6 +39,7 @@ enum statement {
     REPLY,
     EVENTS,
     DEVICES,
+    CONSENT,
     COUNTS,
     LAST_SEQ,
     STATEMENT_COUNT
@@ -77,6 +78,8 @@ static const char *const texts[] = {
     [EVENTS] = "SELECT seq, owner, body FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     [DEVICES] = "SELECT digest, sealed FROM consent"
                 " WHERE provider = ?1 AND is_device AND expires_at > ?2",
+    [CONSENT] = "SELECT sealed FROM consent WHERE digest = ?1 AND provider = ?2"
+                " AND expires_at > ?3",
     [COUNTS] = "SELECT state, count(*) FROM connection GROUP BY state",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
     [STATEMENT_COUNT] = NULL,
@@ -339,23 +342,39 @@ int reader_devices(struct store_reader *reader, struct text provider, int64_t no
     return result;
 }
 
-int reader_reply(struct store_reader *reader, struct text connection, uint64_t generation,
-                 struct buf *out_sealed)
+/* The one column of one row, which may be NULL. */
+static int one_blob(struct store_reader *reader, sqlite3_stmt *statement, const char *what,
+                    struct buf *out_sealed)
 {
-    sqlite3_stmt *statement = db_statement(&reader->db, REPLY);
-    int result = 0;
-    db_bind_text(statement, 1, connection);
-    db_bind_int(statement, 2, (int64_t)generation);
-    int code = sqlite3_step(statement);
+    int result = 0, code = sqlite3_step(statement);
     if (code == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
         buf_append_text(out_sealed, db_column_text(statement, 0));
         result = buf_error(out_sealed);
     } else {
         result = code == SQLITE_ROW || code == SQLITE_DONE ? BURSAR_E_NOT_FOUND
-                                                           : db_failed(&reader->db, "reply");
+                                                           : db_failed(&reader->db, what);
     }
     sqlite3_reset(statement);
     return result;
+}
+
+int reader_consent(struct store_reader *reader, struct text provider, struct text consent,
+                   int64_t now, struct buf *out_sealed)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, CONSENT);
+    db_bind_blob(statement, 1, consent);
+    db_bind_text(statement, 2, provider);
+    db_bind_int(statement, 3, now);
+    return one_blob(reader, statement, "consent", out_sealed);
+}
+
+int reader_reply(struct store_reader *reader, struct text connection, uint64_t generation,
+                 struct buf *out_sealed)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, REPLY);
+    db_bind_text(statement, 1, connection);
+    db_bind_int(statement, 2, (int64_t)generation);
+    return one_blob(reader, statement, "reply", out_sealed);
 }
 
 /* ---- the log and figures --------------------------------------------------------------------- */

@@ -27,6 +27,8 @@ int reader_forecast(struct store_reader *reader, struct text provider, int64_t d
                     int64_t end_until, struct store_forecast *out_forecast);
 int reader_incidents(struct store_reader *reader, struct text provider, store_incident_fn *each,
                      void *context);
+int reader_consent(struct store_reader *reader, struct text provider, struct text consent,
+                   int64_t now, struct buf *out_sealed);
 int reader_counts(struct store_reader *reader, struct store_counts *out_counts);
 
 #endif

@@ -20,6 +20,7 @@ const struct store_engine sqlite_engine = {
     .list = reader_list,
     .intents = reader_intents,
     .devices = reader_devices,
+    .consent = reader_consent,
     .reply = reader_reply,
     .events = reader_events,
     .counts = reader_counts,

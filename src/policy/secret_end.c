@@ -1,0 +1,29 @@
+#include "policy/secret_end.h"
+
+#include <string.h>
+#include <time.h>
+
+bool secret_end_of(struct text day, int64_t *out_at)
+{
+    static const char shape[] = "YYYY-MM-DD";
+    char copy[sizeof shape];
+    struct tm utc = {0}, again;
+    if (!day.data || day.len != sizeof shape - 1)
+        return false;
+    memcpy(copy, day.data, day.len);
+    copy[day.len] = 0;
+    const char *rest = strptime(copy, "%Y-%m-%d", &utc);
+    if (!rest || *rest)
+        return false;
+    /* The 30th of February becomes another day. */
+    time_t at = timegm(&utc);
+    if (!gmtime_r(&at, &again) || again.tm_mday != utc.tm_mday || again.tm_mon != utc.tm_mon)
+        return false;
+    *out_at = at;
+    return true;
+}
+
+bool secret_ends_soon(int64_t ends_at, int64_t now)
+{
+    return now >= ends_at - (int64_t)SECRET_WARN_DAYS * SECRET_DAY_S;
+}
