@@ -294,9 +294,10 @@ static bool is_day(const char *text)
 {
     struct tm given = {0}, found;
     const char *rest = text ? strptime(text, "%Y-%m-%d", &given) : NULL;
-    time_t at = timegm(&given);
-    return rest && *rest == 0 && rest - text == 10 && gmtime_r(&at, &found) &&
-           found.tm_mday == given.tm_mday && found.tm_mon == given.tm_mon;
+    found = given;
+    timegm(&found); /* makes a day that there is of it */
+    return rest && *rest == 0 && rest - text == 10 && !strchr(text, ' ') && found.tm_mday == given.tm_mday &&
+           found.tm_mon == given.tm_mon;
 }
 
 static void check_date(const struct bursar_call *call, const char *name)

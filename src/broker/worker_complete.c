@@ -91,11 +91,16 @@ static void refuse_state(struct worker *self, struct request *request)
     worker_refuse(self, request, BURSAR_E_NOT_FOUND, CONSENT_UNKNOWN);
 }
 
-/* Nothing will come of it: the state is spent. */
+static void dropped(void *context, struct write_message *message)
+{
+    write_free(message);
+    completion_free(context);
+}
+
+/* Nothing will come of it: the state is spent, from now on and not from the commit on. */
 static void drop(struct completion *completion)
 {
-    consent_drop(completion->worker, digest_of(completion), none, NULL, NULL, NULL);
-    completion_free(completion);
+    consent_drop(completion->worker, digest_of(completion), none, NULL, dropped, completion);
 }
 
 static void refuse_provider(struct worker *self, struct request *request, int error,

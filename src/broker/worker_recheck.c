@@ -131,8 +131,10 @@ static void checked(void *context, const struct exchange_result *end)
     conclude(self, end);
     conn_row_free(&recheck->row);
     recheck->row = (struct conn_row){.block = NULL};
-    recheck->walk_at_ms = clock_boot_ms() + gap_ms(self);
     sleep_until_next(self);
+    int64_t soonest_ms = clock_boot_ms() + gap_ms(self);
+    if (self->recheck_at_ms < soonest_ms)
+        self->recheck_at_ms = soonest_ms;
 }
 
 static void check(struct worker *self)
@@ -163,6 +165,15 @@ struct look {
     int error;
 };
 
+static bool is_suspect(const struct recheck *recheck, struct text id)
+{
+    for (size_t i = 0; i < recheck->count; i++) {
+        if (text_is(id, recheck->suspects[(recheck->first + i) % SUSPECTS_MAX].id))
+            return true;
+    }
+    return false;
+}
+
 static bool look_at(void *context, const struct conn_row *row)
 {
     struct look *look = context;
@@ -173,7 +184,8 @@ static bool look_at(void *context, const struct conn_row *row)
     buf_append_text(&recheck->after_owner, row->owner);
     buf_append_text(&recheck->after_account, row->account);
     recheck->has_cursor = true;
-    if (row->can_refresh || !row->secret.data || row->issued_at > look->before)
+    if (row->can_refresh || !row->secret.data || row->issued_at > look->before ||
+        is_suspect(recheck, row->id))
         return true;
     look->error = conn_row_copy(row, &recheck->row);
     look->has_found = look->error == 0;

@@ -7,17 +7,17 @@ bool secret_end_of(struct text day, int64_t *out_at)
 {
     static const char shape[] = "YYYY-MM-DD";
     char copy[sizeof shape];
-    struct tm utc = {0}, again;
+    struct tm utc = {0}, found;
     if (!day.data || day.len != sizeof shape - 1)
         return false;
     memcpy(copy, day.data, day.len);
     copy[day.len] = 0;
     const char *rest = strptime(copy, "%Y-%m-%d", &utc);
-    if (!rest || *rest)
+    if (!rest || *rest || strchr(copy, ' ')) /* strptime() passes over blanks */
         return false;
-    /* The 30th of February becomes another day. */
-    time_t at = timegm(&utc);
-    if (!gmtime_r(&at, &again) || again.tm_mday != utc.tm_mday || again.tm_mon != utc.tm_mon)
+    found = utc;
+    time_t at = timegm(&found); /* makes a day that there is of it */
+    if (found.tm_mday != utc.tm_mday || found.tm_mon != utc.tm_mon)
         return false;
     *out_at = at;
     return true;

@@ -4,10 +4,12 @@
 import json
 import os
 import select
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -15,8 +17,9 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import ROOT, Child, Daemon, Idp, cli, limit, program, run, secrets
-from scene import edit, events_of, record, rows, until, wait_generation
+from harness import (ROOT, Child, Daemon, Idp, NoReply, SkipTest, cli, limit, program, run,
+                     secrets)
+from scene import FAULT_POINTS, edit, events_of, record, rows, until, wait_generation
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
@@ -152,6 +155,58 @@ def test_restart_between(t):
     back = consent(c, uri)
     d.restart()
     t.ok(complete(d.client(), back)["ok"], "a consent outlives the daemon")
+
+
+@limit(120)
+def test_killed_before_the_put(t):
+    """Between the code's exchange and the commit: neither a spent state without a secret, nor half."""
+    if not FAULT_POINTS:
+        raise SkipTest("built without fault points")
+    idp, d, c, uri = scene(t)
+    for point, is_put in (("consent-put", False), ("store-before-commit", False),
+                          ("store-after-commit", True)):
+        back = consent(c, uri, "alice")
+        d.stop()
+        d.env = {"BURSAR_FAULT_POINT": point}
+        d.start()
+        try:
+            complete(d.client(), back)
+        except NoReply:
+            pass
+        t.eq(d.wait_exit(), -signal.SIGKILL, f"{point}: killed")
+        d.env = {}
+        d.start()
+        c = d.client()
+        found = c.ask("connection.list", owner="o")["connections"]
+        t.eq(len(found), is_put, f"{point}: the secret is {'there' if is_put else 'not there'}")
+        t.eq(rows(d, "SELECT count(*) FROM consent"), [(int(not is_put),)],
+             f"{point}: and the state is {'spent' if is_put else 'not'}")
+        if is_put:
+            t.eq(complete(c, back)["error"]["code"], "not_found", f"{point}: for good")
+        else:
+            t.eq(complete(c, back)["error"]["code"], "invalid_credential",
+                 f"{point}: its code was used, as the provider says")
+            t.eq(complete(c, back)["error"]["code"], "not_found", f"{point}: which spends it")
+    t.ok(c.ask("refresh", owner="o", connection=found[0]["id"], force=True)["generation"] == 2,
+         "what was put works")
+    t.eq(idp.stats().get("reuse", 0), 0, "no token was sent twice")
+
+
+@limit(90)
+def test_two_at_once(t):
+    """Of two that complete one state at once, one finds it."""
+    _, d, c, uri = scene(t)
+    back = consent(c, uri)
+    other = d.client()
+    replies = []
+    threads = [threading.Thread(target=lambda by=by: replies.append(complete(by, back)))
+               for by in (c, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    t.eq(sorted(r["ok"] for r in replies), [False, True], "one is connected")
+    t.eq([r["error"]["code"] for r in replies if not r["ok"]], ["not_found"], "one is told nothing")
 
 
 @limit(90)
@@ -423,6 +478,27 @@ def test_device_denied(t):
 
 
 @limit(90)
+def test_device_denied_again(t):
+    """A refused consent for a connection that works: it goes on working, and its record tells."""
+    _, d, c, uri = scene(t)
+    made = complete(c, consent(c, uri))["record"]
+    told = device(c, reconnect=made["id"])
+    t.eq(told["connection"], made["id"], "a device is to connect it again")
+    person(told["verification_uri_complete"], deny=True)
+    found = until(lambda: record(c, made["id"]) if record(c, made["id"]).get("reason") else None,
+                  "a trace", 20)
+    t.eq((found["reason"], found["state"], found["generation"]), ("consent_refused", "ACTIVE", 1),
+         "the record says that it was refused")
+    t.eq(found["next_refresh_at"], made["next_refresh_at"], "and is still planned")
+    t.ok(d.wait_log("a device was not connected.*access_denied"), "the log says why")
+    t.eq(rows(d, "SELECT last_error FROM connection"), [("access_denied: End-User aborted interaction",)],
+         "as the row does")
+    t.eq(c.ask("refresh", owner="o", connection=made["id"], force=True)["generation"], 2,
+         "it is refreshed as before")
+    t.eq(record(c, made["id"]).get("reason"), None, "which ends the trace")
+
+
+@limit(90)
 def test_device_expired(t):
     class ShortIdp(Idp):
         """Its device codes live for three seconds."""
@@ -525,7 +601,8 @@ def test_discover_and_connect(t):
 
 if __name__ == "__main__":
     run([test_consent, test_state, test_state_of_another_provider, test_restart_between,
+         test_killed_before_the_put, test_two_at_once,
          test_issuer, test_redirect_uris, test_refused, test_reconnect, test_accounts, test_command,
          test_command_refused, test_command_reconnect_and_json, test_command_without_a_listener,
-         test_device, test_device_slow_down, test_device_denied, test_device_expired,
+         test_device, test_device_slow_down, test_device_denied, test_device_denied_again, test_device_expired,
          test_device_by_command, test_discover, test_discover_and_connect])

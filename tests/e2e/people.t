@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import ROOT, Child, Daemon, Endpoint, cli, limit, program, run, secrets
-from scene import edit, events_of, make_secret, record, rows, wait_state
+from scene import edit, events_of, make_secret, record, rows, until, wait_state
 
 CATALOG = str(ROOT / "workers" / "catalog")
 
@@ -26,7 +26,7 @@ class KeyDesk(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), KeyHandler)
-        self.answers, self.seen = {}, []
+        self.answers, self.script, self.seen = {}, {}, []  # script: what comes before the answer
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -39,7 +39,9 @@ class KeyHandler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         key = self.headers.get("X-Key")
         self.server.seen.append((self.path, key))
-        status, body = self.server.answers.get(key, (401, {"error": "bad_key", "message": "no"}))
+        script = self.server.script.get(key)
+        status, body = script.pop(0) if script else self.server.answers.get(
+            key, (401, {"error": "bad_key", "message": "no"}))
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -293,7 +295,7 @@ def test_put_fields_from_a_pipe(t):
 @limit(60)
 def test_recheck(t):
     desk = t.use(KeyDesk())
-    d = t.use(Daemon({"providers": {"desk": key_provider(desk, recheck_s=60)}}))
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk, recheck_s=60, confirm_after_s=1)}}))
     c = d.client()
     keys = {name: good(desk, name.upper()) for name in ("fine", "gone", "busy", "away", "young")}
     ids = {name: c.ask("credential.put", owner=name, provider="desk",
@@ -313,15 +315,50 @@ def test_recheck(t):
     event = events_of(c, type="reauth")[0]
     t.eq((event["owner"], event["reason"]["http_status"]), ("gone", 401), "its owner is told")
     ends = time.monotonic() + 20
-    while len(desk.seen) < 4 and time.monotonic() < ends:
+    while len(desk.seen) < 5 and time.monotonic() < ends:
         select.select([], [], [], 0.02)
     t.eq(sorted(key for _, key in desk.seen),
-         sorted(key for name, key in keys.items() if name != "young"), "each old one is asked once")
+         sorted([key for name, key in keys.items() if name != "young"] + [keys["gone"]]),
+         "each old one is asked once, the one that is refused twice")
     for name in ("fine", "busy", "away", "young"):
         t.eq(record(c, ids[name], name)["state"], "ACTIVE", f"{name} stays")
         t.eq(c.ask("vend", owner=name, provider="desk")["secret"]["api_key"], keys[name],
              f"{name} is vended")
     t.eq(len(events_of(c, type="reauth")), 1, "one event in all")
+
+
+@limit(60)
+def test_recheck_confirms(t):
+    """One refusal ends nothing: neither one that is taken back, nor one that cannot be confirmed."""
+    desk = t.use(KeyDesk())
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk, recheck_s=60, confirm_after_s=1)}}))
+    c = d.client()
+    names = ("mistake", "silence", "replaced")
+    keys = {name: good(desk, name.upper()) for name in names}
+    ids = {name: c.ask("credential.put", owner=name, provider="desk",
+                       secret={"kind": "api_key", "api_key": key, "fields": {"site": "me"}})
+           ["connection"] for name, key in keys.items()}
+    fine = desk.answers[keys["mistake"]]
+    desk.script = {keys["mistake"]: [(401, {})], keys["silence"]: [(401, {}), (503, {}), (401, {})],
+                   keys["replaced"]: [(401, {})]}
+    d.stop()
+    edit(d, "UPDATE connection SET issued_at = issued_at - 3600")
+    d.start()
+    c = d.client()
+    until(lambda: any(key == keys["replaced"] for _, key in desk.seen), "the first look")
+    new = good(desk, "NEW")
+    c.ask("credential.put", owner="replaced", provider="desk",
+          secret={"kind": "api_key", "api_key": new, "fields": {"site": "me"}})
+    wait_state(c, ids["silence"], "NEEDS_REAUTH", owner="silence", timeout=30)
+    asked = [key for _, key in desk.seen]
+    t.eq(asked.count(keys["silence"]), 3, "a look that says nothing is made again")
+    until(lambda: [key for _, key in desk.seen].count(keys["mistake"]) == 2, "the second look")
+    t.eq(desk.answers[keys["mistake"]], fine, "which finds the key good")
+    d.round_trip()
+    for name in ("mistake", "replaced"):
+        t.eq(record(c, ids[name], name)["state"], "ACTIVE", f"{name} stays")
+    t.eq(asked.count(new), 0, "of a key that was replaced there is no second look")
+    t.eq(len(events_of(c, type="reauth")), 1, "one owner is told")
 
 
 # ---- doctor ----------------------------------------------------------------------------------------
@@ -440,4 +477,5 @@ def test_doctor_of_a_daemon(t):
 if __name__ == "__main__":
     run([test_connectors, test_validate, test_validate_without_a_way, test_validate_groups,
          test_put_on_a_terminal, test_put_as_before, test_put_fields_from_a_pipe, test_recheck,
+         test_recheck_confirms,
          test_doctor_when_all_is_well, test_doctor_of_files, test_doctor_of_a_daemon])

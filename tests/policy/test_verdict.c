@@ -303,13 +303,34 @@ static void test_closest_word(void **state)
     }
 }
 
+static void test_may_mean_secret(void **state)
+{
+    static const struct {
+        int status;
+        struct text error;
+        bool expected;
+    } cases[] = {{401, TEXT_LITERAL("invalid_client"), true},
+                 {400, TEXT_LITERAL("unauthorized_client"), true},
+                 {200, TEXT_LITERAL("bad_client_secret"), true},
+                 {401, {NULL, 0}, true},
+                 {403, {NULL, 0}, true},
+                 {404, {NULL, 0}, false},
+                 {400, TEXT_LITERAL("invalid_scope"), false},
+                 {401, TEXT_LITERAL("invalid_request"), false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(verdict_may_mean_secret(cases[i].status, cases[i].error),
+                         cases[i].expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replies),   cmocka_unit_test(test_success),
-        cmocka_unit_test(test_uncertain), cmocka_unit_test(test_connector_words),
-        cmocka_unit_test(test_names),     cmocka_unit_test(test_rotation_words),
-        cmocka_unit_test(test_recovery),  cmocka_unit_test(test_closest_word),
+        cmocka_unit_test(test_may_mean_secret), cmocka_unit_test(test_replies),
+        cmocka_unit_test(test_success),         cmocka_unit_test(test_uncertain),
+        cmocka_unit_test(test_connector_words), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_rotation_words),  cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_closest_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
