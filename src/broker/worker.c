@@ -90,7 +90,7 @@ static void drain(struct worker *self)
 
 /* ---- the thread ---------------------------------------------------------------------------------- */
 
-static int wait_ms(const struct worker *self)
+int worker_wait_ms(const struct worker *self)
 {
     const struct heap_node *first = heap_top(&self->timers), *poll = heap_top(&self->polls);
     int64_t until = self->plan_at_ms, now_ms = clock_boot_ms();
@@ -117,7 +117,7 @@ static void fire_timers(struct worker *self)
     }
 }
 
-static int open_all(struct worker *self)
+int worker_begin(struct worker *self)
 {
     const struct broker *broker = self->broker;
     struct http_options options = {.ca_file = broker->config->ca_file,
@@ -145,7 +145,7 @@ static int open_all(struct worker *self)
     return worker_seed(self);
 }
 
-static void close_all(struct worker *self)
+void worker_end(struct worker *self)
 {
     struct flight *flight, *next;
     http_engine_free(self->http); /* first: what it would have called is ending */
@@ -167,46 +167,62 @@ static void close_all(struct worker *self)
     self->broker->store->reader_close(self->reader);
 }
 
+void worker_turn(struct worker *self)
+{
+    http_run(self->http, worker_wait_ms(self), mailbox_fd(&self->inbox));
+    self->round++;
+    worker_take_messages(self);
+    fire_timers(self);
+    worker_plan(self);
+    worker_recheck(self);
+    worker_gate_run(self);
+    if (!self->is_draining)
+        worker_poll_devices(self);
+    if (self->is_draining)
+        drain(self);
+}
+
 static void *run(void *context)
 {
     struct worker *self = context;
-    int result = open_all(self);
+    int result = worker_begin(self);
     while (result < 0 && self->writes > 0) { /* they come back to this mailbox */
         mailbox_wait(&self->inbox, -1);
         worker_take_messages(self);
     }
     thread_ready(&self->thread, result);
-    while (result == 0 && !self->is_stopping) {
-        http_run(self->http, wait_ms(self), mailbox_fd(&self->inbox));
-        self->round++;
-        worker_take_messages(self);
-        fire_timers(self);
-        worker_plan(self);
-        worker_recheck(self);
-        worker_gate_run(self);
-        if (!self->is_draining)
-            worker_poll_devices(self);
-        if (self->is_draining)
-            drain(self);
-    }
-    close_all(self);
+    while (result == 0 && !self->is_stopping)
+        worker_turn(self);
+    worker_end(self);
     return NULL;
 }
 
-int worker_start(const struct broker *broker, const struct connector *connector,
-                 struct worker **out_worker, struct buf *error)
+int worker_new(const struct broker *broker, const struct connector *connector,
+               struct worker **out_worker, struct buf *error)
 {
     struct worker *self = memory_new(sizeof *self);
     self->broker = broker;
     self->connector = connector;
     self->open_error = error;
     int result = mailbox_init(&self->inbox);
-    if (result == 0) {
-        char name[16] = "worker";
-        if (connector)
-            memccpy(name, connector->provider, 0, sizeof name - 1);
-        result = thread_start(&self->thread, name, run, self);
-    }
+    if (result < 0)
+        free(self);
+    else
+        *out_worker = self;
+    return result;
+}
+
+int worker_start(const struct broker *broker, const struct connector *connector,
+                 struct worker **out_worker, struct buf *error)
+{
+    struct worker *self;
+    char name[16] = "worker";
+    int result = worker_new(broker, connector, &self, error);
+    if (result < 0)
+        return result;
+    if (connector)
+        memccpy(name, connector->provider, 0, sizeof name - 1);
+    result = thread_start(&self->thread, name, run, self);
     if (result < 0) {
         mailbox_fini(&self->inbox);
         free(self);

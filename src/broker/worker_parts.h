@@ -117,6 +117,15 @@ struct worker {
 
 /* worker.c */
 
+/* What the thread is made of, for tests that drive a worker through a clock of their own. worker_new()
+ * gives what worker_free() ends; worker_end() closes what worker_begin() opened, also half of it. */
+int worker_new(const struct broker *broker, const struct connector *connector,
+               struct worker **out_worker, struct buf *error);
+int worker_begin(struct worker *self);
+void worker_turn(struct worker *self); /* whatever has come or is due, once */
+int worker_wait_ms(const struct worker *self); /* how long the next turn may wait for what comes */
+void worker_end(struct worker *self);
+
 /* Sends a change; the function is called with it when it is committed or refused. */
 void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,
                   void *context);

@@ -1,0 +1,21 @@
+/* In place of broker/dispatcher.c: what the workers answer goes to who asked. */
+#include "broker/dispatcher.h"
+
+#include "world.h"
+
+void dispatcher_send(struct dispatcher *dispatcher, struct answer *answer)
+{
+    struct world *world = world_current();
+    (void)dispatcher;
+    for (size_t i = 0; i < answer->ticket_count; i++) {
+        if (world_effect(world))
+            people_answered(world, answer, answer->tickets[i]);
+    }
+    answer_free(answer);
+}
+
+void dispatcher_send_drained(struct dispatcher *dispatcher)
+{
+    (void)dispatcher;
+    process_drained(world_current());
+}

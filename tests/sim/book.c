@@ -1,0 +1,410 @@
+/* What must be true of the store after each commit, and of each request before it leaves: the book is
+ * written from the providers' side and from committed changes alone, never from what workers hold. */
+#include "world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "vault/seal.h"
+#include "wire/doc.h"
+
+enum { PLAIN_MAX = 1 << 16, GRACE_SLACK_MS = 90000, COMPARE_ONE_IN = 100 };
+
+struct conn *book_find(struct world *world, struct text id)
+{
+    struct conn *conn = NULL;
+    HASH_FIND(hh, world->by_id, id.data, id.len, conn);
+    return conn;
+}
+
+/* ---- what is sealed ------------------------------------------------------------------------------ */
+
+/* The refresh token in a sealed grant; false where it does not open or holds another's. */
+static bool read_grant(struct world *world, const struct conn *conn, struct text blob,
+                       uint64_t generation, uint32_t *out_consent, uint32_t *out_serial)
+{
+    char owner[OWNER_SIZE];
+    struct buf plain = buf_make_secret(PLAIN_MAX);
+    conn_owner(conn, owner);
+    struct seal_place place = {text_of(owner), text_of(conn->id), SEAL_GRANT, generation};
+    struct conn *named = NULL;
+    if (unseal(world->keyring, &place, blob, &plain) == 0 &&
+        tree_fill(world->tree, buf_text(&plain)) == 0) {
+        struct text token = doc_part(tree_root(world->tree), "refresh_token");
+        named = token_read(world, token, 'r', out_consent, out_serial);
+    }
+    buf_free(&plain);
+    return named == conn;
+}
+
+/* ---- one event for each transition ---------------------------------------------------------------- */
+
+static enum event_type of_secret(enum conn_state before)
+{
+    switch (before) {
+    case CONN_NONE:
+    case CONN_PENDING: return EVENT_CONNECTED;
+    case CONN_IN_DOUBT:
+    case CONN_NEEDS_REAUTH: return EVENT_RECOVERED;
+    default: return EVENT_REFRESHED;
+    }
+}
+
+/* By the contract, not by the table of the code: what a change of this type must have told. */
+static enum event_type expected_event(const struct store_change *change, enum conn_state before)
+{
+    static const enum event_type moves[MOVE_END] = {
+        [MOVE_REVOKE] = EVENT_REVOKED, [MOVE_RESTORE] = EVENT_RESTORED,
+        [MOVE_FREEZE] = EVENT_FROZEN,  [MOVE_THAW] = EVENT_THAWED,
+        [MOVE_DELETE] = EVENT_DELETED,
+    };
+    switch (change->type) {
+    case CHANGE_CREATE: return EVENT_CREATED;
+    case CHANGE_PUT:
+    case CHANGE_REFRESHED: return of_secret(before);
+    case CHANGE_REMIND: return EVENT_REAUTH;
+    case CHANGE_INCIDENT: return EVENT_INCIDENT;
+    case CHANGE_MOVE: return before == change->state ? EVENT_NONE : moves[change->move];
+    case CHANGE_FAILED:
+        if (before == change->state)
+            return EVENT_NONE;
+        return change->state == CONN_IN_DOUBT ? EVENT_IN_DOUBT : EVENT_REAUTH;
+    default: return EVENT_NONE;
+    }
+}
+
+static enum event_type told_event(const struct store_batch *batch, uint64_t seq)
+{
+    char word[32];
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const struct store_event *event = &batch->events[i];
+        if (event->seq != seq)
+            continue;
+        const char *slash = memchr(event->topic.data, '/', event->topic.len);
+        snprintf(word, sizeof word, "%.*s", slash ? (int)(slash - event->topic.data) : 0,
+                 event->topic.data);
+        return event_type_of(word);
+    }
+    return EVENT_NONE;
+}
+
+static void check_event(struct world *world, const struct conn *conn,
+                        const struct store_batch *batch, const struct store_change *change,
+                        enum conn_state before)
+{
+    enum event_type expected = expected_event(change, before);
+    enum event_type told =
+        change->event_seq > 0 ? told_event(batch, change->event_seq) : EVENT_NONE;
+    if (expected != told)
+        violation(world, conn, "event",
+                  told == EVENT_NONE       ? "a transition has no event"
+                  : expected == EVENT_NONE ? "an event tells of no transition"
+                                           : "an event tells of another transition");
+}
+
+static void check_numbers(struct world *world, const struct store_batch *batch)
+{
+    for (size_t i = 0; i < batch->event_count; i++) {
+        if (batch->events[i].seq != world->last_seq + 1)
+            violation(world, NULL, "seq", "the log has a gap");
+        world->last_seq = batch->events[i].seq;
+    }
+    world->figures.events += batch->event_count;
+}
+
+/* ---- one function a change ------------------------------------------------------------------------- */
+
+static void take_secret(struct world *world, struct conn *conn, const struct store_change *change)
+{
+    uint32_t consent = 0, serial = 0;
+    if (change->generation != conn->generation + 1)
+        violation(world, conn, "generation", "a new one does not follow the last one");
+    if (!read_grant(world, conn, change->secret.grant, change->generation, &consent, &serial))
+        violation(world, conn, "seal", "the committed grant does not open, or is another's");
+    if (change->type == CHANGE_REFRESHED &&
+        (consent != conn->kept_consent || serial != conn->kept_serial))
+        violation(world, conn, "lost", "a committed generation has not the token that came last");
+    conn->generation = change->generation;
+    conn->stored_consent = consent;
+    conn->stored_serial = serial;
+    conn->due_at = change->secret.due_at;
+    conn->due_known_ms = world->now_ms;
+    conn->has_intent = false;
+    conn->sent = (struct sent){.consent = consent}; /* whether it is another token or not: it is new */
+}
+
+static void on_put(struct world *world, struct conn *conn, const struct store_change *change)
+{
+    world->figures.puts++;
+    take_secret(world, conn, change);
+    conn->is_kept = false;
+}
+
+static void on_intent(struct world *world, struct conn *conn, const struct store_change *change)
+{
+    if (conn->has_intent)
+        violation(world, conn, "flight", "a second flight while the first is under way");
+    if (conn->state != (change->is_probe ? CONN_IN_DOUBT : CONN_ACTIVE))
+        violation(world, conn, "flight", "a flight for a connection that has none");
+    conn->has_intent = true;
+    conn->is_probe = change->is_probe;
+    conn->is_kept = false;
+    conn->intent_generation = change->expect_generation;
+}
+
+static void on_reply(struct world *world, struct conn *conn, const struct store_change *change)
+{
+    if (!conn->has_intent || conn->intent_generation != change->expect_generation)
+        violation(world, conn, "reply", "a reply is kept for which there is no flight");
+    conn->is_kept = true;
+    conn->kept_consent = conn->issued_consent;
+    conn->kept_serial = conn->issued_serial;
+}
+
+static void on_refreshed(struct world *world, struct conn *conn, const struct store_change *change)
+{
+    world->figures.refreshes++;
+    if (!conn->is_kept || conn->intent_generation != change->expect_generation)
+        violation(world, conn, "reply", "a reply was read before it was kept");
+    take_secret(world, conn, change);
+}
+
+static void on_failed(struct world *world, struct conn *conn, const struct store_change *change)
+{
+    world->figures.failures++;
+    if (!change->keeps_intent)
+        conn->has_intent = false;
+    if (change->state == conn->state)
+        return;
+    world->figures.grants_refused += change->state == CONN_NEEDS_REAUTH;
+    world->figures.in_doubt += change->state == CONN_IN_DOUBT;
+    if (change->state == CONN_NEEDS_REAUTH && conn->refused_generation != conn->generation)
+        violation(world, conn, "reauth", "without a refusal of the current generation");
+    if (change->state == CONN_IN_DOUBT && conn->lost_generation != conn->generation)
+        violation(world, conn, "in doubt", "without a lost reply of the current generation");
+}
+
+static void on_move(struct world *world, struct conn *conn, const struct store_change *change)
+{
+    if (change->move != MOVE_DELETE)
+        return;
+    HASH_DEL(world->by_id, conn);
+    conn->id[0] = 0;
+    conn->generation = 0;
+    conn->has_intent = conn->is_kept = false;
+}
+
+static void on_invalidate(struct world *world, struct conn *conn, const struct store_change *change)
+{
+    (void)change;
+    conn->due_at = world_wall_s(world);
+    conn->due_known_ms = world->now_ms;
+}
+
+typedef void change_fn(struct world *world, struct conn *conn, const struct store_change *change);
+static change_fn *const functions[CHANGE_TYPE_END] = {
+    [CHANGE_PUT] = on_put,
+    [CHANGE_INTENT] = on_intent,
+    [CHANGE_REPLY] = on_reply,
+    [CHANGE_REFRESHED] = on_refreshed,
+    [CHANGE_FAILED] = on_failed,
+    [CHANGE_MOVE] = on_move,
+    [CHANGE_INVALIDATE] = on_invalidate,
+};
+
+/* Which of the connections; one that is made now gets its id. */
+static struct conn *conn_of(struct world *world, const struct store_change *change)
+{
+    unsigned index;
+    bool is_made = change->type == CHANGE_CREATE || (change->type == CHANGE_PUT && change->is_new);
+    if (!is_made || change->result < 0)
+        return book_find(world, change->connection);
+    char account[ACCOUNT_SIZE];
+    snprintf(account, sizeof account, "%.*s", (int)change->account.len, change->account.data);
+    if (sscanf(account, "a%u", &index) != 1 || index >= world->options.connections)
+        return NULL;
+    struct conn *conn = &world->conns[index];
+    if (conn->id[0] != 0)
+        violation(world, conn, "row", "an account has a second row");
+    memcpy(conn->id, change->connection.data, change->connection.len);
+    conn->id[change->connection.len] = 0;
+    conn->state = CONN_NONE;
+    conn->generation = 0;
+    HASH_ADD(hh, world->by_id, id, change->connection.len, conn);
+    return conn;
+}
+
+/* The states of changes that do not touch it are not filled in. */
+static bool has_state(const struct store_change *change)
+{
+    return change->type != CHANGE_REPLY && change->type != CHANGE_INCIDENT &&
+           change->type != CHANGE_REMIND && change->type != CHANGE_PLAN;
+}
+
+static void take_change(struct world *world, const struct store_batch *batch,
+                        const struct store_change *change)
+{
+    struct conn *conn = change->type == CHANGE_INCIDENT ? NULL : conn_of(world, change);
+    bool is_end = change->type == CHANGE_REFRESHED || change->type == CHANGE_FAILED;
+    trace(world, "change", conn ? conn->index : UINT32_MAX,
+          (uint64_t)change->type << 8 | (uint64_t)(change->result & 0xff), change->generation);
+    if (change->result < 0) { /* the end of a flight drops its intent all the same */
+        if (conn && is_end && conn->intent_generation == change->expect_generation)
+            conn->has_intent = false;
+        if (change->event_seq > 0)
+            violation(world, conn, "event", "a refused change has an event");
+        return;
+    }
+    enum conn_state before = conn ? conn->state : CONN_NONE;
+    if (conn && functions[change->type])
+        functions[change->type](world, conn, change);
+    check_event(world, conn, batch, change, before);
+    if (conn && has_state(change))
+        conn->state = change->state;
+    world->figures.incidents += change->type == CHANGE_INCIDENT && change->is_begin;
+}
+
+void book_committed(struct world *world, const struct store_batch *batch)
+{
+    check_numbers(world, batch);
+    for (size_t i = 0; i < batch->count; i++)
+        take_change(world, batch, batch->changes[i]);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct conn *conn = book_find(world, batch->changes[i]->connection);
+        if (conn && (!world->options.is_large || conn->index % COMPARE_ONE_IN == 0))
+            book_compare(world, conn);
+    }
+}
+
+/* ---- the rows -------------------------------------------------------------------------------------- */
+
+void book_compare(struct world *world, struct conn *conn)
+{
+    static const struct text none = {NULL, 0};
+    struct conn_row row;
+    uint32_t consent = 0, serial = 0;
+    if (conn->id[0] == 0)
+        return;
+    if (world->real->find(world->reader, none, text_of(conn->id), none, none, &row) < 0) {
+        violation(world, conn, "lost", "a committed row is not there");
+        return;
+    }
+    if (row.state != conn->state)
+        violation(world, conn, "state", "the row is in another state than was committed");
+    if (row.generation != conn->generation)
+        violation(world, conn, "lost", "the row has another generation than was committed");
+    if (row.grant.data && (!read_grant(world, conn, row.grant, row.generation, &consent, &serial) ||
+                           consent != conn->stored_consent || serial != conn->stored_serial))
+        violation(world, conn, "lost", "the row has not the token that was committed");
+    conn_row_free(&row);
+}
+
+/* ---- requests --------------------------------------------------------------------------------------- */
+
+/* What was sent last, of this token. */
+static struct sent *sent_of(struct world *world, const struct asked *asked)
+{
+    struct conn *conn = asked->conn;
+    struct sent *sent = &conn->sent;
+    if (sent->consent == asked->consent && sent->serial == asked->serial)
+        return sent;
+    if (sent->consent > asked->consent ||
+        (sent->consent == asked->consent && sent->serial > asked->serial))
+        violation(world, conn, "replay", "an older token is sent after its successor");
+    *sent = (struct sent){.consent = asked->consent, .serial = asked->serial};
+    return sent;
+}
+
+static bool is_in_grace(const struct world *world, const struct conn *conn)
+{
+    const struct provider *provider = conn->provider;
+    int64_t age_ms = world->now_ms - conn->sent.first_ms;
+    if (provider->declared != ROTATION_REUSE_GRACE)
+        return provider->declared == ROTATION_NONE;
+    if (conn->sent.wall_moves != world->wall_moves)
+        return true; /* what the broker knows of its age is the wall clock's */
+    return provider->declared_grace_s == 0 ||
+           age_ms <= provider->declared_grace_s * 1000 + GRACE_SLACK_MS;
+}
+
+/* A token that may have been spent goes out once more after its grace: that is the probe. */
+static void check_token(struct world *world, const struct asked *asked)
+{
+    struct conn *conn = asked->conn;
+    struct sent *sent = sent_of(world, asked);
+    sent->is_late = sent->uncertain > 0 && !is_in_grace(world, conn);
+    if (!sent->is_late)
+        return;
+    world->figures.probes++;
+    if (!conn->is_probe)
+        violation(world, conn, "replay", "a token that may be spent is sent again");
+    if (sent->late > 0)
+        violation(world, conn, "replay", "a second probe is sent");
+}
+
+void book_sent(struct world *world, const struct asked *asked)
+{
+    struct conn *conn = asked->conn;
+    if (!conn) {
+        violation(world, NULL, "token", "a token is sent that no provider has issued");
+        return;
+    }
+    if (!conn->has_intent)
+        violation(world, conn, "intent", "a token is sent before its intent is committed");
+    if (conn->requests_open++ > 0)
+        violation(world, conn, "flight", "two requests for one credential at a time");
+    if (asked->consent != conn->stored_consent || asked->serial != conn->stored_serial)
+        violation(world, conn, "token", "another token than that of the row is sent");
+    conn->tried_ms = world->now_ms;
+    check_token(world, asked);
+}
+
+static void may_be_spent(struct world *world, struct conn *conn)
+{
+    struct sent *sent = &conn->sent;
+    if (sent->uncertain++ == 0) {
+        sent->first_ms = world->now_ms;
+        sent->wall_moves = world->wall_moves;
+    }
+    sent->late += sent->is_late;
+}
+
+void book_told(struct world *world, const struct asked *asked, const struct told *told)
+{
+    struct conn *conn = asked->conn;
+    if (!conn)
+        return;
+    if (told->status < 300)
+        may_be_spent(world, conn);
+    if (told->is_refusal)
+        conn->refused_generation = asked->generation;
+    else if (told->status < 300 && !told->is_secret)
+        conn->lost_generation = asked->generation;
+    if (told->is_secret) {
+        conn->issued_consent = told->consent;
+        conn->issued_serial = told->serial;
+    }
+}
+
+void book_lost(struct world *world, const struct asked *asked)
+{
+    if (!asked->conn)
+        return;
+    may_be_spent(world, asked->conn);
+    asked->conn->lost_generation = asked->generation;
+}
+
+void book_crashed(struct world *world)
+{
+    for (size_t i = 0; i < world->options.connections; i++) {
+        struct conn *conn = &world->conns[i];
+        if (conn->requests_open > 0)
+            may_be_spent(world, conn);
+        conn->requests_open = 0;
+        if (conn->has_intent && !conn->is_kept)
+            conn->lost_generation = conn->intent_generation;
+    }
+}
