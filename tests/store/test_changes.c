@@ -255,6 +255,25 @@ static void test_invalidate(void **state)
 }
 
 /* Where nothing can refresh a secret, a caller's refusal is the end of it, said once. */
+/* Set aside and brought back it is as invalid as before, and due at once. */
+static void test_invalidate_and_restore(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "c.1");
+    struct store_change change = change_of(CHANGE_INVALIDATE, "c.1");
+    change.expect_generation = 1;
+    apply_right(f, change, EVENT_NONE);
+    apply_right(f, change_move("c.1", MOVE_REVOKE), EVENT_REVOKED);
+    apply_right(f, change_move("c.1", MOVE_RESTORE), EVENT_RESTORED);
+    struct conn_row row = row_of(f, "c.1");
+    assert_int_equal(row.next_refresh_at, NOW_S);
+    conn_row_free(&row);
+    apply_right(f, change_refreshed("c.1", 1), EVENT_REFRESHED);
+    row = row_of(f, "c.1");
+    assert_int_equal(row.next_refresh_at, row.due_at);
+    conn_row_free(&row);
+}
+
 static void test_invalidate_for_good(void **state)
 {
     struct fixture *f = *state;
@@ -399,6 +418,7 @@ int main(void)
         TEST(test_moves),
         TEST(test_prior_states),
         TEST(test_invalidate),
+        TEST(test_invalidate_and_restore),
         TEST(test_invalidate_for_good),
         TEST(test_verdict_under_a_revocation),
         TEST(test_remind),

@@ -13,7 +13,8 @@ const char *const apply_texts[] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [LOAD] = "SELECT rowid, owner, provider, account, tags, state, prior_state, generation, due_at,"
-             " is_probed, can_refresh, expires_at FROM connection WHERE id = ?1",
+             " is_probed, can_refresh, expires_at, invalid_generation FROM connection"
+             " WHERE id = ?1",
     [INSERT] = "INSERT INTO connection (id, owner, provider, account, state, prior_state,"
                " generation, created_at, updated_at, metadata, tags)"
                " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?6, ?7, ?8)",
@@ -74,7 +75,7 @@ struct loaded {
     int64_t rowid;
     struct text owner, provider, account, tags;
     enum conn_state state, prior_state;
-    uint64_t generation;
+    uint64_t generation, invalid_generation;
     int64_t due_at, expires_at;
     bool is_probed, can_refresh;
 };
@@ -123,6 +124,7 @@ static int load(struct store_writer *writer, const struct store_change *change,
         .is_probed = sqlite3_column_int(statement, 9) != 0,
         .can_refresh = sqlite3_column_int(statement, 10) != 0,
         .expires_at = db_column_time(statement, 11),
+        .invalid_generation = (uint64_t)sqlite3_column_int64(statement, 12),
     };
     sqlite3_reset(statement);
     if (change->owner.data && !text_equal(change->owner, out_row->owner))
@@ -212,10 +214,13 @@ static int64_t seconds(int64_t ms)
     return ms / 1000;
 }
 
-/* When the planner looks at a row of this state next: when it is due, or, where nothing can refresh
- * it, when it ends and its owner has to be told. */
+/* When the planner looks at a row of this state next: when it is due, at once where a caller had it
+ * refused, or, where nothing can refresh it, when it ends and its owner has to be told. */
 static int64_t planned_at(const struct loaded *row, enum conn_state state, int64_t now)
 {
+    bool is_invalid = row->invalid_generation > 0 && row->invalid_generation == row->generation;
+    if (state == CONN_ACTIVE && row->can_refresh && is_invalid)
+        return now;
     if (state == CONN_ACTIVE)
         return row->can_refresh ? row->due_at : row->expires_at;
     if (!row->can_refresh)
@@ -269,6 +274,7 @@ static int set_secret(struct store_writer *writer, struct store_change *change, 
     row->expires_at = secret->expires_at;
     row->can_refresh = secret->can_refresh;
     row->is_probed = false;
+    row->invalid_generation = 0; /* that was another one */
     change->generation = row->generation + 1;
     change->state = step->state;
     sqlite3_stmt *statement = db_statement(&writer->db, SET_SECRET);
@@ -395,7 +401,7 @@ static int apply_invalidate(struct store_writer *writer, struct store_change *ch
     if (row.generation != change->expect_generation)
         return BURSAR_E_CONFLICT;
     int64_t now = seconds(change->at_ms);
-    row.due_at = now;
+    row.invalid_generation = row.generation;
     sqlite3_stmt *statement = db_statement(&writer->db, SET_INVALID);
     db_bind_int(statement, 1, row.rowid);
     db_bind_time(statement, 2, planned_at(&row, row.state, now));
