@@ -324,8 +324,8 @@ static bool is_in_grace(const struct world *world, const struct conn *conn)
     int64_t age_ms = world->now_ms - conn->sent.first_ms;
     if (provider->declared != ROTATION_REUSE_GRACE)
         return provider->declared == ROTATION_NONE;
-    if (conn->sent.wall_moves != world->wall_moves)
-        return true; /* what the broker knows of its age is the wall clock's */
+    if (conn->sent.wall_moves != world->wall_moves || !conn->sent.is_of_crash)
+        return true; /* the broker goes by the wall clock, and by what it found at its start */
     return provider->declared_grace_s == 0 ||
            age_ms <= provider->declared_grace_s * 1000 + GRACE_SLACK_MS;
 }
@@ -336,6 +336,7 @@ static void check_token(struct world *world, const struct asked *asked)
     struct conn *conn = asked->conn;
     struct sent *sent = sent_of(world, asked);
     sent->is_late = sent->uncertain > 0 && !is_in_grace(world, conn);
+    sent->is_of_crash = false;
     if (!sent->is_late)
         return;
     world->figures.probes++;
@@ -401,8 +402,10 @@ void book_crashed(struct world *world)
 {
     for (size_t i = 0; i < world->options.connections; i++) {
         struct conn *conn = &world->conns[i];
-        if (conn->requests_open > 0)
+        if (conn->requests_open > 0) {
             may_be_spent(world, conn);
+            conn->sent.is_of_crash = true;
+        }
         conn->requests_open = 0;
         if (conn->has_intent && !conn->is_kept)
             conn->lost_generation = conn->intent_generation;

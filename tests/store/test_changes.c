@@ -254,7 +254,6 @@ static void test_invalidate(void **state)
     expect_state(f, "c.1", CONN_NEEDS_REAUTH, EXPIRY_NEVER);
 }
 
-/* Where nothing can refresh a secret, a caller's refusal is the end of it, said once. */
 /* Set aside and brought back it is as invalid as before, and due at once. */
 static void test_invalidate_and_restore(void **state)
 {
@@ -274,6 +273,7 @@ static void test_invalidate_and_restore(void **state)
     conn_row_free(&row);
 }
 
+/* Where nothing can refresh a secret, a caller's refusal is the end of it, said once. */
 static void test_invalidate_for_good(void **state)
 {
     struct fixture *f = *state;
