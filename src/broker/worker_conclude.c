@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/mutation.h"
 #include "broker/worker_exchange.h"
 #include "broker/worker_parts.h"
 #include "connector/call.h"
@@ -372,6 +373,8 @@ static void disbelieve(struct flight *flight)
 
 static enum conn_move move_of(enum verdict_class verdict)
 {
+    if (BURSAR_MUTATION == 10 && verdict == VERDICT_CLIENT)
+        return MOVE_REFUSED;
     return verdict == VERDICT_GRANT       ? MOVE_REFUSED
            : verdict == VERDICT_UNCERTAIN ? MOVE_LOST
                                           : MOVE_END;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mutation.h"
 #include "base/secret.h"
 #include "broker/memory.h"
 #include "broker/worker_parts.h"
@@ -23,7 +24,8 @@ static void on(struct flight *flight, enum flight_input input);
 struct flight *flight_find(struct worker *self, struct text id)
 {
     struct flight *flight = NULL;
-    HASH_FIND(hh, self->flights, id.data, id.len, flight);
+    if (BURSAR_MUTATION != 4)
+        HASH_FIND(hh, self->flights, id.data, id.len, flight);
     return flight;
 }
 
@@ -114,6 +116,8 @@ static void committed(void *context, struct write_message *message)
 {
     struct flight *flight = context;
     int result = message->change.result;
+    if (BURSAR_MUTATION == 8 && result == BURSAR_E_STORE_UNAVAILABLE)
+        result = 0;
     if (result == BURSAR_E_STORE_UNAVAILABLE && message->change.type != CHANGE_INTENT)
         flight->unsaved = message; /* what it holds must not be lost */
     else
@@ -174,6 +178,12 @@ static void conclude(struct flight *flight)
     if (!message) {
         on(flight, FLIGHT_ON_NEXT);
         return;
+    }
+    if (BURSAR_MUTATION == 9) {
+        struct request *early = flight_take_waiters(flight);
+        for (struct request *request = early; request; request = request->next)
+            request->has_waited = true;
+        worker_look_all(flight->worker, early);
     }
     worker_write(flight->worker, message, committed, flight);
 }
@@ -345,6 +355,11 @@ static void on(struct flight *flight, enum flight_input input)
 {
     struct flight_step step = flight_next(flight->phase, input);
     flight->phase = step.phase;
+    if ((BURSAR_MUTATION == 1 && step.action == FLIGHT_COMMIT_REPLY) ||
+        (BURSAR_MUTATION == 2 && step.action == FLIGHT_COMMIT_INTENT)) {
+        on(flight, FLIGHT_ON_COMMITTED);
+        return;
+    }
     switch (step.action) {
     case FLIGHT_QUEUE: worker_gate_queue(flight); break;
     case FLIGHT_COMMIT_INTENT: commit_intent(flight); break;

@@ -177,6 +177,8 @@ int http_start(struct http_engine *engine, struct http_request *request, http_do
           exchange->asked.serial, exchange->fate);
     if (exchange->is_refresh)
         book_sent(world, &exchange->asked);
+    if (exchange->is_refresh && exchange->asked.conn)
+        people_meddle(exchange->asked.conn);
     exchange->event.fire = exchange->fate == FATE_UNSENT ? come_back : arrive;
     world_at(world, &exchange->event,
              world->now_ms + (exchange->fate == FATE_UNSENT ? CONNECT_MS : exchange->latency_ms));
@@ -211,6 +213,8 @@ static void deliver(struct world *world, struct exchange *exchange)
         book_lost(world, &exchange->asked);
     if (exchange->asked.conn && exchange->is_refresh)
         exchange->asked.conn->requests_open--;
+    if (exchange->asked.conn && exchange->is_refresh)
+        people_meddle(exchange->asked.conn);
     world->figures.lost_replies += reply.end == EXCHANGE_LOST;
     world->figures.unsent += reply.end == EXCHANGE_UNSENT;
     exchange->done(exchange->context, &reply);

@@ -92,7 +92,9 @@ static uint64_t run(const struct options *options)
     world_run(&world, world.ends_ms);
     trouble_end(&world);
     world_run(&world, world.ends_ms + CALM_MS);
-    if (world.is_up)
+    if (options->stops && world.figures.violations > 0)
+        world.is_calm = true;
+    else if (world.is_up)
         sweep_all(&world, true);
     else
         violation(&world, NULL, "end", "the process is down");
@@ -109,7 +111,7 @@ static uint64_t run(const struct options *options)
 static int usage(void)
 {
     fprintf(stderr, "sim [--large] [--connections N] [--providers N] [--days N] [--faults X]"
-                    " [--verbose] SEED…\n");
+                    " [--verbose] [--stop] SEED…\n");
     return 2;
 }
 
@@ -154,6 +156,8 @@ int main(int argc, char **argv)
                                        .is_large = true};
         } else if (strcmp(argv[i], "--verbose") == 0) {
             options.is_verbose = true;
+        } else if (strcmp(argv[i], "--stop") == 0) {
+            options.stops = true;
         } else if (end != argv[i] && *end == 0) {
             violations += run(&options);
             seeds++;

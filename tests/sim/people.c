@@ -22,6 +22,9 @@ enum {
     DEADLINE_MS = 60000
 };
 
+/* How often somebody does something with a connection in the middle of its flight. */
+#define MEDDLE 0.02
+
 /* Who waits for an answer. */
 struct caller {
     UT_hash_handle hh;
@@ -154,6 +157,19 @@ static void manage(struct world *world, struct conn *conn, uint64_t dice)
         ask(conn, "connection.restore", NULL);
     else
         conn->grant.is_alive = conn->grant.is_alive && dice > 26; /* in the provider's own pages */
+}
+
+void people_meddle(struct conn *conn)
+{
+    struct world *world = conn->provider->world;
+    if (world->is_calm || !chance_is(&world->chance, MEDDLE * world->options.faults))
+        return;
+    switch (chance_below(&world->chance, 6)) {
+    case 0: ask(conn, "connection.revoke", NULL); break;
+    case 1: ask(conn, "connection.delete", NULL); break;
+    case 2: invalidate(conn); break;
+    default: people_connect(conn);
+    }
 }
 
 /* Whoever finds a connection dead has its owner connect it again, now or later. */

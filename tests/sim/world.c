@@ -156,6 +156,8 @@ static bool is_spinning(struct world *world)
 void world_run(struct world *world, int64_t until_ms)
 {
     for (struct heap_node *first; (first = heap_top(&world->events)) && first->at <= until_ms;) {
+        if (world->options.stops && world->figures.violations > 0)
+            return;
         struct event_node *event = (struct event_node *)(void *)first;
         heap_remove(&world->events, first);
         if (first->at > world->now_ms)

@@ -75,6 +75,7 @@ struct options {
     double faults; /* 1: as often as torture asks; 0: none */
     bool is_large; /* rows are compared one in a hundred, reads do not fail */
     bool is_verbose;
+    bool stops; /* at the first broken rule */
 };
 
 struct figures {
@@ -130,6 +131,7 @@ struct sent {
     unsigned uncertain;  /* sends that may have spent it */
     unsigned late;       /* of these, how many when no grace was left */
     bool is_late;        /* the last one is such */
+    bool is_of_crash;    /* it was under way when the process crashed, and nothing was sent since */
     int64_t first_ms;    /* when the first one ended */
     unsigned wall_moves; /* of the wall clock until then */
 };
@@ -296,6 +298,8 @@ void sweep_begin(struct world *world);
 void sweep_all(struct world *world, bool is_last);
 void people_begin(struct world *world);
 void people_connect(struct conn *conn);
+/* Now and then somebody does something to the connection at a moment like this. */
+void people_meddle(struct conn *conn);
 void people_forget(struct world *world);
 void people_check(struct world *world, bool is_last);
 void people_answered(struct world *world, const struct answer *answer, uint64_t ticket);

@@ -5,6 +5,7 @@
 
 #include <bursar/error.h>
 
+#include "base/mutation.h"
 #include "policy/expiry.h"
 #include "store/event.h"
 
@@ -184,7 +185,7 @@ static int add_move_event(struct store_writer *writer, struct store_change *chan
                           const struct loaded *row, const struct lifecycle_step *step,
                           uint64_t generation)
 {
-    if (step->event == EVENT_NONE)
+    if (step->event == EVENT_NONE || (BURSAR_MUTATION == 5 && step->event == EVENT_RECOVERED))
         return 0;
     struct event event = {.type = step->event,
                           .owner = row->owner,
@@ -454,7 +455,7 @@ static int apply_intent(struct store_writer *writer, struct store_change *change
     db_bind_text(statement, 5, change->node);
     db_bind_int(statement, 6, change->at_ms);
     result = db_run(&writer->db, statement);
-    if (result == 0 && sqlite3_changes(writer->db.handle) == 0)
+    if (BURSAR_MUTATION != 4 && result == 0 && sqlite3_changes(writer->db.handle) == 0)
         return BURSAR_E_CONFLICT; /* another flight has it */
     if (result < 0 || !change->is_probe)
         return result;
@@ -486,7 +487,9 @@ static int load_for_end(struct store_writer *writer, struct store_change *change
         return result;
     change->generation = out_row->generation;
     change->state = out_row->state;
-    return out_row->generation == change->expect_generation ? 0 : BURSAR_E_CONFLICT;
+    return BURSAR_MUTATION == 3 || out_row->generation == change->expect_generation
+               ? 0
+               : BURSAR_E_CONFLICT;
 }
 
 static int apply_refreshed(struct store_writer *writer, struct store_change *change)
@@ -518,7 +521,7 @@ static enum conn_state prior_after(const struct loaded *row, enum conn_move move
 static bool is_last_probe(const struct loaded *row, enum verdict_class outcome)
 {
     enum conn_state state = is_aside(row) ? row->prior_state : row->state;
-    return state == CONN_IN_DOUBT && outcome == VERDICT_UNCERTAIN;
+    return BURSAR_MUTATION != 7 && state == CONN_IN_DOUBT && outcome == VERDICT_UNCERTAIN;
 }
 
 static int apply_failed(struct store_writer *writer, struct store_change *change)
