@@ -308,7 +308,10 @@ void people_check(struct world *world, bool is_last)
 {
     struct caller *caller, *next;
     HASH_ITER(hh, world->callers, caller, next) {
-        if (!is_last && world->now_ms - caller->asked_ms < ANSWER_MS)
+        int64_t since_ms = caller->asked_ms; /* or since the broker was last kept from its work */
+        if (since_ms < world->disturbed_ms)
+            since_ms = world->disturbed_ms;
+        if (!is_last && world->now_ms - since_ms < ANSWER_MS)
             continue;
         violation(world, caller->conn, "answer", "a caller was never answered");
         HASH_DEL(world->callers, caller);

@@ -1,0 +1,55 @@
+#!/usr/bin/python3
+"""Rules that are broken on purpose (src/base/mutation.h): the simulation finds each of them."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(os.environ.get("abs_top_builddir", HERE.parent.parent))
+SEEDS = ["1", "2", "3", "4", "5", "6", "7", "8"]
+# Number, what is broken, and the rules of the simulation of which one has to see it.
+MUTATIONS = (
+    (1, "a reply is read before it is kept", ("reply",)),
+    (2, "a token is sent before its intent is committed", ("intent",)),
+    (3, "a verdict is applied to whatever generation is there", ("in doubt", "reauth", "reply", "seal")),
+    (4, "nobody looks whether a flight is under way", ("flight",)),
+    (5, "recovering tells nobody", ("event",)),
+    (6, "the planner passes over what failed once", ("forgotten",)),
+    (7, "a lost probe is sent again", ("replay",)),
+    (8, "a commit that failed is taken for one that did not", ("intent", "lost", "reply")),
+    (9, "who waits is answered before the commit", ("answer",)),
+    (10, "a refused client kills the connections", ("reauth",)),
+)
+
+
+def build(number):
+    """Compiles the one or two files in which the rule is broken, and links."""
+    free = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    return subprocess.run(["make", "-C", BUILD, f"tests/sim/mutant{number}"], env=free, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def main():
+    failed = 0
+    print(f"1..{len(MUTATIONS)}", flush=True)
+    for number, what, rules in MUTATIONS:
+        done = build(number)
+        output = done.stdout
+        found = []
+        if done.returncode == 0:
+            done = subprocess.run([BUILD / f"tests/sim/mutant{number}", "--stop", *SEEDS], check=False,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            output = done.stdout
+            found = re.findall(r"^seed \d+, day [0-9.]+: ([a-z ]+): ", output, re.M)
+        good = done.returncode == 1 and any(rule in found for rule in rules)
+        failed += not good
+        print(f"{'ok' if good else 'not ok'} {number} - found: {what}", flush=True)
+        for line in ([] if good else output[-3000:].splitlines()):
+            print(f"# {line}")
+    return failed > 0
+
+
+sys.exit(main())
