@@ -122,7 +122,7 @@ struct worker {
 int worker_new(const struct broker *broker, const struct connector *connector,
                struct worker **out_worker, struct buf *error);
 int worker_begin(struct worker *self);
-void worker_turn(struct worker *self); /* whatever has come or is due, once */
+void worker_turn(struct worker *self);         /* whatever has come or is due, once */
 int worker_wait_ms(const struct worker *self); /* how long the next turn may wait for what comes */
 void worker_end(struct worker *self);
 
