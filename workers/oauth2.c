@@ -296,8 +296,8 @@ static bool is_day(const char *text)
     const char *rest = text ? strptime(text, "%Y-%m-%d", &given) : NULL;
     found = given;
     timegm(&found); /* makes a day that there is of it */
-    return rest && *rest == 0 && rest - text == 10 && !strchr(text, ' ') && found.tm_mday == given.tm_mday &&
-           found.tm_mon == given.tm_mon;
+    return rest && *rest == 0 && rest - text == 10 && !strchr(text, ' ') &&
+           found.tm_mday == given.tm_mday && found.tm_mon == given.tm_mon;
 }
 
 static void check_date(const struct bursar_call *call, const char *name)

@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "broker/memory.h"
 #include "base/mutation.h"
+#include "broker/memory.h"
 #include "broker/worker_parts.h"
 
 enum {

@@ -237,7 +237,7 @@ static int find(struct store_reader *reader, struct text owner, struct text conn
 }
 
 static int due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
-               store_row_fn *each, void *context, int64_t *out_next_at)
+               store_id_fn *each, void *context, int64_t *out_next_at)
 {
     return fails() ? BURSAR_E_STORE_UNAVAILABLE
                    : world_current()->real->due(reader, provider, now, limit, each, context,
