@@ -97,10 +97,13 @@ void broker_stop(struct broker *broker)
     *broker = (struct broker){0};
 }
 
-struct worker *broker_worker(const struct broker *broker, struct text provider)
+size_t broker_worker_index(const struct broker *broker, struct text provider)
 {
     const struct connector *connector = connectors_find(broker->connectors, provider);
-    size_t index =
-        connector ? (size_t)(connector - broker->connectors->items) : broker->connectors->count;
-    return broker->workers[index];
+    return connector ? (size_t)(connector - broker->connectors->items) : broker->connectors->count;
+}
+
+struct worker *broker_worker(const struct broker *broker, struct text provider)
+{
+    return broker->workers[broker_worker_index(broker, provider)];
 }

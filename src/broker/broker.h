@@ -57,6 +57,7 @@ int broker_start(struct broker *broker, const struct config *config,
 void broker_stop(struct broker *broker);
 
 /* The worker that owns a provider's connections; the last one where no connector has this id. */
+size_t broker_worker_index(const struct broker *broker, struct text provider);
 struct worker *broker_worker(const struct broker *broker, struct text provider);
 
 #endif

@@ -41,6 +41,8 @@ struct dispatcher {
     struct job_reader *reader;
     struct warm_table *warm;
     struct pending_table *pending;
+    int *held;        /* by worker: reasons not to answer from memory */
+    int held_count;   /* of all */
     struct buf error; /* of the job that is being decoded */
     struct credential_writer writer;
     bool is_draining;
@@ -88,13 +90,20 @@ static void refuse(struct dispatcher *self, struct incoming *in, struct text id,
 
 /* ---- the way of a warm vend ---------------------------------------------------------------------- */
 
+/* A freeze is on its way through this provider's connections: only its worker knows which. */
+static bool is_held(const struct dispatcher *self, const struct warm *entry)
+{
+    return self->held_count > 0 &&
+           self->held[broker_worker_index(self->broker, entry->provider)] > 0;
+}
+
 static bool answer_warm(struct dispatcher *self, struct incoming *in, const struct job *job)
 {
     const struct warm *entry =
         job->connection.data
             ? warm_table_by_id(self->warm, job->owner, job->connection)
             : warm_table_by_account(self->warm, job->owner, job->provider, job->account);
-    if (!entry || job->include_refresh_token ||
+    if (!entry || job->include_refresh_token || is_held(self, entry) ||
         (job->kind.data && !text_equal(job->kind, entry->kind)))
         return false;
     struct vend_view view = {.state = CONN_ACTIVE,
@@ -155,10 +164,20 @@ static void answer_whoami(struct dispatcher *self, struct incoming *in, const st
     buf_free(&pairs);
 }
 
+/* Many connections by one job, and not one that is named. */
+static bool is_sweep(const struct job *job)
+{
+    return job->select.is_given &&
+           (job->op == OP_FREEZE || job->op == OP_THAW || job->op == OP_REVOKE);
+}
+
 /* A change of what may be vended takes the entry out on its way. */
 static void forget_on_the_way(struct dispatcher *self, const struct job *job)
 {
-    if (job->op != OP_REVOKE && job->op != OP_DELETE && job->op != OP_INVALIDATE)
+    if (is_sweep(job))
+        return;
+    if (job->op != OP_REVOKE && job->op != OP_FREEZE && job->op != OP_DELETE &&
+        job->op != OP_INVALIDATE)
         return;
     const struct warm *entry =
         job->connection.data
@@ -168,10 +187,12 @@ static void forget_on_the_way(struct dispatcher *self, const struct job *job)
         warm_table_forget(self->warm, entry->id);
 }
 
-static bool is_for_query(enum job_op op)
+static bool is_for_query(const struct job *job)
 {
-    return op == OP_LIST || op == OP_EVENTS_SINCE || op == OP_STATUS || op == OP_CONNECTOR_LIST ||
-           op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR;
+    enum job_op op = job->op;
+    return is_sweep(job) || op == OP_SWEEP_GET || op == OP_SWEEP_LIST || op == OP_SWEEP_RECEIPTS ||
+           op == OP_SWEEP_CANCEL || op == OP_LIST || op == OP_EVENTS_SINCE || op == OP_STATUS ||
+           op == OP_CONNECTOR_LIST || op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR;
 }
 
 /* What must not stay in memory once the request has ended. */
@@ -208,7 +229,7 @@ static void hand_over(struct dispatcher *self, struct incoming *in, struct text 
         request->job.provider = job->provider;
         request->job.account = job->account;
     }
-    if (is_for_query(job->op)) {
+    if (is_for_query(job)) {
         query_send(self->broker->query, request);
     } else if (!worker_send(worker, request)) {
         request_free(request);
@@ -236,7 +257,7 @@ static void take_job(struct dispatcher *self, struct incoming *in, const char *u
     }
     if (result == 0 && self->is_draining)
         result = BURSAR_E_SHUTTING_DOWN;
-    if (result == 0 && job_rule(job.op)->names_connection) {
+    if (result == 0 && job_rule(job.op)->names_connection && !is_sweep(&job)) {
         if (job.provider.data && !job.account.data)
             job.account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
         if (job.op == OP_VEND && !job.ref.data && answer_warm(self, in, &job))
@@ -400,7 +421,11 @@ static void take_answers(struct dispatcher *self)
             take_answer(self, (struct answer *)mail);
             continue;
         }
-        if (message->type == MESSAGE_DRAINED)
+        if (message->type == MESSAGE_HOLD) {
+            const struct hold_message *hold = (const struct hold_message *)mail;
+            self->held[hold->worker] += hold->change;
+            self->held_count += hold->change;
+        } else if (message->type == MESSAGE_DRAINED)
             self->drained++;
         else if (message->type == MESSAGE_DRAIN) {
             self->is_draining = true;
@@ -488,6 +513,7 @@ int dispatcher_new(struct broker *broker, struct dispatcher **out_dispatcher)
     self->reader = job_reader_new();
     self->warm = warm_table_new(WARM_ENTRIES_MAX);
     self->pending = pending_new();
+    self->held = memory_new((broker->connectors->count + 1) * sizeof *self->held);
     int result = mailbox_init(&self->inbox);
     if (result == 0)
         result = credential_writer_init(&self->writer, broker->keyring);
@@ -532,6 +558,7 @@ void dispatcher_free(struct dispatcher *self)
     mailbox_fini(&self->inbox);
     pending_free(self->pending);
     warm_table_free(self->warm);
+    free(self->held);
     job_reader_free(self->reader);
     buf_free(&self->error);
     credential_writer_fini(&self->writer);
@@ -541,6 +568,15 @@ void dispatcher_free(struct dispatcher *self)
 void dispatcher_send(struct dispatcher *self, struct answer *answer)
 {
     mailbox_send(&self->inbox, &answer->message.mail);
+}
+
+void dispatcher_hold(struct dispatcher *self, struct text provider, int change)
+{
+    struct hold_message *hold = memory_new(sizeof *hold);
+    hold->message.type = MESSAGE_HOLD;
+    hold->worker = broker_worker_index(self->broker, provider);
+    hold->change = change;
+    mailbox_send(&self->inbox, &hold->message.mail);
 }
 
 void dispatcher_send_drained(struct dispatcher *self)

@@ -16,6 +16,9 @@ void dispatcher_free(struct dispatcher *dispatcher);
 
 /* Takes the answer. */
 void dispatcher_send(struct dispatcher *dispatcher, struct answer *answer);
+/* The provider's connections are not answered from memory while there is a reason (change 1, -1 takes one
+ * back): what the worker has told the dispatcher before is taken in first. */
+void dispatcher_hold(struct dispatcher *dispatcher, struct text provider, int change);
 /* A worker has drained. */
 void dispatcher_send_drained(struct dispatcher *dispatcher);
 

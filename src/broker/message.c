@@ -149,6 +149,7 @@ void write_free(struct write_message *message)
     }
     buf_free(&message->secret);
     buf_free(&message->grant);
+    free(message->own);
     free(message);
 }
 

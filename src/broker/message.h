@@ -20,6 +20,8 @@ enum message_type {
     MESSAGE_WRITE,   /* worker -> store -> the same worker: struct write_message */
     MESSAGE_EVENTS,  /* store -> publisher: struct events_message */
     MESSAGE_START,   /* all is up: what is due may be begun: struct message */
+    MESSAGE_SWEEP,   /* query -> workers: a sweep was begun or cancelled: struct message */
+    MESSAGE_HOLD,    /* query, worker -> dispatcher: struct hold_message */
     MESSAGE_DRAIN,   /* end what is under way, begin nothing: struct message */
     MESSAGE_DRAINED, /* the answer to it: struct message */
     MESSAGE_STOP,    /* end now: struct message */
@@ -114,11 +116,20 @@ struct write_message {
     struct kept_text *kept;   /* what the other texts of the change point to */
     struct buf secret, grant; /* sealed blobs that the change points to */
     struct request *request;  /* whose job it is; NULL: nobody's */
+    void *own;                /* what else the change points to; free() ends it */
 };
 struct write_message *write_new(enum change_type type, struct text connection);
 void write_free(struct write_message *message);
 /* Copies a text into the message, where it stays until write_free(). */
 struct text write_keep(struct write_message *message, struct text text);
+
+/* ---- a provider whose connections are not answered from memory ------------------------------------ */
+
+struct hold_message {
+    struct message message;
+    size_t worker; /* its index in the broker */
+    int change;    /* 1: one more reason, -1: one less */
+};
 
 /* ---- committed events ------------------------------------------------------------------------------ */
 

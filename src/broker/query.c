@@ -11,8 +11,8 @@
 #include "broker/catalog_view.h"
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
+#include "broker/query_parts.h"
 #include "broker/record.h"
-#include "broker/thread.h"
 #include "broker/worker.h"
 
 enum {
@@ -20,14 +20,6 @@ enum {
     EVENTS_DEFAULT = 1000,
     CURSOR_MAX = 2048,
     BODY_STOP = 16 << 20 /* a page ends where it has grown to this */
-};
-
-struct query {
-    const struct broker *broker;
-    struct thread thread;
-    struct mailbox inbox;
-    struct store_reader *reader;
-    struct buf *open_error;
 };
 
 /* ---- connection.list --------------------------------------------------------------------------- */
@@ -279,6 +271,8 @@ static int pack_providers(struct query *self, struct pack *map)
         pack_budget(&one, connector, &figures);
         result = pack_forecast(self, &one, connector, &figures, &debt, &ending);
         pack_secret_end(&one, connector, figures.has_next_secret);
+        if (figures.paused_since != 0)
+            pack_int(&one, "paused_since", figures.paused_since);
         pack_close(&one);
     }
     pack_close(&providers);
@@ -346,7 +340,10 @@ static int answer_operator(struct query *self, const struct job *job, struct ans
 
 typedef int answer_fn(struct query *self, const struct job *job, struct answer *answer);
 
-static answer_fn *const functions[OP_END] = {[OP_LIST] = answer_list,
+static answer_fn *const functions[OP_END] = {[OP_SWEEP_GET] = query_sweep,
+                                             [OP_SWEEP_LIST] = query_sweeps,
+                                             [OP_SWEEP_RECEIPTS] = query_receipts,
+                                             [OP_LIST] = answer_list,
                                              [OP_EVENTS_SINCE] = answer_events,
                                              [OP_STATUS] = answer_status,
                                              [OP_CONNECTOR_LIST] = answer_connectors,
@@ -355,8 +352,12 @@ static answer_fn *const functions[OP_END] = {[OP_LIST] = answer_list,
 
 static void answer_request(struct query *self, struct request *request)
 {
-    struct answer *answer = answer_new(request->ticket);
     const struct job *job = &request->job;
+    if (job->op == OP_SWEEP_CANCEL || !functions[job->op]) {
+        query_change_sweep(self, request);
+        return;
+    }
+    struct answer *answer = answer_new(request->ticket);
     answer->error = functions[job->op](self, job, answer);
     if (answer->error == 0 && buf_error(&answer->body) != 0)
         answer->error = BURSAR_E_INTERNAL;
@@ -371,13 +372,19 @@ static void *run(void *context)
     int result = broker->store->reader_open(broker->store_where, &self->reader, self->open_error);
     thread_ready(&self->thread, result);
     bool is_stopping = result < 0;
-    while (!is_stopping) {
+    while (!is_stopping || self->writes > 0) { /* what is with the store comes back */
         mailbox_wait(&self->inbox, -1);
         for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
             struct message *message = (struct message *)mail;
             next = mail->next;
             if (message->type == MESSAGE_REQUEST) {
                 answer_request(self, (struct request *)mail);
+                continue;
+            }
+            if (message->type == MESSAGE_WRITE) {
+                self->writes--;
+                ((struct write_message *)mail)
+                    ->done(((struct write_message *)mail)->context, (struct write_message *)mail);
                 continue;
             }
             is_stopping = true;

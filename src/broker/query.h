@@ -1,4 +1,4 @@
-/* The query thread: answers what is only read and belongs to no one provider.
+/* The query thread: answers what belongs to no one provider.
  * Thread: start and stop: the main thread; query_send: the dispatcher's. */
 #ifndef BROKER_QUERY_H
 #define BROKER_QUERY_H
@@ -9,7 +9,8 @@
 int query_start(const struct broker *broker, struct query **out_query, struct buf *error);
 void query_stop(struct query *query);
 
-/* Takes the request: connection.list, events.since, status, connector.list, .get, principal.is_operator. */
+/* Takes the request: connection.list, events.since, status, connector.list, .get, principal.is_operator,
+ * sweep.*, and what begins a sweep. */
 void query_send(struct query *query, struct request *request);
 
 #endif

@@ -14,6 +14,7 @@
 #include "broker/worker_consent.h"
 #include "broker/worker_exchange.h"
 #include "broker/worker_parts.h"
+#include "broker/worker_sweep.h"
 #include "broker/worker_validate.h"
 
 /* ---- messages ------------------------------------------------------------------------------------ */
@@ -42,6 +43,8 @@ static void take_request(struct worker *self, struct request *request)
     case OP_CONNECT_BEGIN: worker_begin_consent(self, request); break;
     case OP_CONNECT_COMPLETE: worker_complete_consent(self, request); break;
     case OP_CONNECT_DEVICE: worker_device(self, request); break;
+    case OP_PAUSE:
+    case OP_RESUME: worker_pause(self, request); break;
     case OP_CONNECTOR_VALIDATE: worker_validate(self, request); break;
     default: worker_admin(self, request);
     }
@@ -61,7 +64,11 @@ void worker_take_messages(struct worker *self)
             break;
         case MESSAGE_START:
             self->is_open = true;
-            self->plan_at_ms = self->remind_at_ms = 0;
+            self->plan_at_ms = self->remind_at_ms = self->sweep_at_ms = 0;
+            free(message);
+            break;
+        case MESSAGE_SWEEP:
+            worker_sweep_changed(self);
             free(message);
             break;
         case MESSAGE_DRAIN:
@@ -104,6 +111,8 @@ int worker_wait_ms(const struct worker *self)
         until = self->recheck_at_ms;
     if (self->gate_at_ms < until)
         until = self->gate_at_ms;
+    if (self->sweep_at_ms < until)
+        until = self->sweep_at_ms;
     return until > now_ms ? (int)(until - now_ms) : 0;
 }
 
@@ -136,6 +145,8 @@ int worker_begin(struct worker *self)
         !self->made_tree)
         return BURSAR_E_NOMEM;
     int result_of_resume = worker_gate_open(self);
+    if (result_of_resume == 0)
+        result_of_resume = worker_sweep_start(self);
     if (result_of_resume == 0 && self->connector)
         result_of_resume = worker_resume(self);
     if (result_of_resume == 0 && self->connector)
@@ -160,6 +171,7 @@ void worker_end(struct worker *self)
     worker_forget_devices(self);
     worker_forget_completions(self);
     worker_recheck_end(self);
+    worker_sweep_end(self);
     tree_free(self->secret_tree);
     tree_free(self->grant_tree);
     tree_free(self->metadata_tree);
@@ -175,6 +187,7 @@ void worker_turn(struct worker *self)
     fire_timers(self);
     worker_plan(self);
     worker_recheck(self);
+    worker_sweep(self);
     worker_gate_run(self);
     if (!self->is_draining)
         worker_poll_devices(self);
@@ -278,6 +291,11 @@ bool worker_send(struct worker *self, struct request *request)
     return true;
 }
 
+void worker_send_sweep(struct worker *self)
+{
+    mailbox_send(&self->inbox, &message_new(MESSAGE_SWEEP)->mail);
+}
+
 /* ---- figures ------------------------------------------------------------------------------------- */
 
 /* The upper bound of the bucket in which the given share of all lies. */
@@ -312,5 +330,6 @@ struct worker_figures worker_figures(struct worker *self)
         .budget_left = atomic_load(&self->figures.budget_left),
         .room_1h = atomic_load(&self->figures.room_1h),
         .waiting = atomic_load(&self->figures.waiting),
-        .has_next_secret = atomic_load(&self->figures.has_next_secret)};
+        .has_next_secret = atomic_load(&self->figures.has_next_secret),
+        .paused_since = atomic_load(&self->figures.paused_since)};
 }

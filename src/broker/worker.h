@@ -10,6 +10,7 @@
  *     worker_conclude.c  what a reply, or none, means for the row
  *     worker_admin.c   put, create, get, update, revoke, restore, delete
  *     worker_client.c  our client's secrets: which one is shown, and when one ends
+ *     worker_sweep.c   many connections moved at once; a provider's pause
  *     worker_resume.c  at start: intents that an earlier process left open */
 #ifndef BROKER_WORKER_H
 #define BROKER_WORKER_H
@@ -38,6 +39,8 @@ void worker_free(struct worker *worker);
  * already, on their way or waiting for a flight. */
 #define WORKER_QUEUE_MAX 65536
 bool worker_send(struct worker *worker, struct request *request);
+/* A sweep was begun or cancelled: the worker looks which there are. */
+void worker_send_sweep(struct worker *worker);
 
 struct worker_figures {
     uint64_t queue;             /* requests that wait for a flight */
@@ -51,6 +54,7 @@ struct worker_figures {
     int64_t room_1h;      /* that may go out within the hour; INT64_MAX: no ceiling is known */
     int64_t waiting;      /* refreshes that wait for their turn */
     bool has_next_secret; /* requests show client_secret_next */
+    int64_t paused_since; /* an operator stopped it; seconds since 1970, 0: it is not */
 };
 struct worker_figures worker_figures(struct worker *worker);
 

@@ -9,8 +9,8 @@
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
 #include "broker/record.h"
-#include "broker/worker_exchange.h"
 #include "broker/worker_parts.h"
+#include "broker/worker_revoke.h"
 #include "connector/call.h"
 #include "policy/vend.h"
 #include "vault/seal.h"
@@ -296,6 +296,8 @@ void worker_put(struct worker *self, struct request *request)
     if (result == 0 || is_new)
         result =
             self->connector ? doc_read_put(job->secret, &doc, &error) : BURSAR_E_UNKNOWN_PROVIDER;
+    if (result == 0 && !is_new && row.state == CONN_FROZEN)
+        result = BURSAR_E_FROZEN; /* also where a freeze is still on its way to it */
     if (result == 0)
         result = check_put(self, job, &doc, is_new ? NULL : &row, &error);
     if (result == 0 && !(message = make_put(self, request, &doc, is_new ? NULL : &row)))
@@ -364,7 +366,7 @@ static void update(struct worker *self, struct request *request)
     worker_write(self, message, updated, self);
 }
 
-/* ---- revoke, restore, delete ------------------------------------------------------------------------ */
+/* ---- revoke, restore, freeze, thaw, delete ------------------------------------------------------------------------ */
 
 /* A move, and then, where it was asked for, the revocation at the provider. */
 struct errand {
@@ -392,45 +394,9 @@ static void answer_errand(struct errand *errand, struct text provider_says)
     free(errand);
 }
 
-/* RFC 7009 section 2.2: 200 whether the token was known or not. */
-static void revocation_ended(void *context, const struct exchange_result *end)
+static void revocation_ended(void *context, const struct revocation *end)
 {
-    struct errand *errand = context;
-    struct buf says = buf_make(512);
-    if (end->error == BURSAR_E_UNSUPPORTED_OP)
-        buf_append_string(&says, "unsupported: no revocation endpoint, or no token");
-    else if (end->error < 0)
-        buf_printf(&says, "unknown: %s", end->text);
-    else if (end->status >= 200 && end->status < 300)
-        buf_append_string(&says, "revoked");
-    else
-        buf_printf(&says, "refused: HTTP %d", end->status);
-    LOG(LOG_INFO, "revoked at the provider", LOG_T("connection", errand->row.id),
-        LOG_T("result", buf_text(&says)));
-    answer_errand(errand, buf_text(&says));
-    buf_free(&says);
-}
-
-static void start_revocation(struct errand *errand)
-{
-    struct worker *self = errand->worker;
-    struct open_credential credential;
-    struct exchange_result failed = {.error = BURSAR_E_UNSUPPORTED_OP, .text = ""};
-    if (!self->connector || !errand->row.secret.data) {
-        revocation_ended(errand, &failed);
-        return;
-    }
-    failed.error = worker_open_credential(self, &errand->row, &credential);
-    failed.text = "the stored secret does not open";
-    if (failed.error < 0) {
-        revocation_ended(errand, &failed);
-        return;
-    }
-    struct exchange *exchange = exchange_new(self, BURSAR_REVOKE);
-    exchange_set_secret(exchange, buf_text(&credential.secret), buf_text(&credential.grant),
-                        errand->row.metadata);
-    worker_close_credential(&credential);
-    exchange_start(exchange, revocation_ended, errand);
+    answer_errand(context, end->says);
 }
 
 /* A refresh may have been committed before the move: its token is the one to be revoked. A row that was
@@ -469,13 +435,16 @@ static void moved(void *context, struct write_message *message)
     if (!errand->request->job.at_provider)
         answer_errand(errand, (struct text){NULL, 0});
     else
-        start_revocation(errand);
+        worker_revoke(self, &errand->row, revocation_ended, errand);
 }
 
 static void move(struct worker *self, struct request *request)
 {
-    static const enum conn_move moves[OP_END] = {
-        [OP_REVOKE] = MOVE_REVOKE, [OP_RESTORE] = MOVE_RESTORE, [OP_DELETE] = MOVE_DELETE};
+    static const enum conn_move moves[OP_END] = {[OP_REVOKE] = MOVE_REVOKE,
+                                                 [OP_RESTORE] = MOVE_RESTORE,
+                                                 [OP_FREEZE] = MOVE_FREEZE,
+                                                 [OP_THAW] = MOVE_THAW,
+                                                 [OP_DELETE] = MOVE_DELETE};
     struct errand *errand = memory_new(sizeof *errand);
     int result = worker_find(self, &request->job, &errand->row);
     if (result < 0) {
@@ -504,6 +473,8 @@ void worker_admin(struct worker *self, struct request *request)
     case OP_UPDATE: update(self, request); break;
     case OP_REVOKE:
     case OP_RESTORE:
+    case OP_FREEZE:
+    case OP_THAW:
     case OP_DELETE: move(self, request); break;
     default: worker_refuse(self, request, BURSAR_E_UNSUPPORTED_OP, NULL);
     }

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "broker/memory.h"
 #include "broker/worker_parts.h"
+#include "broker/worker_sweep.h"
 #include "connector/call.h"
 #include "policy/retry.h"
 #include "wire/doc.h"
@@ -344,7 +345,8 @@ static bool read_again(struct flight *flight)
                                            (struct text){NULL, 0}, (struct text){NULL, 0}, &row);
     if (result < 0)
         return false;
-    bool is_same = row.generation == flight->row.generation && row.state == flight->row.state;
+    bool is_same = row.generation == flight->row.generation && row.state == flight->row.state &&
+                   !worker_is_swept(self, &row);
     bool is_planned = row.next_refresh_at <= clock_wall_s();
     conn_row_free(&flight->row);
     flight->row = row;

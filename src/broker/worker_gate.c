@@ -233,6 +233,16 @@ int worker_gate_refusal(struct worker *self, struct request *request, const stru
     return request->retry_after_ms >= left_ms ? BURSAR_E_RATE_LIMITED : 0;
 }
 
+const char *worker_gate_text(struct worker *self, int error)
+{
+    static const char *const texts[GATE_REASON_END] = {
+        [GATE_BREAKER] = "the provider does not answer: nothing is sent to it for a while",
+        [GATE_GUARD] = "the provider refuses unusually many grants: refreshing has stopped",
+        [GATE_PAUSED] = "refreshing this provider's secrets is paused by an operator"};
+    enum gate_reason reason = gate_ask(&self->gate, clock_boot_ms()).reason;
+    return error == BURSAR_E_PROVIDER_UNAVAILABLE ? texts[reason] : NULL;
+}
+
 bool worker_gate_lets_through(struct worker *self)
 {
     enum gate_reason reason = gate_ask(&self->gate, clock_boot_ms()).reason;

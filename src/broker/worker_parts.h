@@ -70,6 +70,8 @@ struct plan_list {
     int64_t next_at;    /* when the first one is due that is not in it; wall clock */
 };
 
+struct sweep_part;
+
 struct worker {
     const struct broker *broker;
     const struct connector *connector; /* NULL: of all rows whose provider is not configured */
@@ -94,6 +96,10 @@ struct worker {
     struct exchange *exchanges;     /* under way: no refreshes */
     struct recheck *recheck;        /* a walk through stored keys; NULL: none yet */
     int64_t recheck_at_ms;          /* boot time at which it goes on */
+    struct sweep_part *sweeps;      /* that are under way, the oldest first */
+    struct tree *sweep_tree;        /* of the tags that are looked at */
+    int64_t sweep_at_ms;            /* boot time at which they go on */
+    bool must_load_sweeps;          /* the store is to be asked which there are */
     bool is_open, is_draining, has_drained, is_stopping;
     struct gate gate;
     struct turns turns;                            /* flights that wait for the gate */
@@ -112,6 +118,7 @@ struct worker {
         atomic_int gate_reason, breaker_state;
         atomic_int_fast64_t gate_wait_ms, budget_left, room_1h, waiting;
         atomic_bool has_next_secret;
+        atomic_int_fast64_t paused_since;
     } figures;
 };
 
@@ -158,6 +165,8 @@ int64_t worker_gate_grant_wait_ms(struct worker *self, const struct conn_row *ro
  * deadline: the error to refuse it with, and its retry_after_ms; 0: it can wait. row NULL: it has its
  * place among those who wait already. */
 int worker_gate_refusal(struct worker *self, struct request *request, const struct conn_row *row);
+/* For people: why nothing goes out, where it is not the error's own text. NULL: it is. */
+const char *worker_gate_text(struct worker *self, int error);
 /* Whether refreshes go out at all now, be it one after the other. */
 bool worker_gate_lets_through(struct worker *self);
 /* What an attempt came to, by flight->outcome. Whether a refusal is to be believed. */
@@ -188,7 +197,8 @@ void worker_look(struct worker *self, struct request *request);
 void worker_look_all(struct worker *self, struct request *waiters);
 /* Takes the request; text NULL: the error's own. */
 void worker_refuse(struct worker *self, struct request *request, int error, const char *text);
-/* Reads the row that a request names. 0, or the error to refuse with. */
+/* Reads the row that a request names; it is FROZEN where a freeze that is under way has selected it. 0,
+ * or the error to refuse with. */
 int worker_find(struct worker *self, const struct job *job, struct conn_row *out_row);
 bool worker_can_refresh(const struct worker *self, const struct conn_row *row);
 struct vend_view worker_view(const struct worker *self, const struct conn_row *row);

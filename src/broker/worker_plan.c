@@ -8,6 +8,7 @@
 #include "base/mutation.h"
 #include "broker/memory.h"
 #include "broker/worker_parts.h"
+#include "broker/worker_sweep.h"
 
 enum {
     PLAN_EVERY_MS = 60000, /* at the latest: stored times are wall clock, and that may jump */
@@ -16,7 +17,7 @@ enum {
     LIST_LASTS_MS = 10000, /* putting a hundred thousand in order takes a tenth of a second */
     SHORT_LIST_LASTS_MS = 250,
     REMIND_EVERY_MS = 60000,
-    REMIND_AT_ONCE = 100
+    REMIND_AT_ONCE = 100,
 };
 
 static const struct text none = {NULL, 0};
@@ -56,7 +57,8 @@ static void plan_row(struct worker *self, const char *id)
     if (flight_find(self, text_of(id)) ||
         self->broker->store->find(self->reader, none, text_of(id), none, none, &row) < 0)
         return;
-    if (row.next_refresh_at > clock_wall_s() || (BURSAR_MUTATION == 6 && row.failures == 1))
+    if (row.next_refresh_at > clock_wall_s() || worker_is_swept(self, &row) ||
+        (BURSAR_MUTATION == 6 && row.failures == 1))
         ; /* something has changed since the list was made */
     else if (worker_can_refresh(self, &row))
         flight_begin(self, &row, 0);
@@ -125,7 +127,8 @@ static void plan(struct worker *self, int64_t now_ms)
         plan_row(self, list->ids[list->next++]);
     self->plan_at_ms = next_look_ms(self, now_ms);
     if (list->next >= list->count && list->count == PLAN_LIST && HASH_COUNT(self->flights) == 0)
-        self->plan_at_ms = 0; /* nothing of a whole list was to be begun: there may be more */
+        self->plan_at_ms =
+            now_ms + SHORT_LIST_LASTS_MS; /* nothing of a whole list was to be begun */
 }
 
 /* ---- reminders ----------------------------------------------------------------------------------- */

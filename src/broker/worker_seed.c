@@ -71,6 +71,13 @@ static bool is_seeded(struct worker *self, struct text mark)
                       .account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT)};
     if (worker_find(self, &job, &row) < 0)
         return false;
+    if (row.state == CONN_FROZEN || row.state == CONN_REVOKED) { /* it takes none, and gives none */
+        LOG(LOG_WARNING, "shared credential is set aside: its configured secret is not looked at",
+            LOG_S("ref", self->connector->shared_id + 1),
+            LOG_S("state", conn_state_name(row.state)));
+        conn_row_free(&row);
+        return true;
+    }
     /* What is made anew from the settings begins again with the daemon: no other secret can be put. */
     bool is_dead = self->connector->mints && row.state == CONN_NEEDS_REAUTH;
     bool is_same = !is_dead && row.metadata.data &&

@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "broker/dispatcher.h"
 #include "broker/worker_parts.h"
+#include "broker/worker_sweep.h"
 #include "policy/retry.h"
 #include "policy/vend.h"
 #include "vault/seal.h"
@@ -52,6 +53,22 @@ static void refuse_with_row(struct worker *self, struct request *request, int er
     request_free(request);
 }
 
+/* Nothing can be sent for the row in time: why, and what the provider said last. */
+static void refuse_at_gate(struct worker *self, struct request *request, int error,
+                           const struct conn_row *row)
+{
+    struct answer *answer = answer_new(request->ticket);
+    const char *text = worker_gate_text(self, error);
+    answer->error = error;
+    answer->retry_after_ms = request->retry_after_ms;
+    if (text)
+        buf_append_string(&answer->text, text);
+    if (row->last_error.data)
+        buf_append_text(&answer->provider_error, row->last_error);
+    give(self, answer);
+    request_free(request);
+}
+
 /* ---- the row ------------------------------------------------------------------------------------- */
 
 int worker_find(struct worker *self, const struct job *job, struct conn_row *out_row)
@@ -61,6 +78,10 @@ int worker_find(struct worker *self, const struct job *job, struct conn_row *out
                                            account, out_row);
     if (result == BURSAR_E_NOT_FOUND && !job->connection.data)
         return BURSAR_E_NOT_CONNECTED;
+    if (result == 0 && worker_is_swept(self, out_row)) {
+        out_row->prior_state = out_row->state;
+        out_row->state = CONN_FROZEN;
+    }
     return result == BURSAR_E_NOMEM ? BURSAR_E_STORE_UNAVAILABLE : result;
 }
 
@@ -137,7 +158,7 @@ static void wait_for_flight(struct worker *self, struct request *request,
     if (!flight || is_queued)
         refusal = worker_gate_refusal(self, request, flight ? NULL : row);
     if (refusal != 0) {
-        refuse_with_row(self, request, refusal, row);
+        refuse_at_gate(self, request, refusal, row);
         return;
     }
     request->retry_after_ms = 0;

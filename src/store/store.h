@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "store/row.h"
+#include "store/sweep.h"
 
 /* ---- changes --------------------------------------------------------------------------------- */
 
@@ -32,7 +33,12 @@ enum change_type {
     CHANGE_INCIDENT,   /* an event that belongs to no connection */
     CHANGE_CONSENT,    /* a consent that is under way; also drops those whose time is over */
     CHANGE_CONSENTED,  /* takes one out, once; gives what was kept of it */
-    CHANGE_TRIM,       /* drops events older than at, STORE_TRIM_ROWS at a time */
+    CHANGE_TRIM,       /* drops events and ended sweeps older than at, STORE_TRIM_ROWS at a time */
+    CHANGE_SWEEP,      /* a sweep begins */
+    CHANGE_SWEEP_STEP, /* a batch of one part of it */
+    CHANGE_RECEIPT,    /* what a provider said of one connection of it */
+    CHANGE_SWEEP_CANCEL, /* it ends before its time */
+    CHANGE_PAUSE,        /* a provider's refreshing is held, or goes on: is_begin */
     CHANGE_TYPE_END
 };
 
@@ -78,11 +84,13 @@ struct store_change {
     struct text sealed;  /* CONSENT: what is kept of it */
     int64_t consent_expires_at; /* CONSENT, seconds */
     bool is_device;             /* CONSENT: the provider is polled for its end */
+    struct sweep_change *sweep; /* SWEEP…, RECEIPT; also provider */
     struct buf *taken;          /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
                                  * none of this provider, or its time is over */
 
     /* Filled by store_apply(). */
-    int result; /* 0, BURSAR_E_NOT_FOUND, _CONFLICT, _REVOKED, _FROZEN, _STORE_UNAVAILABLE */
+    int result;            /* 0, BURSAR_E_NOT_FOUND, _CONFLICT, _REVOKED, _FROZEN, _OVERLOADED,
+                 * _STORE_UNAVAILABLE */
     uint64_t generation;   /* of the row afterwards; TRIM: how many were dropped */
     enum conn_state state; /* of the row afterwards */
     uint64_t event_seq;    /* 0: the change made no event */
@@ -125,6 +133,11 @@ typedef bool store_row_fn(void *context, const struct conn_row *row); /* false e
 typedef bool store_id_fn(void *context, struct text connection);
 typedef bool store_consent_fn(void *context, struct text consent, struct text sealed);
 typedef bool store_incident_fn(void *context, enum incident_kind kind);
+typedef bool store_sweep_fn(void *context, const struct sweep_row *row);
+typedef bool store_part_fn(void *context, const struct sweep_part_row *row);
+typedef bool store_receipt_fn(void *context, const struct sweep_receipt *row);
+typedef bool store_tally_fn(void *context, struct text provider, enum conn_state state,
+                            struct text tags);
 typedef bool store_event_fn(void *context, uint64_t seq, struct text owner, struct text body);
 
 struct store_writer;
@@ -169,6 +182,24 @@ struct store_engine {
     /* What is kept of a consent, which stays. 0, or BURSAR_E_NOT_FOUND as CHANGE_CONSENTED has it. */
     int (*consent)(struct store_reader *reader, struct text provider, struct text consent,
                    int64_t now, struct buf *out_sealed);
+    /* One sweep (or BURSAR_E_NOT_FOUND); those before one, the newest first; all parts that have not
+     * ended, the oldest sweep's first. */
+    int (*sweep)(struct store_reader *reader, struct text sweep, store_sweep_fn *each,
+                 void *context);
+    int (*sweeps)(struct store_reader *reader, struct text before, size_t limit,
+                  store_sweep_fn *each, void *context);
+    int (*sweep_parts)(struct store_reader *reader, store_part_fn *each, void *context);
+    /* Receipts behind a connection's, in the order of their ids; asking: those whose provider is still to
+     * answer. */
+    int (*receipts)(struct store_reader *reader, struct text sweep, struct text after, size_t limit,
+                    store_receipt_fn *each, void *context);
+    int (*asking)(struct store_reader *reader, struct text sweep, struct text provider,
+                  struct text after, size_t limit, store_receipt_fn *each, void *context);
+    /* Provider, state and tags of every row of an owner and provider (absent: all). */
+    int (*tally)(struct store_reader *reader, struct text owner, struct text provider,
+                 store_tally_fn *each, void *context);
+    /* Since when a provider is paused; 0: it is not. */
+    int (*paused)(struct store_reader *reader, struct text provider, int64_t *out_since);
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
     /* Those of a provider that have begun and not ended. */
     int (*incidents)(struct store_reader *reader, struct text provider, store_incident_fn *each,

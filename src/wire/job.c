@@ -13,6 +13,7 @@ enum {
     TAGS_MAX = 64,
     PAIRS_MAX = 64,
     ITEM_MAX_BYTES = 2048,
+    RATE_MAX = 100000,
     CURSOR_MAX_BYTES = 2048, /* an owner, a provider and an account, each byte written as %XX */
 };
 static_assert((BURSAR_MAX_OWNER_BYTES + BURSAR_MAX_PROVIDER_BYTES + BURSAR_MAX_ACCOUNT_BYTES) * 3 +
@@ -43,6 +44,8 @@ static const struct job_rule rules[] = {
     [OP_UPDATE] = {.name = "connection.update", .role = ROLE_MANAGE, .names_connection = true},
     [OP_REVOKE] = {.name = "connection.revoke", .role = ROLE_MANAGE, .names_connection = true},
     [OP_RESTORE] = {.name = "connection.restore", .role = ROLE_MANAGE, .names_connection = true},
+    [OP_FREEZE] = {.name = "connection.freeze", .role = ROLE_MANAGE, .names_connection = true},
+    [OP_THAW] = {.name = "connection.thaw", .role = ROLE_MANAGE, .names_connection = true},
     [OP_DELETE] = {.name = "connection.delete", .role = ROLE_MANAGE, .names_connection = true},
     [OP_CONNECT_BEGIN] = {.name = "connect.begin", .role = ROLE_CONNECT, .names_provider = true},
     [OP_CONNECT_COMPLETE] = {.name = "connect.complete", .role = ROLE_CONNECT},
@@ -54,6 +57,12 @@ static const struct job_rule rules[] = {
                                .names_provider = true},
     [OP_IS_OPERATOR] = {.name = "principal.is_operator", .role = ROLE_NONE},
     [OP_EVENTS_SINCE] = {.name = "events.since", .role = ROLE_EVENTS},
+    [OP_SWEEP_GET] = {.name = "sweep.get", .role = ROLE_MANAGE},
+    [OP_SWEEP_LIST] = {.name = "sweep.list", .role = ROLE_MANAGE},
+    [OP_SWEEP_RECEIPTS] = {.name = "sweep.receipts", .role = ROLE_MANAGE},
+    [OP_SWEEP_CANCEL] = {.name = "sweep.cancel", .role = ROLE_MANAGE},
+    [OP_PAUSE] = {.name = "provider.pause", .role = ROLE_ADMIN, .names_provider = true},
+    [OP_RESUME] = {.name = "provider.resume", .role = ROLE_ADMIN, .names_provider = true},
     [OP_STATUS] = {.name = "status", .role = ROLE_NONE},
     [OP_WHOAMI] = {.name = "whoami", .role = ROLE_NONE},
 };
@@ -76,6 +85,7 @@ enum key_type {
     KEY_NODE_LIST, /* list of texts */
     KEY_NODE_SECRET,
     KEY_INCLUDE,
+    KEY_SELECT,
     KEY_ELSEWHERE, /* read before the others; stands here so that it stands once */
 };
 
@@ -112,6 +122,10 @@ static const struct key {
     {"metadata", KEY_NODE_MAP, AT(metadata), NO_FLAG, PAIRS_MAX},
     {"tags", KEY_NODE_LIST, AT(tags), NO_FLAG, TAGS_MAX},
     {"at_provider", KEY_BOOL, AT(at_provider), NO_FLAG, 0},
+    {"select", KEY_SELECT, AT(select), NO_FLAG, 0},
+    {"dry_run", KEY_BOOL, AT(dry_run), NO_FLAG, 0},
+    {"rate_per_s", KEY_UINT32, AT(rate_per_s), NO_FLAG, RATE_MAX},
+    {"sweep", KEY_TEXT, AT(sweep), NO_FLAG, 64},
     {"redirect_uri", KEY_TEXT, AT(redirect_uri), NO_FLAG, 2048},
     {"reconnect", KEY_TEXT, AT(reconnect), NO_FLAG, 1024},
     {"code", KEY_TEXT, AT(code), NO_FLAG, 8192},
@@ -228,6 +242,48 @@ static int take_include(const struct node *node, bool *to, struct buf *error)
     return 0;
 }
 
+/* A key of a selection that is not understood would make it wider than it was meant: all are known or
+ * the job is refused. */
+static int take_select_key(struct text name, const struct node *value, struct job_select *to,
+                           struct buf *error)
+{
+    const struct {
+        struct key key;
+        struct text *to;
+    } known[] = {{{.name = "select.provider", .max = 1024}, &to->provider},
+                 {{.name = "select.owner", .max = BURSAR_MAX_OWNER_BYTES}, &to->owner},
+                 {{.name = "select.tag", .max = ITEM_MAX_BYTES}, &to->tag},
+                 {{.name = "select.client", .max = 1024}, &to->client}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (!text_is(name, strchr(known[i].key.name, '.') + 1))
+            continue;
+        if (known[i].to->data)
+            return refuse(error, known[i].key.name, "stands twice");
+        return take_text(&known[i].key, value, known[i].to, error);
+    }
+    if (text_is(name, "principal") || text_is(name, "vended_since")) {
+        buf_append_string(error, "select.principal and .vended_since need receipts of vends, which"
+                                 " this version does not keep");
+        return BURSAR_E_UNSUPPORTED_OP;
+    }
+    return refuse(error, "select", "has provider, owner, tag and client, and no other key");
+}
+
+static int take_select(const struct node *node, struct job_select *to, struct buf *error)
+{
+    if (node_type(node) != NODE_MAP || node_count(node) == 0)
+        return refuse(error, "select", "must be a map with provider, owner, tag or client");
+    for (size_t i = 0; i < node_count(node); i++) {
+        const struct node *name, *value;
+        node_pair(node, i, &name, &value);
+        int result = take_select_key(node_text(name), value, to, error);
+        if (result != 0)
+            return result;
+    }
+    to->is_given = true;
+    return 0;
+}
+
 static int take_key(const struct key *key, const struct node *node, struct job *job,
                     struct buf *error)
 {
@@ -251,6 +307,7 @@ static int take_key(const struct key *key, const struct node *node, struct job *
     case KEY_NODE_SECRET:
         return take_node(node_type(node) == NODE_MAP, key, node, to, "must be a map", error);
     case KEY_INCLUDE: return take_include(node, to, error);
+    case KEY_SELECT: return take_select(node, to, error);
     case KEY_ELSEWHERE: return 0;
     }
     return BURSAR_E_INTERNAL;
@@ -289,8 +346,31 @@ static int take_pairs(const struct node *root, struct job *job, struct buf *erro
 
 /* ---- what belongs together ------------------------------------------------------------------- */
 
+static bool is_sweeping(enum job_op op)
+{
+    return op == OP_FREEZE || op == OP_THAW || op == OP_REVOKE;
+}
+
+/* What changes many connections names them by `select` and by nothing else: a job that lost its `owner` on
+ * the way must not become one about everybody's. */
+static int check_select(const struct job *job, struct buf *error)
+{
+    if (job->owner.data || job->connection.data || job->provider.data || job->account.data ||
+        job->ref.data)
+        return refuse(error, "select", "stands instead of owner, connection and provider");
+    if (job->at_provider && job->op != OP_REVOKE)
+        return refuse(error, "at_provider", "is for connection.revoke");
+    return 0;
+}
+
 static int check_name(const struct job *job, struct buf *error)
 {
+    if (is_sweeping(job->op)) {
+        if (job->select.is_given)
+            return check_select(job, error);
+        if (job->dry_run || job->rate_per_s > 0)
+            return refuse(error, job->dry_run ? "dry_run" : "rate_per_s", "goes with select");
+    }
     if (job->ref.data) {
         if (job->owner.data || job->connection.data || job->provider.data || job->account.data)
             return refuse(error, "ref", "stands instead of owner, connection and provider");
@@ -313,7 +393,9 @@ static int check_provider(const struct job *job, struct buf *error)
                       "has no place here: see provider");
     if (!job->provider.data)
         return refuse(error, "provider", "is required");
-    if (!job->owner.data && job->op != OP_CONNECTOR_VALIDATE)
+    bool needs_owner =
+        job->op != OP_CONNECTOR_VALIDATE && job->op != OP_PAUSE && job->op != OP_RESUME;
+    if (!job->owner.data && needs_owner)
         return refuse(error, "owner", "is required");
     return 0;
 }
@@ -361,6 +443,9 @@ static int check_op(const struct job *job, struct buf *error)
     case OP_CONNECT_COMPLETE: return check_complete(job, error);
     case OP_CONNECTOR_GET: return job->provider.data ? 0 : refuse(error, "provider", "is required");
     case OP_CONNECTOR_VALIDATE: return job->fields ? 0 : refuse(error, "fields", "is required");
+    case OP_SWEEP_GET:
+    case OP_SWEEP_RECEIPTS:
+    case OP_SWEEP_CANCEL: return job->sweep.data ? 0 : refuse(error, "sweep", "is required");
     case OP_IS_OPERATOR:
         if (!job->email.data || !job->scope.data)
             return refuse(error, job->email.data ? "scope" : "email", "is required");

@@ -26,6 +26,8 @@ enum job_op {
     OP_UPDATE,
     OP_REVOKE,
     OP_RESTORE,
+    OP_FREEZE,
+    OP_THAW,
     OP_DELETE,
     OP_CONNECT_BEGIN,
     OP_CONNECT_COMPLETE,
@@ -35,12 +37,26 @@ enum job_op {
     OP_CONNECTOR_VALIDATE,
     OP_IS_OPERATOR,
     OP_EVENTS_SINCE,
+    OP_SWEEP_GET,
+    OP_SWEEP_LIST,
+    OP_SWEEP_RECEIPTS,
+    OP_SWEEP_CANCEL,
+    OP_PAUSE,
+    OP_RESUME,
     OP_STATUS,
     OP_WHOAMI,
     OP_END
 };
 
-enum job_role { ROLE_NONE, ROLE_VEND, ROLE_REFRESH, ROLE_CONNECT, ROLE_MANAGE, ROLE_EVENTS };
+enum job_role {
+    ROLE_NONE,
+    ROLE_VEND,
+    ROLE_REFRESH,
+    ROLE_CONNECT,
+    ROLE_MANAGE,
+    ROLE_EVENTS,
+    ROLE_ADMIN
+};
 
 /* What holds for every job of an op. */
 struct job_rule {
@@ -49,6 +65,12 @@ struct job_rule {
     bool names_connection; /* owner, and connection or provider with account */
     bool is_intake;        /* may come without anybody waiting for the answer */
     bool names_provider;   /* provider alone, perhaps with owner and account */
+};
+
+/* `select`: many connections at once, those for which all that is given holds. */
+struct job_select {
+    bool is_given;
+    struct text provider, owner, tag, client;
 };
 
 /* Texts borrow from the body, nodes from the reader. */
@@ -78,6 +100,11 @@ struct job {
 
     const struct node *metadata, *tags; /* connection.create, .update */
     bool at_provider;                   /* connection.revoke, .delete */
+
+    struct job_select select; /* connection.freeze, .thaw, .revoke, in place of a name */
+    bool dry_run;             /* with it */
+    uint32_t rate_per_s;      /* with it; 0: not given */
+    struct text sweep;        /* sweep.* */
 
     struct text redirect_uri;     /* connect.begin */
     struct text reconnect;        /* connect.begin, .device: the connection that is to stay */

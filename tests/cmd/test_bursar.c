@@ -210,7 +210,8 @@ static void test_changes(void **state)
     static const struct {
         const char *command, *op;
     } changes[] = {{"revoke", "connection.revoke"}, {"restore", "connection.restore"},
-                   {"delete", "connection.delete"}, {"refresh", "refresh"},
+                   {"delete", "connection.delete"}, {"freeze", "connection.freeze"},
+                   {"thaw", "connection.thaw"},     {"refresh", "refresh"},
                    {"invalidate", "invalidate"},    {"show", "connection.get"}};
     struct fixture *fixture = *state;
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {

@@ -227,8 +227,10 @@ static void test_first_version(void **state)
     struct fixture *f = *state;
     apply_right(f, change_put("c.1", "a", 0), EVENT_CONNECTED);
     fixture_close(f);
-    run_sql(f->path, "DROP TABLE consent; DROP TABLE incident; DROP INDEX connection_grant_end;"
-                     " PRAGMA user_version = 1");
+    run_sql(f->path,
+            "DROP TABLE consent; DROP TABLE incident; DROP INDEX connection_grant_end;"
+            " DROP TABLE sweep; DROP TABLE sweep_part; DROP TABLE receipt; DROP TABLE pause;"
+            " PRAGMA user_version = 1");
     fixture_open(f);
     assert_int_equal(fixture_sql(f, "PRAGMA user_version"), schema_version());
     assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connection WHERE id = 'c.1'"), 1);

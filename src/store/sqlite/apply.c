@@ -9,68 +9,6 @@
 #include "policy/expiry.h"
 #include "store/event.h"
 
-const char *const apply_texts[] = {
-    [BEGIN] = "BEGIN IMMEDIATE",
-    [COMMIT] = "COMMIT",
-    [ROLLBACK] = "ROLLBACK",
-    [LOAD] = "SELECT rowid, owner, provider, account, tags, state, prior_state, generation, due_at,"
-             " is_probed, can_refresh, expires_at, invalid_generation FROM connection"
-             " WHERE id = ?1",
-    [INSERT] = "INSERT INTO connection (id, owner, provider, account, state, prior_state,"
-               " generation, created_at, updated_at, metadata, tags)"
-               " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?6, ?7, ?8)",
-    [SET_SECRET] =
-        "UPDATE connection SET prior_secret = secret, prior_grant = \"grant\","
-        " generation = ?2, state = ?3, issued_at = ?4, expires_at = ?5, due_at = ?6,"
-        " next_refresh_at = ?7, refresh_expires_at = ?8, updated_at = ?9, kind = ?10,"
-        " scopes = coalesce(?11, scopes), secret = ?12, \"grant\" = ?13,"
-        " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"
-        " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"
-        " last_error = iif(?15 IS NULL, last_error, NULL),"
-        " reason = NULL, remind_at = NULL,"
-        " prior_state = iif(?3 IN (5, 6), 2, prior_state), metadata = coalesce(?16, metadata)"
-        " WHERE rowid = ?1",
-    [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
-                 " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
-    [SET_STATE] = "UPDATE connection SET state = ?2, prior_state = ?3, next_refresh_at = ?4,"
-                  " updated_at = ?5, remind_at = ?6, reason = coalesce(?7, reason)"
-                  " WHERE rowid = ?1",
-    [SET_INVALID] = "UPDATE connection SET invalid_generation = generation,"
-                    " next_refresh_at = ?2, updated_at = ?3 WHERE rowid = ?1",
-    [SET_PLANNED] = "UPDATE connection SET next_refresh_at = ?2 WHERE rowid = ?1 AND can_refresh",
-    [SET_FAILED] = "UPDATE connection SET state = ?2, next_refresh_at = ?3, updated_at = ?4,"
-                   " last_refresh_at = ?4, last_outcome = ?5, failures = failures + 1,"
-                   " is_probed = ?6, last_error = ?7, reason = coalesce(?8, reason),"
-                   " remind_at = ?9, prior_state = ?10 WHERE rowid = ?1",
-    [SET_REMINDED] = "UPDATE connection SET remind_at = ?2 WHERE rowid = ?1",
-    [SET_PROBED] = "UPDATE connection SET is_probed = 1, next_refresh_at = NULL WHERE rowid = ?1",
-    [DROP] = "DELETE FROM connection WHERE rowid = ?1",
-    [INTENT_ADD] = "INSERT INTO intent (connection, provider, generation, token_hash, node, at_ms)"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-    [INTENT_REPLY] = "UPDATE intent SET reply = ?3 WHERE connection = ?1 AND generation = ?2",
-    [INTENT_DROP] = "DELETE FROM intent WHERE connection = ?1 AND generation = ?2",
-    [INTENT_DROP_ALL] = "DELETE FROM intent WHERE connection = ?1",
-    [EVENT_ADD] = "INSERT INTO event (seq, at_ms, type, owner, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-    /* The newest stays whatever its age: the next number comes after it. */
-    [EVENT_TRIM] = "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE at_ms < ?1"
-                   " AND seq < (SELECT max(seq) FROM event) ORDER BY seq LIMIT ?2)",
-    [CONSENT_ADD] = "INSERT INTO consent (digest, provider, is_device, expires_at, sealed)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5)",
-    [CONSENT_TRIM] = "DELETE FROM consent WHERE expires_at <= ?1",
-    [CONSENT_TAKE] = "DELETE FROM consent WHERE digest = ?1 AND provider = ?2"
-                     " RETURNING sealed, expires_at",
-    [INCIDENT_ADD] = "INSERT INTO incident (provider, kind, at_ms) VALUES (?1, ?2, ?3)"
-                     " ON CONFLICT DO NOTHING",
-    [INCIDENT_DROP] = "DELETE FROM incident WHERE provider = ?1 AND kind = ?2",
-    [CONSENT_LOOK] = "SELECT expires_at FROM consent WHERE digest = ?1 AND provider = ?2",
-    [CONSENT_REFUSED] = "UPDATE connection SET last_error = ?2, updated_at = ?3,"
-                        " reason = iif(generation = 0, reason, 'consent_refused'),"
-                        " last_outcome = iif(generation = 0, ?4, last_outcome),"
-                        " last_refresh_at = iif(generation = 0, ?3, last_refresh_at) WHERE id = ?1",
-    [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
-    [APPLY_STATEMENT_COUNT] = NULL,
-};
-
 /* What a change needs to know of its row; texts lie in the writer's buffer. */
 struct loaded {
     int64_t rowid;
@@ -373,7 +311,7 @@ static int set_state(struct store_writer *writer, const struct store_change *cha
     return db_run(&writer->db, statement);
 }
 
-static int apply_move(struct store_writer *writer, struct store_change *change)
+int apply_move(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load(writer, change, &row);
@@ -569,14 +507,26 @@ static int apply_remind(struct store_writer *writer, struct store_change *change
 }
 
 static apply_fn *const functions[] = {
-    [CHANGE_CREATE] = apply_create,         [CHANGE_PUT] = apply_put_consented,
-    [CHANGE_UPDATE] = apply_update,         [CHANGE_MOVE] = apply_move,
-    [CHANGE_INVALIDATE] = apply_invalidate, [CHANGE_PLAN] = apply_plan,
-    [CHANGE_INTENT] = apply_intent,         [CHANGE_REPLY] = apply_reply,
-    [CHANGE_REFRESHED] = apply_refreshed,   [CHANGE_FAILED] = apply_failed,
-    [CHANGE_INCIDENT] = apply_incident,     [CHANGE_TRIM] = apply_trim,
-    [CHANGE_REMIND] = apply_remind,         [CHANGE_CONSENT] = apply_consent,
+    [CHANGE_CREATE] = apply_create,
+    [CHANGE_PUT] = apply_put_consented,
+    [CHANGE_UPDATE] = apply_update,
+    [CHANGE_MOVE] = apply_move,
+    [CHANGE_INVALIDATE] = apply_invalidate,
+    [CHANGE_PLAN] = apply_plan,
+    [CHANGE_INTENT] = apply_intent,
+    [CHANGE_REPLY] = apply_reply,
+    [CHANGE_REFRESHED] = apply_refreshed,
+    [CHANGE_FAILED] = apply_failed,
+    [CHANGE_INCIDENT] = apply_incident,
+    [CHANGE_TRIM] = apply_trim,
+    [CHANGE_REMIND] = apply_remind,
+    [CHANGE_CONSENT] = apply_consent,
     [CHANGE_CONSENTED] = apply_consented,
+    [CHANGE_SWEEP] = apply_sweep,
+    [CHANGE_SWEEP_STEP] = apply_sweep_step,
+    [CHANGE_RECEIPT] = apply_receipt,
+    [CHANGE_SWEEP_CANCEL] = apply_sweep_cancel,
+    [CHANGE_PAUSE] = apply_pause,
 };
 static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
 

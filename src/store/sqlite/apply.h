@@ -50,6 +50,24 @@ enum apply_statement {
     INCIDENT_DROP,
     CONSENT_LOOK,
     CONSENT_REFUSED,
+    SWEEP_COUNT,
+    SWEEP_FIND,
+    SWEEP_ADD,
+    SWEEP_END,
+    SWEEP_CANCEL,
+    SWEEP_CANCEL_PARTS,
+    SWEEP_TRIM,
+    SWEEP_TRIM_PARTS,
+    SWEEP_PART_ADD,
+    SWEEP_PART_ADVANCE,
+    SWEEP_PART_TALLY,
+    SWEEP_PART_END,
+    RECEIPT_ADD,
+    RECEIPT_MOVED,
+    RECEIPT_SAID,
+    RECEIPT_TRIM,
+    PAUSE_ADD,
+    PAUSE_DROP,
     LAST_SEQ,
     APPLY_STATEMENT_COUNT
 };
@@ -67,6 +85,18 @@ int apply_event(struct store_writer *writer, struct store_change *change, struct
 /* apply_log.c */
 int apply_incident(struct store_writer *writer, struct store_change *change);
 int apply_trim(struct store_writer *writer, struct store_change *change);
+/* CHANGE_MOVE; apply_sweep.c moves many by it. */
+int apply_move(struct store_writer *writer, struct store_change *change);
+
+/* apply_sweep.c */
+int apply_sweep(struct store_writer *writer, struct store_change *change);
+int apply_sweep_step(struct store_writer *writer, struct store_change *change);
+int apply_receipt(struct store_writer *writer, struct store_change *change);
+int apply_sweep_cancel(struct store_writer *writer, struct store_change *change);
+int apply_pause(struct store_writer *writer, struct store_change *change);
+/* Drops receipts of sweeps that ended before so many seconds since 1970, STORE_TRIM_ROWS at a time, and
+ * those sweeps whose last has gone. out_count: how many receipts. */
+int apply_sweep_trim(struct store_writer *writer, int64_t before, uint64_t *out_count);
 
 /* apply_consent.c */
 int apply_consent(struct store_writer *writer, struct store_change *change);

@@ -10,11 +10,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "policy/expiry.h"
-#include "store/sqlite/db.h"
-
-struct store_reader {
-    struct db db;
-};
+#include "store/sqlite/reader_parts.h"
 
 /* Every column of struct conn_row, in the order of read_row(). */
 #define ROW                                                                                    \
@@ -23,27 +19,15 @@ struct store_reader {
     "due_at, next_refresh_at, refresh_expires_at, created_at, updated_at, last_refresh_at, "   \
     "last_outcome, failures, is_probed, can_refresh "
 
-enum statement {
-    FIND_BY_ID,
-    FIND_BY_KEY,
-    DUE,
-    NEXT_DUE,
-    DUE_COUNT,
-    END_COUNT,
-    INCIDENTS,
-    REMIND,
-    NEXT_REMIND,
-    LIST,
-    LIST_OF_OWNER,
-    INTENTS,
-    REPLY,
-    EVENTS,
-    DEVICES,
-    CONSENT,
-    COUNTS,
-    LAST_SEQ,
-    STATEMENT_COUNT
-};
+/* A sweep with what its parts come to. */
+#define SWEEP_ROW                                                                           \
+    "SELECT id, action, at_provider, sweep.owner, sweep.provider, tag, client, rate_per_s," \
+    " begun_at, coalesce(sweep.ended_at, 0), is_cancelled, coalesce(sum(part.count), 0),"   \
+    " coalesce(sum(done), 0), coalesce(sum(changed), 0), coalesce(sum(asking), 0)"          \
+    " FROM sweep LEFT JOIN sweep_part AS part ON part.sweep = id "
+#define RECEIPT_ROW                                                                        \
+    "SELECT connection, owner, provider, account, from_state, to_state, at_ms, is_asking," \
+    " at_provider FROM receipt "
 
 static const char *const texts[] = {
     [FIND_BY_ID] = "SELECT " ROW "FROM connection WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)",
@@ -82,6 +66,19 @@ static const char *const texts[] = {
                 " AND expires_at > ?3",
     [COUNTS] = "SELECT state, count(*) FROM connection GROUP BY state",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
+    [SWEEP] = SWEEP_ROW "WHERE id = ?1 GROUP BY id",
+    [SWEEPS] = SWEEP_ROW "WHERE ?1 IS NULL OR id < ?1 GROUP BY id ORDER BY id DESC LIMIT ?2",
+    [SWEEP_PARTS] = "SELECT part.sweep, part.provider, sweep.owner, tag, action, at_provider,"
+                    " rate_per_s, after_owner, after_account, is_walked"
+                    " FROM sweep_part AS part JOIN sweep ON id = part.sweep"
+                    " WHERE part.ended_at IS NULL ORDER BY part.sweep, part.provider",
+    [RECEIPTS] = RECEIPT_ROW "WHERE sweep = ?1 AND connection > ?2 ORDER BY connection LIMIT ?3",
+    [ASKING] = RECEIPT_ROW "WHERE sweep = ?1 AND provider = ?2 AND is_asking AND connection > ?3"
+                           " ORDER BY connection LIMIT ?4",
+    [TALLY] = "SELECT provider, state, tags FROM connection WHERE ?2 IS NULL OR provider = ?2",
+    [TALLY_OF_OWNER] = "SELECT provider, state, tags FROM connection"
+                       " WHERE owner = ?1 AND (?2 IS NULL OR provider = ?2)",
+    [PAUSED] = "SELECT since FROM pause WHERE provider = ?1",
     [STATEMENT_COUNT] = NULL,
 };
 

@@ -29,6 +29,18 @@ int reader_incidents(struct store_reader *reader, struct text provider, store_in
                      void *context);
 int reader_consent(struct store_reader *reader, struct text provider, struct text consent,
                    int64_t now, struct buf *out_sealed);
+int reader_sweep(struct store_reader *reader, struct text sweep, store_sweep_fn *each,
+                 void *context);
+int reader_sweeps(struct store_reader *reader, struct text before, size_t limit,
+                  store_sweep_fn *each, void *context);
+int reader_sweep_parts(struct store_reader *reader, store_part_fn *each, void *context);
+int reader_receipts(struct store_reader *reader, struct text sweep, struct text after, size_t limit,
+                    store_receipt_fn *each, void *context);
+int reader_asking(struct store_reader *reader, struct text sweep, struct text provider,
+                  struct text after, size_t limit, store_receipt_fn *each, void *context);
+int reader_tally(struct store_reader *reader, struct text owner, struct text provider,
+                 store_tally_fn *each, void *context);
+int reader_paused(struct store_reader *reader, struct text provider, int64_t *out_since);
 int reader_counts(struct store_reader *reader, struct store_counts *out_counts);
 
 #endif

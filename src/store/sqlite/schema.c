@@ -91,6 +91,54 @@ static const char *const migrations[] = {
     "  WHERE next_refresh_at IS NOT NULL;"
     "CREATE INDEX connection_grant_end ON connection (provider, refresh_expires_at)"
     "  WHERE refresh_expires_at IS NOT NULL AND state = 2;",
+    /* 4: Sweeps: one change of many connections. A part is what one provider's worker walks through, in
+     * the order of owner and account; a receipt is what became of one connection. */
+    "CREATE TABLE sweep ("
+    "  id TEXT PRIMARY KEY," /* a later one sorts later */
+    "  action INTEGER NOT NULL,"
+    "  at_provider INTEGER NOT NULL,"
+    "  owner TEXT,"
+    "  provider TEXT,"
+    "  tag TEXT,"
+    "  client TEXT,"
+    "  rate_per_s INTEGER NOT NULL,"
+    "  begun_at INTEGER NOT NULL,"
+    "  ended_at INTEGER,"
+    "  is_cancelled INTEGER NOT NULL DEFAULT 0"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE sweep_part ("
+    "  sweep TEXT NOT NULL,"
+    "  provider TEXT NOT NULL,"
+    "  count INTEGER NOT NULL,"             /* selected when it began */
+    "  done INTEGER NOT NULL DEFAULT 0,"    /* receipts */
+    "  changed INTEGER NOT NULL DEFAULT 0," /* of which so many moved */
+    "  asking INTEGER NOT NULL DEFAULT 0,"  /* of which so many wait for their provider */
+    "  after_owner TEXT,"                   /* where the walk stands */
+    "  after_account TEXT,"
+    "  is_walked INTEGER NOT NULL DEFAULT 0,"
+    "  ended_at INTEGER,"
+    "  PRIMARY KEY (sweep, provider)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX sweep_part_open ON sweep_part (sweep) WHERE ended_at IS NULL;"
+    "CREATE TABLE receipt ("
+    "  sweep TEXT NOT NULL,"
+    "  connection TEXT NOT NULL,"
+    "  owner TEXT NOT NULL,"
+    "  provider TEXT NOT NULL,"
+    "  account TEXT NOT NULL,"
+    "  from_state INTEGER NOT NULL,"
+    "  to_state INTEGER NOT NULL,"
+    "  at_ms INTEGER NOT NULL,"
+    "  is_asking INTEGER NOT NULL,"
+    "  at_provider TEXT," /* what its provider said */
+    "  PRIMARY KEY (sweep, connection)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX receipt_asking ON receipt (sweep, provider, connection) WHERE is_asking;"
+    /* Providers whose refreshing an operator holds. */
+    "CREATE TABLE pause ("
+    "  provider TEXT PRIMARY KEY,"
+    "  since INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 

@@ -23,5 +23,12 @@ const struct store_engine sqlite_engine = {
     .consent = reader_consent,
     .reply = reader_reply,
     .events = reader_events,
+    .sweep = reader_sweep,
+    .sweeps = reader_sweeps,
+    .sweep_parts = reader_sweep_parts,
+    .receipts = reader_receipts,
+    .asking = reader_asking,
+    .tally = reader_tally,
+    .paused = reader_paused,
     .counts = reader_counts,
 };

@@ -1,0 +1,123 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "body.h"
+#include "wire/job.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define NAMED "\"owner\": \"o\", \"connection\": \"c\""
+
+static struct buf body, error;
+
+static int set_up(void **state)
+{
+    *state = job_reader_new();
+    error = buf_make(1000);
+    return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    job_reader_free(*state);
+    job_reader_free(NULL);
+    buf_free(&body);
+    buf_free(&error);
+    return 0;
+}
+
+/* Reads a job written as JSON; the message is left in error, and the job borrows from body. */
+static int read_job(struct job_reader *reader, const char *json, struct job *job)
+{
+    buf_free(&body);
+    body = body_of(json);
+    buf_clear(&error);
+    int result = job_read(reader, buf_text(&body), job, &error);
+    assert_int_equal(result == 0, error.len == 0);
+    return result;
+}
+
+static struct job read_right(struct job_reader *reader, const char *json)
+{
+    struct job job;
+    if (read_job(reader, json, &job) != 0)
+        fail_msg("%s: %s", json, (char *)error.data);
+    return job;
+}
+
+static void expect(struct job_reader *reader, const char *json, int result, const char *message)
+{
+    struct job job;
+    if (read_job(reader, json, &job) != result || !text_is(buf_text(&error), message))
+        fail_msg("%s: %s", json, error.data ? (char *)error.data : "taken");
+}
+
+#define BAD(json, message) expect(*state, json, BURSAR_E_BAD_REQUEST, message)
+
+/* Many connections are named by `select` alone, and whatever is not understood of it refuses the job. */
+static void test_selections(void **state)
+{
+    static const char *const names[] = {"connection.freeze", "connection.thaw",
+                                        "connection.revoke"};
+    char json[300];
+    for (size_t i = 0; i < COUNT(names); i++) {
+        snprintf(json, sizeof json,
+                 "{\"op\": \"%s\", \"select\": {\"provider\": \"p\", \"owner\": \"o\","
+                 " \"tag\": \"k=v\", \"client\": \"c\"}, \"dry_run\": true, \"rate_per_s\": 5}",
+                 names[i]);
+        struct job job = read_right(*state, json);
+        assert_true(job.select.is_given && job.dry_run && job.rate_per_s == 5);
+        assert_true(text_is(job.select.provider, "p") && text_is(job.select.owner, "o"));
+        assert_true(text_is(job.select.tag, "k=v") && text_is(job.select.client, "c"));
+        assert_null(job.owner.data);
+        snprintf(json, sizeof json, "{\"op\": \"%s\", \"select\": null}", names[i]);
+        BAD(json, "owner is required");
+    }
+#define SELECT "{\"op\": \"connection.revoke\", \"select\": "
+    struct job job = read_right(*state, SELECT "{\"tag\": \"t\"}, \"at_provider\": true}");
+    assert_true(job.at_provider && !job.select.owner.data && !job.select.client.data);
+#define NO_MAP "select must be a map with provider, owner, tag or client"
+    BAD(SELECT "{}}", NO_MAP);
+    BAD(SELECT "[]}", NO_MAP);
+    BAD(SELECT "\"o\"}", NO_MAP);
+    BAD(SELECT "true}", NO_MAP);
+#define ITS_KEYS "select has provider, owner, tag and client, and no other key"
+    BAD(SELECT "{\"tags\": \"t\"}}", ITS_KEYS);
+    BAD(SELECT "{\"owner\": \"o\", \"state\": \"ACTIVE\"}}", ITS_KEYS);
+    BAD(SELECT "{1: \"o\"}}", ITS_KEYS);
+    BAD(SELECT "{\"owner\": \"o\", \"owner\": \"p\"}}", "select.owner stands twice");
+    BAD(SELECT "{\"owner\": null}}", "select.owner must be a text");
+    BAD(SELECT "{\"tag\": \"\"}}", "select.tag must have 1 to 2048 bytes");
+    BAD(SELECT "{\"client\": \"a\nb\"}}", "select.client must be UTF-8 without control characters");
+#define ALONE "select stands instead of owner, connection and provider"
+    BAD(SELECT "{\"owner\": \"o\"}, \"owner\": \"o\"}", ALONE);
+    BAD(SELECT "{\"owner\": \"o\"}, \"connection\": \"c\"}", ALONE);
+    BAD(SELECT "{\"owner\": \"o\"}, \"provider\": \"p\"}", ALONE);
+    BAD(SELECT "{\"owner\": \"o\"}, \"account\": \"a\"}", ALONE);
+    BAD(SELECT "{\"owner\": \"o\"}, \"ref\": \"r\"}", ALONE);
+    BAD("{\"op\": \"connection.thaw\", \"select\": {\"owner\": \"o\"}, \"at_provider\": true}",
+        "at_provider is for connection.revoke");
+    BAD("{\"op\": \"connection.freeze\", " NAMED ", \"dry_run\": true}",
+        "dry_run goes with select");
+    BAD("{\"op\": \"connection.freeze\", " NAMED ", \"rate_per_s\": 1}",
+        "rate_per_s goes with select");
+    expect(*state, SELECT "{\"principal\": \"p\"}}", BURSAR_E_UNSUPPORTED_OP,
+           "select.principal and .vended_since need receipts of vends, which this version does not"
+           " keep");
+    BAD("{\"op\": \"connection.delete\", \"select\": {\"owner\": \"o\"}}", "owner is required");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_selections)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
