@@ -11,7 +11,7 @@
 #include "vault/seal.h"
 #include "wire/doc.h"
 
-enum { PLAIN_MAX = 1 << 16, GRACE_SLACK_MS = 90000, COMPARE_ONE_IN = 100 };
+enum { PLAIN_MAX = 1 << 16, GRACE_SLACK_MS = 90000, COMPARE_ONE_IN = 100, COMMIT_MS = 50 };
 
 struct conn *book_find(struct world *world, struct text id)
 {
@@ -140,6 +140,8 @@ static void take_secret(struct world *world, struct conn *conn, const struct sto
 static void on_put(struct world *world, struct conn *conn, const struct store_change *change)
 {
     world->figures.puts++;
+    if (conn->has_intent)
+        conn->replaced_ms = world->now_ms;
     take_secret(world, conn, change);
     conn->is_kept = false;
 }
@@ -193,6 +195,8 @@ static void on_move(struct world *world, struct conn *conn, const struct store_c
     if (change->move != MOVE_DELETE)
         return;
     HASH_DEL(world->by_id, conn);
+    if (conn->has_intent)
+        conn->replaced_ms = world->now_ms;
     conn->id[0] = 0;
     conn->generation = 0;
     conn->has_intent = conn->is_kept = false;
@@ -355,6 +359,12 @@ void book_sent(struct world *world, const struct asked *asked)
         violation(world, NULL, "token", "a token is sent that no provider has issued");
         return;
     }
+    /* In the batch of its intent somebody put another grant: the worker hears of both at once. */
+    bool is_replaced = !conn->has_intent && conn->replaced_ms == world->now_ms;
+    if (is_replaced) {
+        conn->requests_open++;
+        return;
+    }
     if (!conn->has_intent)
         violation(world, conn, "intent", "a token is sent before its intent is committed");
     if (conn->requests_open++ > 0)
@@ -363,6 +373,30 @@ void book_sent(struct world *world, const struct asked *asked)
         violation(world, conn, "token", "another token than that of the row is sent");
     conn->tried_ms = world->now_ms;
     check_token(world, asked);
+}
+
+/* No window holds more requests than the entry declares, wherever it begins, but for the moment between a
+ * request's turn and its sending, in which its intent is committed. What a process sent before it crashed
+ * the next one cannot know, but that it begins with an empty bucket. */
+void book_counted(struct world *world, struct provider *provider)
+{
+    int64_t window_ms = provider->rate_window_s * 1000;
+    char what[128];
+    bool is_known = world->now_ms - world->began_ms >= window_ms &&
+                    world->now_ms - world->disturbed_ms >= window_ms;
+    if (!provider->declares_rate)
+        return;
+    int64_t *oldest = &provider->sent_ms[provider->sent_at];
+    if (is_known && *oldest > 0 && world->now_ms - *oldest < window_ms - COMMIT_MS) {
+        snprintf(what, sizeof what, "%s has %lld requests in %lld ms of its window of %lld",
+                 provider->name, (long long)provider->rate_limit + 1,
+                 (long long)(world->now_ms - *oldest), (long long)window_ms);
+        violation(world, NULL, "budget", what);
+    }
+    if (world->now_ms < provider->asked_until_ms)
+        violation(world, NULL, "budget", "it was asked to wait longer");
+    *oldest = world->now_ms;
+    provider->sent_at = (provider->sent_at + 1) % (size_t)provider->rate_limit;
 }
 
 static void may_be_spent(struct world *world, struct conn *conn)
@@ -378,6 +412,8 @@ static void may_be_spent(struct world *world, struct conn *conn)
 void book_told(struct world *world, const struct asked *asked, const struct told *told)
 {
     struct conn *conn = asked->conn;
+    if (told->retry_after_s > 0)
+        asked->provider->asked_until_ms = world->now_ms + told->retry_after_s * 1000;
     if (!conn)
         return;
     if (told->status < 300)
@@ -402,6 +438,8 @@ void book_lost(struct world *world, const struct asked *asked)
 
 void book_crashed(struct world *world)
 {
+    for (size_t i = 0; i < world->options.providers; i++)
+        world->providers[i].asked_until_ms = 0; /* nobody remembers */
     for (size_t i = 0; i < world->options.connections; i++) {
         struct conn *conn = &world->conns[i];
         if (conn->requests_open > 0) {

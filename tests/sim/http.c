@@ -176,6 +176,8 @@ int http_start(struct http_engine *engine, struct http_request *request, http_do
     trace(world, "request", exchange->asked.conn ? exchange->asked.conn->index : UINT32_MAX,
           exchange->asked.serial, exchange->fate);
     if (exchange->is_refresh)
+        book_counted(world, provider);
+    if (exchange->is_refresh)
         book_sent(world, &exchange->asked);
     if (exchange->is_refresh && exchange->asked.conn)
         people_meddle(exchange->asked.conn);

@@ -81,7 +81,7 @@ void process_start(struct world *world)
     }
     world->is_up = true;
     world->is_stopping = false;
-    world->disturbed_ms = world->now_ms;
+    world->began_ms = world->disturbed_ms = world->now_ms;
     world->drained = 0;
     trace(world, "start", 0, 0, 0);
     for (size_t i = 0; i < world->options.providers; i++) {

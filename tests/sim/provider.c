@@ -97,6 +97,7 @@ static void say(struct told *told, int status, const char *body)
 static void say_retry_after(struct told *told, int64_t wait_s)
 {
     told->headers = buf_make_secret(BODY_MAX);
+    told->retry_after_s = wait_s;
     buf_printf(&told->headers, "Retry-After: %lld", (long long)wait_s);
     buf_append_byte(&told->headers, 0);
 }
@@ -183,11 +184,11 @@ static void answer_grant(const struct asked *asked, struct told *told)
 static int64_t over_ceiling(struct provider *provider)
 {
     int64_t now_ms = provider->world->now_ms;
-    double per_ms = provider->rate_limit / ((double)provider->rate_window_s * 1000);
+    double per_ms = (double)provider->rate_limit / ((double)provider->rate_window_s * 1000);
     provider->rate_left += (double)(now_ms - provider->rate_at_ms) * per_ms;
     provider->rate_at_ms = now_ms;
-    if (provider->rate_left > provider->rate_limit)
-        provider->rate_left = provider->rate_limit;
+    if (provider->rate_left > (double)provider->rate_limit)
+        provider->rate_left = (double)provider->rate_limit;
     if (provider->rate_left < 1)
         return 1 + (int64_t)((1 - provider->rate_left) / per_ms / 1000);
     provider->rate_left -= 1;

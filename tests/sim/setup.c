@@ -73,7 +73,9 @@ static void draw_provider(struct world *world, size_t i)
         provider->refresh_life_s = provider->token_life_s * 20;
     if (chance_is(chance, 0.4)) {
         provider->rate_window_s = chance_between(chance, 1, 120);
-        provider->rate_limit = (double)provider->rate_window_s * (0.2 + 5 * chance_unit(chance));
+        provider->rate_limit =
+            1 + (int64_t)((double)provider->rate_window_s * (0.2 + 5 * chance_unit(chance)));
+        provider->declares_rate = chance_is(chance, 0.7);
     }
 }
 
@@ -101,7 +103,9 @@ static void draw_all(struct world *world)
         draw_lives(world);
     for (size_t i = 0; i < world->options.providers; i++) {
         struct provider *provider = &world->providers[i];
-        provider->rate_left = provider->rate_limit;
+        provider->rate_left = (double)provider->rate_limit;
+        provider->sent_ms =
+            memory_new((size_t)(provider->rate_limit + 1) * sizeof *provider->sent_ms);
         provider->rate_at_ms = provider->healthy_since_ms = world->now_ms;
         for (size_t j = 0; j < provider->count; j++) {
             struct conn *conn = &world->conns[provider->first + j];
@@ -127,7 +131,7 @@ static void write_provider(const struct provider *provider, struct buf *out)
                provider->name, provider->name, provider->name, words[provider->declared]);
     if (provider->declared == ROTATION_REUSE_GRACE)
         buf_printf(out, "    reuse_grace_s: %lld\n", (long long)provider->declared_grace_s);
-    if (provider->rate_limit >= 1)
+    if (provider->declares_rate)
         buf_printf(out, "    token_rate: {limit: %lld, window_s: %lld}\n",
                    (long long)provider->rate_limit, (long long)provider->rate_window_s);
 }
@@ -234,6 +238,8 @@ void world_close(struct world *world)
     keyring_free(world->keyring);
     tree_free(world->tree);
     heap_free(&world->events);
+    for (size_t i = 0; i < world->options.providers && world->providers; i++)
+        free(world->providers[i].sent_ms);
     free(world->providers);
     free(world->conns);
     if (world->folder[0] != 0)

@@ -32,7 +32,7 @@ void store_trouble(struct world *world, int64_t fails_ms, int64_t full_ms, int64
     self->fails_until_ms = world->now_ms + fails_ms;
     self->full_until_ms = world->now_ms + full_ms;
     self->slow_until_ms = world->now_ms + slow_ms;
-    world->disturbed_ms = world->now_ms + (fails_ms > full_ms ? fails_ms : full_ms);
+    world->disturbed_ms = world->now_ms + fails_ms + full_ms + slow_ms; /* one at a time */
 }
 
 bool store_is_troubled(struct world *world)

@@ -96,10 +96,14 @@ struct provider {
     int64_t latency_ms;
     double unsent, lost_before, lost_after, hang, server_error, html, truncated, odd_client_error;
     bool gives_retry_after;
-    double rate_limit; /* token requests in a window; 0: no ceiling */
+    int64_t rate_limit; /* token requests in a window; 0: no ceiling */
     int64_t rate_window_s;
+    bool declares_rate; /* the catalogue entry says so too */
     double rate_left;
     int64_t rate_at_ms;
+    int64_t *sent_ms; /* when the last rate_limit requests left us, in a ring */
+    size_t sent_at;
+    int64_t asked_until_ms; /* it said when to come again */
     /* Bad days. */
     enum trouble {
         TROUBLE_NONE,
@@ -151,6 +155,7 @@ struct conn {
     int64_t due_known_ms; /* virtual time of the change that set it */
     bool has_intent, is_probe, is_kept;
     uint64_t intent_generation;
+    int64_t replaced_ms; /* when a put or a deletion took an intent away */
     uint32_t kept_consent, kept_serial;     /* of the newest token in a reply that was kept */
     uint32_t stored_consent, stored_serial; /* of the row's token */
     /* What the provider did to generations that were sent. */
@@ -171,6 +176,7 @@ struct world {
     struct figures figures;
     struct chance chance;
     int64_t now_ms, started_ms, ends_ms, wall_offset_ms;
+    int64_t began_ms;     /* when the process was started last */
     int64_t disturbed_ms; /* when a clock jumped, the disk failed or the process began last */
     struct heap events;
     uint64_t digest;
@@ -258,6 +264,7 @@ struct told {
     struct buf body, headers;
     bool is_secret, is_refusal; /* a new secret; a refusal of the grant */
     uint32_t consent, serial, access;
+    int64_t retry_after_s; /* 0: not said */
 };
 
 /* ---- provider.c ---------------------------------------------------------------------------------- */
@@ -284,6 +291,8 @@ struct conn *token_read(struct world *world, struct text token, char kind, uint3
 /* ---- book.c -------------------------------------------------------------------------------------- */
 
 void book_committed(struct world *world, const struct store_batch *batch);
+/* Any request at all. */
+void book_counted(struct world *world, struct provider *provider);
 void book_sent(struct world *world, const struct asked *asked);
 void book_told(struct world *world, const struct asked *asked, const struct told *told);
 void book_lost(struct world *world, const struct asked *asked);
