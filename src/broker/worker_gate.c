@@ -146,7 +146,10 @@ void worker_gate_leave(struct flight *flight)
     if (!flight->has_pass)
         return;
     flight->has_pass = false;
-    gate_unsent(&self->gate);
+    if (flight->end == EXCHANGE_UNSENT)
+        gate_unsent(&self->gate);
+    else /* the row changed under it: the provider has counted its request all the same */
+        gate_unclear(&self->gate);
     self->gate_at_ms = 0;
 }
 
