@@ -14,6 +14,7 @@
 #include "broker/memory.h"
 #include "broker/publisher.h"
 #include "broker/query.h"
+#include "broker/refs.h"
 #include "broker/store_thread.h"
 #include "broker/worker.h"
 #include "broker/zap.h"
@@ -69,11 +70,15 @@ int broker_start(struct broker *broker, const struct config *config,
     }
     snprintf(broker->node, sizeof broker->node, "%ld-%lld", (long)getpid(),
              (long long)broker->started_at);
+    int result = 0;
+    broker->refs = refs_new(connectors->count);
     broker->zmq = zmq_ctx_new();
     if (!broker->zmq)
-        return BURSAR_E_NOMEM;
-    zmq_ctx_set(broker->zmq, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
-    int result = start_all(broker, error);
+        result = BURSAR_E_NOMEM;
+    else
+        zmq_ctx_set(broker->zmq, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+    if (result == 0)
+        result = start_all(broker, error);
     if (result < 0)
         broker_stop(broker);
     return result;
@@ -92,6 +97,7 @@ void broker_stop(struct broker *broker)
     free(broker->workers);
     zap_stop(broker->zap);
     dispatcher_free(broker->dispatcher);
+    refs_free(broker->refs);
     if (broker->zmq)
         zmq_ctx_term(broker->zmq);
     *broker = (struct broker){0};

@@ -22,6 +22,7 @@
 struct dispatcher;
 struct publisher;
 struct query;
+struct refs;
 struct store_thread;
 struct worker;
 struct zap;
@@ -45,6 +46,7 @@ struct broker {
     struct worker **workers; /* one for each connector, by its index, and one for all other rows */
     size_t worker_count;
     struct dispatcher *dispatcher;
+    struct refs *refs; /* what jobs name */
 };
 
 /* Starts everything; returns when jobs are taken. Borrows config and keyring until broker_stop().

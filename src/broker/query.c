@@ -13,6 +13,7 @@
 #include "broker/memory.h"
 #include "broker/query_parts.h"
 #include "broker/record.h"
+#include "broker/refs.h"
 #include "broker/worker.h"
 
 enum {
@@ -273,6 +274,8 @@ static int pack_providers(struct query *self, struct pack *map)
         pack_secret_end(&one, connector, figures.has_next_secret);
         if (figures.paused_since != 0)
             pack_int(&one, "paused_since", figures.paused_since);
+        if (connector->shared_id)
+            refs_pack(broker->refs, i, &one);
         pack_close(&one);
     }
     pack_close(&providers);
@@ -307,6 +310,7 @@ static int answer_status(struct query *self, const struct job *job, struct answe
     pack_uint(&map, "seq", counts.last_seq);
     pack_states(&map, &counts);
     result = pack_providers(self, &map);
+    refs_pack_unknown(broker->refs, &map);
     pack_keys(&map, broker->keyring);
     pack_memory(&map);
     pack_close(&map);

@@ -5,7 +5,9 @@
 #include <bursar/error.h>
 #include <bursar/protocol.h>
 
+#include "base/clock.h"
 #include "base/id.h"
+#include "broker/refs.h"
 
 /* What stands for a shared credential where a connection is named. */
 static void name_shared(struct job *job, const struct connector *connector)
@@ -38,11 +40,13 @@ static struct worker *route_shared(const struct broker *broker, struct job *job,
         return NULL;
     }
     if (!connector) {
+        refs_note_unknown(broker->refs, job->ref);
         buf_append_string(error, "no shared credential has this name");
         list_shared(connectors, error);
         *out_error = BURSAR_E_NOT_FOUND;
         return NULL;
     }
+    refs_note(broker->refs, (size_t)(connector - connectors->items), clock_wall_s());
     name_shared(job, connector);
     return broker_worker(broker, job->provider);
 }

@@ -7,8 +7,10 @@
 #include <bursar/version.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "cmd/cmd_reply.h"
 #include "cmd/cmd_text.h"
+#include "policy/secret_end.h"
 
 enum { SHOWN = 5, INCIDENT_EVENTS = 10000, MAX_PAGES = 64, NAME_MAX_BYTES = 128, TEXT_SIZE = 512 };
 
@@ -76,23 +78,84 @@ static void look_at_figures(struct doctor *self, const json_t *status)
     }
 }
 
-/* Shared credentials that were not fetched: nobody asked for them, as far as one can tell. */
+/* How long ago something was, in words that are near enough. */
+static void describe_s(json_int_t seconds, char out[static NAME_MAX_BYTES])
+{
+    static const struct {
+        json_int_t s;
+        const char *name;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    size_t i = 0;
+    while (i + 1 < sizeof units / sizeof units[0] && seconds < units[i].s)
+        i++;
+    snprintf(out, NAME_MAX_BYTES, "%lld %s", (long long)(seconds / units[i].s), units[i].name);
+}
+
+/* Shared credentials that no job has named, and names of jobs that there are not. */
 static void look_at_shared(struct doctor *self, const json_t *status)
 {
-    const json_t *providers = json_object_get(status, "providers");
-    for (size_t i = 0; self->config && i < self->config->provider_count; i++) {
-        const struct config_provider *provider = &self->config->providers[i];
-        char name[NAME_MAX_BYTES];
-        snprintf(name, sizeof name, "@%s", provider->id);
-        const json_t *figures = json_object_get(providers, name);
-        if (!provider->is_shared || !figures)
-            continue;
-        if (json_integer_value(json_object_get(figures, "refreshed")) == 0 &&
-            json_integer_value(json_object_get(figures, "failed")) == 0)
+    json_t *providers = json_object_get(status, "providers"), *value;
+    json_t *unknown = json_object_get(status, "unknown_refs");
+    char since[NAME_MAX_BYTES];
+    const char *name;
+    describe_s(json_integer_value(json_object_get(status, "uptime_s")), since);
+    json_object_foreach(providers, name, value) {
+        const json_t *asked = json_object_get(value, "asked");
+        if (asked && json_integer_value(asked) == 0)
             doctor_say(self, DOCTOR_WARN, name,
                        "where nobody names it as `ref`, take it out of `auth`",
-                       "not refreshed since the daemon began: perhaps nobody uses it");
+                       "unused: no job has named it since the daemon began, %s ago", since);
     }
+    json_object_foreach(unknown, name, value)
+        doctor_say(self, DOCTOR_WARN, name[0] ? name : "ref",
+                   "add it under `auth`, or mend the name in whoever asks",
+                   "jobs have named %s as `ref` %lld times since the daemon began, and there is no "
+                   "such shared credential",
+                   name[0] ? "it" : "something else", (long long)json_integer_value(value));
+}
+
+/* ---- our client's secrets ------------------------------------------------------------------------- */
+
+static void look_at_end(struct doctor *self, const char *name, struct text day)
+{
+    int64_t ends_at, now = clock_wall_s();
+    if (!secret_end_of(day, &ends_at) || !secret_ends_soon(ends_at, now))
+        return;
+    doctor_say(self, now >= ends_at ? DOCTOR_FAIL : DOCTOR_WARN, name,
+               "make a new one at the provider, and set client_secret_next before the old one ends",
+               "its client_secret %s on %.*s", now >= ends_at ? "ended" : "ends", (int)day.len,
+               day.data);
+}
+
+/* What only the configuration has: how long a provider lets a secret live. */
+static void look_at_lives(struct doctor *self)
+{
+    for (size_t i = 0; self->config && i < self->config->provider_count; i++) {
+        const struct config_provider *provider = &self->config->providers[i];
+        double days = settings_number(&provider->settings, "client_secret_life_days", 0);
+        if (days > 0 && settings_text(&provider->settings, "client_secret").data &&
+            !settings_text(&provider->settings, "client_secret_expires_at").data)
+            doctor_say(self, DOCTOR_WARN, provider->id, "set client_secret_expires_at",
+                       "the provider ends client secrets after %.0f days, and nobody has said when "
+                       "this one was made",
+                       days);
+    }
+}
+
+static void look_at_secrets(struct doctor *self, const json_t *status)
+{
+    json_t *providers = json_object_get(status, "providers"), *figures;
+    const char *name;
+    json_object_foreach(providers, name, figures) {
+        const char *day = json_string_value(json_object_get(figures, "client_secret_expires_at"));
+        if (day)
+            look_at_end(self, name, text_of(day));
+        if (json_is_true(json_object_get(figures, "next_secret")))
+            doctor_say(self, DOCTOR_WARN, name,
+                       "put client_secret_next in the place of client_secret",
+                       "the provider refuses client_secret: requests show client_secret_next");
+    }
+    look_at_lives(self);
 }
 
 /* The file says what the daemon will be, not what it is. */
@@ -272,6 +335,7 @@ void doctor_look_at_daemon(struct doctor *self)
     look_at_memory(self, status);
     look_at_figures(self, status);
     look_at_shared(self, status);
+    look_at_secrets(self, status);
     compare(self, status);
     look_at_providers(self);
     look_at_connections(self, status);

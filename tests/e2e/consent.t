@@ -540,6 +540,16 @@ def test_device_by_command(t):
     person(lines[-1], deny=True)
     status, _, err = command.end(40)
     t.ok(status == 1 and "access_denied" in err, "or for a no", err)
+    command = t.use(Command(d, "o", "acme/radio", "--device"))
+    lines = [command.line() for _ in range(6)]
+    person(lines[-1])
+    status, out, err = command.end(40)
+    t.ok(status == 0 and "ACTIVE" in out, "which is not taken for that of a later one", out + err)
+    command = t.use(Command(d, "o", "acme/radio", "--device"))
+    lines = [command.line() for _ in range(6)]
+    person(lines[-1], deny=True)
+    status, _, err = command.end(40)
+    t.ok(status == 1 and "not connected" in err, "nor is a no to one that is connected missed", err)
 
 
 # ---- discovery -------------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 """What providers do differently, through the daemon: second grants, wrong refusals, secrets of our own
 that end, redirect URIs that must not be sent, scopes that come with the callback."""
 
+import json
 import os
 import sys
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import Daemon, limit, run
+from harness import Daemon, cli, limit, run
 from scene import events_of, make_secret, now, record, types_of, until, wait_generation, wait_state
 from provider_site import Site
 
@@ -269,6 +270,18 @@ def test_next_secret(t):
 
 
 @limit(60)
+def test_lives_of_secrets(t):
+    """A provider that ends them: the doctor asks when, and tells which one is shown."""
+    provider, _, d = with_secrets(t, "next", client_secret_life_days=180)
+    wait_generation(d.client(), stored(d.client()), 2)
+    findings = json.loads(cli(d, "doctor", "--json", "--config", d.config_file)[1])["findings"]
+    told = [f["what"] for f in findings if f["about"] == "acme" and f["level"] == "warn"]
+    t.ok(any("after 180 days" in what for what in told), "nobody has said when it ends", told)
+    t.ok(any("show client_secret_next" in what for what in told), "the first is over", told)
+    t.eq(provider.refused, 1, "as it was found out once")
+
+
+@limit(60)
 def test_no_secret_taken(t):
     provider, site, d = with_secrets(t, "")
     c = d.client()
@@ -286,6 +299,9 @@ def test_end_of_a_secret(t):
     c = d.client()
     t.eq(status_of(c)["client_secret_expires_at"], "2020-02-29", "the day is in the status")
     t.ok(d.wait_log("our client secret has ended"), "and the log tells that it is over")
+    findings = json.loads(cli(d, "doctor", "--json", "--config", d.config_file)[1])["findings"]
+    t.ok(any(f["level"] == "fail" and "ended on 2020-02-29" in f["what"] for f in findings),
+         "the doctor calls it wrong", findings)
     later = t.use(Daemon({"providers": {"acme": consented(
         t.use(Site()), client_secret_expires_at="2999-12-31")}}))
     later.client().ask("status")
@@ -341,5 +357,5 @@ def test_callback_scope(t):
 if __name__ == "__main__":
     run([test_second_grant, test_second_grant_again, test_second_grant_alone,
          test_refusal_not_confirmed, test_refusal_confirmed, test_refusals_not_in_a_row,
-         test_next_secret, test_no_secret_taken, test_end_of_a_secret, test_redirect_uri,
+         test_next_secret, test_lives_of_secrets, test_no_secret_taken, test_end_of_a_secret, test_redirect_uri,
          test_callback_scope])

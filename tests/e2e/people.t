@@ -458,7 +458,7 @@ def test_doctor_of_a_daemon(t):
     t.ok(found(findings, "warn", "desk", "experimental"), "an experimental entry")
     t.ok(found(findings, "warn", "idle", "nobody is connected"), "a provider without connections")
     t.ok(not found(findings, "warn", "desk", "nobody"), "but not one with some")
-    t.ok(found(findings, "warn", "@still", "perhaps nobody uses it"), "a shared one that is not used")
+    t.ok(found(findings, "warn", "@still", "unused: no job has named it"), "a shared one that is not used")
     t.ok(found(findings, "warn", "connections", f"o {key}"), "a dead grant, by its name")
     changed = dict(d.config["providers"])
     changed["later"] = changed.pop("idle")

@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """Shared credentials: used by name, one token and one flight for all, begun from the configuration."""
 
+import json
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import Daemon, Endpoint, fan, limit, run
-from scene import events_of, make_secret, rows, until
+from harness import Daemon, Endpoint, cli, fan, limit, run
+from scene import events_of, make_secret, now, rows, until
 
 
 def shared(sim, grant, **over):
@@ -121,4 +122,36 @@ def test_dead(t):
     t.eq(len(events_of(c, type="reauth")), 1, "said once")
 
 
-run([test_one_for_all, test_seed, test_static, test_names, test_dead], timeout=60)
+@limit(60)
+def test_who_is_asked_for(t):
+    """What nobody names, and what is named and not there: in the status, and said by the doctor."""
+    d = t.use(Daemon({"auth": {name: {"kind": "static", "token": make_secret(name)}
+                               for name in ("used", "unused")}}))
+    c = d.client()
+    for _ in range(3):
+        c.ask("vend", ref="used")
+    for ref in ("uesd", "uesd", "other", "No Name!"):
+        t.eq(c.code("vend", ref=ref), "not_found", f"{ref} is not there")
+    status = c.ask("status")
+    figures = status["providers"]
+    t.eq((figures["@used"]["asked"], figures["@unused"]["asked"]), (3, 0), "how often each is named")
+    t.le(abs(figures["@used"]["asked_at"] - now()), 5, "and when last")
+    t.ok("asked_at" not in figures["@unused"], "never, if never")
+    t.eq(status["unknown_refs"], {"uesd": 2, "other": 1, "": 1}, "and the names that there are not")
+    findings = json.loads(cli(d, "doctor", "--json", "--config", d.config_file)[1])["findings"]
+    told = {f["about"]: f["what"] for f in findings if f["level"] == "warn"}
+    t.ok(told.get("@unused", "").startswith("unused: no job has named it"), "the doctor tells", told)
+    t.ok("@used" not in told, "of the one alone")
+    t.ok("2 times" in told.get("uesd", "") and "1 times" in told.get("other", ""),
+         "and of the names", told)
+    for index in range(40):
+        c.code("vend", ref=f"no{index}")
+    unknown = c.ask("status")["unknown_refs"]
+    t.eq((len(unknown), sum(unknown.values())), (33, 44), "so many names are kept, the rest counted")
+    d.restart()
+    c = d.client()
+    t.ok("unknown_refs" not in c.ask("status"), "counted since the daemon began")
+
+
+run([test_one_for_all, test_seed, test_static, test_names, test_dead,
+     test_who_is_asked_for], timeout=60)
