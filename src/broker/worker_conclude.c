@@ -415,7 +415,9 @@ static struct write_message *make_failed(struct flight *flight)
     message->change.outcome = outcome->verdict;
     if (is_unconfirmed(flight))
         await_confirmation(flight);
-    outcome->error = flight->is_local ? BURSAR_E_INTERNAL : verdict_error(outcome->verdict);
+    outcome->error = flight->lacks_value ? BURSAR_E_BAD_REQUEST
+                     : flight->is_local  ? BURSAR_E_INTERNAL
+                                         : verdict_error(outcome->verdict);
     message->change.at_ms = now_ms;
     message->change.expect_generation = flight->row.generation;
     message->change.move = move_of(outcome->verdict);

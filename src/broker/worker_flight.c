@@ -210,7 +210,9 @@ static void replied(void *context, struct http_reply *reply)
     on(flight, reply->end == EXCHANGE_REPLY ? FLIGHT_ON_REPLIED : FLIGHT_ON_NO_REPLY);
 }
 
-static int make_request(struct flight *flight, struct http_request *out_request)
+/* unknown gets the name of what the request lacks, where it lacks something. */
+static int make_request(struct flight *flight, struct http_request *out_request,
+                        char unknown[static CALL_UNKNOWN_SIZE])
 {
     struct worker *self = flight->worker;
     struct open_credential credential;
@@ -221,6 +223,7 @@ static int make_request(struct flight *flight, struct http_request *out_request)
     struct call call = worker_call(self, BURSAR_REFRESH, clock_wall_s());
     call.step = flight->step;
     call.captures = &flight->captures;
+    call.out_unknown = unknown;
     flight->has_next_secret = call.has_next_secret;
     result = call_build(&call, &made);
     worker_close_credential(&credential);
@@ -234,16 +237,22 @@ static void send_request(struct flight *flight)
     struct http_request request;
     fault_point("intent-committed");
     http_reply_free(&flight->reply); /* of an earlier step */
-    int result = make_request(flight, &request);
+    char unknown[CALL_UNKNOWN_SIZE] = "";
+    int result = make_request(flight, &request, unknown);
     if (result == 0)
         result = http_start(flight->worker->http, &request, replied, flight);
     if (result == 0)
         return;
     flight->is_local = true;
     flight->has_nothing = result == BURSAR_E_NEEDS_REAUTH;
+    flight->lacks_value = result == BURSAR_E_CONFIG && unknown[0] != 0;
     flight->end = EXCHANGE_UNSENT;
-    snprintf(flight->outcome.text, sizeof flight->outcome.text, "no request can be made (%s)",
-             bursar_error_code(result));
+    if (flight->lacks_value)
+        snprintf(flight->outcome.text, sizeof flight->outcome.text,
+                 "no request can be made: {%s} has no value", unknown);
+    else
+        snprintf(flight->outcome.text, sizeof flight->outcome.text, "no request can be made (%s)",
+                 bursar_error_code(result));
     on(flight, FLIGHT_ON_NO_REPLY);
 }
 
@@ -339,7 +348,7 @@ static bool read_again(struct flight *flight)
     call_values_free(&flight->captures);
     flight->step = 0;
     flight->end = EXCHANGE_UNSENT;
-    flight->is_local = flight->has_nothing = flight->has_rolled = false;
+    flight->is_local = flight->has_nothing = flight->has_rolled = flight->lacks_value = false;
     flight->outcome = (struct flight_outcome){0};
     int result = self->broker->store->find(self->reader, flight->row.owner, text_of(flight->id),
                                            (struct text){NULL, 0}, (struct text){NULL, 0}, &row);

@@ -56,8 +56,9 @@ struct flight {
     struct flight_outcome outcome;
     unsigned step;               /* of an exchange that has several */
     struct call_values captures; /* what earlier steps gave for later ones */
-    bool is_local;        /* failed before anything could be sent, and not the provider's fault */
-    bool has_nothing;     /* the kind finds nothing to refresh with: only the owner can bring it */
+    bool is_local;    /* failed before anything could be sent, and not the provider's fault */
+    bool has_nothing; /* the kind finds nothing to refresh with: only the owner can bring it */
+    bool lacks_value; /* no request can be made: the connection or the settings lack something */
     bool has_next_secret; /* the request showed client_secret_next */
     bool has_rolled;      /* the other of our secrets was tried already */
 };

@@ -9,9 +9,11 @@
 #include "cmd/cmd_fetch.h"
 #include "cmd/cmd_reply.h"
 #include "config/url.h"
+#include "config/value.h"
+#include "config/yaml.h"
 #include "connector/discovery.h"
 
-enum { URL_MAX = 4096, ENTRY_MAX = 1 << 18 };
+enum { URL_MAX = 4096, ENTRY_MAX = 1 << 18, ERRORS_MAX = 65536 };
 
 static const struct cmd_option options[] = {
     {"register", NULL, "register a client there (RFC 7591); needs --redirect-uri and --output"},
@@ -20,6 +22,7 @@ static const struct cmd_option options[] = {
     {"name", "NAME", "of the client, for the people who consent (bursar)"},
     {"id", "ID", "of the provider in the configuration; of the URL's host by default"},
     {"output", "FILE", "write the entry, with the client's secret, to a new file (0600)"},
+    {"config", "FILE", "the daemon's configuration, for its connectors.ca_file"},
     {"allow-loopback", NULL, "http:// on this machine too, for tests"},
     {"allow-private", NULL, "addresses of private networks too"},
     {NULL, NULL, NULL},
@@ -280,12 +283,44 @@ static int check(const struct cmd_args *args, bool allow_http)
     return CMD_DONE;
 }
 
+/* The authorities that the daemon would ask: without --config those of the usual file, where it can be
+ * read. Appends a C string, or nothing. */
+static int find_authorities(const struct cmd_args *args, struct buf *out)
+{
+    const char *given = cmd_option(args, "config");
+    const char *path = given ? given : BURSAR_SYSCONFDIR "/bursar.yaml";
+    struct problems problems = {0};
+    struct yaml *yaml = NULL;
+    if (!given && access(path, R_OK) != 0)
+        return CMD_DONE;
+    int result = yaml_read_file(path, &problems, &yaml);
+    const struct yaml_node *map = yaml ? yaml_get(yaml->root, "connectors") : NULL;
+    const struct yaml_node *file = map ? yaml_get(map, "ca_file") : NULL;
+    if (file && problems.count == 0) {
+        struct spot spot = {.problems = &problems, .mark = file->mark};
+        if (value_text(file, NULL, spot, out))
+            buf_append_byte(out, 0);
+    }
+    bool is_ok = result == 0 && problems.count == 0;
+    if (!is_ok) {
+        struct buf errors = buf_make(ERRORS_MAX);
+        problems_print(&problems, &errors);
+        fprintf(stderr, "bursar discover: %s\n%.*s", path, (int)errors.len,
+                errors.data ? (const char *)errors.data : "");
+        buf_free(&errors);
+    }
+    yaml_free(yaml);
+    problems_free(&problems);
+    return is_ok ? CMD_DONE : CMD_REFUSED;
+}
+
 static int run(const struct cmd_args *args)
 {
     bool allow_http = cmd_option(args, "allow-loopback") != NULL;
-    const struct http_options rules = {.allow_http_loopback = allow_http,
-                                       .allow_private_addresses =
-                                           cmd_option(args, "allow-private") != NULL};
+    struct buf authorities = buf_make(URL_MAX);
+    struct http_options rules = {.allow_http_loopback = allow_http,
+                                 .allow_private_addresses =
+                                     cmd_option(args, "allow-private") != NULL};
     struct discover self = {.args = args,
                             .allow_http = allow_http,
                             .error = buf_make(URL_MAX * 2),
@@ -294,7 +329,10 @@ static int run(const struct cmd_args *args)
     int status = check(args, allow_http);
     if (status == CMD_DONE && !join_scopes(args, &self.scopes))
         status = cmd_usage(args->cmd, "--scope must be UTF-8 text");
+    if (status == CMD_DONE)
+        status = find_authorities(args, &authorities);
     if (status == CMD_DONE) {
+        rules.ca_file = authorities.len > 0 ? (const char *)authorities.data : NULL;
         self.fetch = cmd_fetch_open(&rules);
         status = self.fetch ? discover(&self) : complain("out of memory", &self.error);
         cmd_fetch_close(self.fetch);

@@ -82,7 +82,9 @@ struct call {
     const struct node *secret, *grant, *metadata;
     const struct call_values *inputs, *captures;
     bool has_next_secret; /* client_secret_next takes the place of client_secret */
+    char *out_unknown;    /* gets the name of a {placeholder} that has no value; NULL: nobody asks */
 };
+#define CALL_UNKNOWN_SIZE 80
 
 bool call_can(const struct connector *connector, enum bursar_purpose purpose);
 /* 0, or what the module or the limits say; nothing is given out then. */

@@ -3,10 +3,13 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +19,13 @@
 #include "base/log.h"
 #include "connector/registry.h"
 
-enum { FILES_MAX = 256, TRIAL_S = 10, TRIAL_OK = 93 /* nobody else ends so */, TRIAL_REFUSED = 1 };
+enum {
+    FILES_MAX = 256,
+    TRIAL_S = 10,
+    LATE_S = 2,
+    TRIAL_OK = 93 /* nobody else ends so */,
+    TRIAL_REFUSED = 1
+};
 
 static void say(struct buf *errors, const char *file, const char *what, const char *more)
 {
@@ -79,19 +88,40 @@ static void try_here(const char *file, int to)
     _exit(is_ok ? TRIAL_OK : TRIAL_REFUSED);
 }
 
+/* What the child wrote before it ended; it fits the pipe. Nothing is waited for: a process that it left
+ * behind may hold the other end for ever. */
 static void read_problem(int from, char *out_problem, size_t size)
 {
     size_t len = 0;
     ssize_t n;
+    fcntl(from, F_SETFL, O_NONBLOCK);
     while (len < size - 1 &&
            ((n = read(from, out_problem + len, size - 1 - len)) > 0 || (n < 0 && errno == EINTR)))
         len += n > 0 ? (size_t)n : 0;
     out_problem[len] = 0;
 }
 
+/* The child's own alarm ends it in time, unless the module has put that out. */
+static bool await_end(pid_t child, int *out_status)
+{
+    struct pollfd end = {.fd = pidfd_open(child, 0), .events = POLLIN};
+    int ready = 0;
+    if (end.fd >= 0)
+        while ((ready = poll(&end, 1, (TRIAL_S + LATE_S) * 1000)) < 0 && errno == EINTR)
+            ;
+    if (ready <= 0)
+        kill(child, SIGKILL);
+    if (end.fd >= 0)
+        close(end.fd);
+    pid_t ended;
+    while ((ended = waitpid(child, out_status, 0)) < 0 && errno == EINTR)
+        ;
+    return ended == child;
+}
+
 static bool judge_trial(int status, char *out_problem, size_t size)
 {
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
+    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGKILL)) {
         snprintf(out_problem, size, "does not come back from its loading within %d s", TRIAL_S);
     } else if (WIFSIGNALED(status)) {
         snprintf(out_problem, size, "crashes while it is loaded (%s)", strsignal(WTERMSIG(status)));
@@ -117,27 +147,24 @@ static bool try_apart(const char *file, char *out_problem, size_t size)
     sigaction(SIGCHLD, &usual, &before);
     pid_t child = fork();
     if (child == 0) {
+        setpgid(0, 0);
         close(pipes[0]);
         try_here(file, pipes[1]);
     }
     close(pipes[1]);
-    if (child > 0)
+    bool has_ended = child > 0 && await_end(child, &status);
+    if (!has_ended)
+        snprintf(out_problem, size, "cannot be tried: %s", strerror(errno));
+    else
         read_problem(pipes[0], out_problem, size);
     close(pipes[0]);
-    if (child < 0) {
-        sigaction(SIGCHLD, &before, NULL);
-        snprintf(out_problem, size, "cannot be tried: %s", strerror(errno));
-        return false;
-    }
-    pid_t ended;
-    while ((ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
-        ;
     sigaction(SIGCHLD, &before, NULL);
-    if (ended < 0) {
-        snprintf(out_problem, size, "cannot be tried: %s", strerror(errno));
+    bool leaves_some = child > 0 && kill(-child, SIGKILL) == 0;
+    if (!has_ended || !judge_trial(status, out_problem, size))
         return false;
-    }
-    return judge_trial(status, out_problem, size);
+    if (leaves_some)
+        snprintf(out_problem, size, "leaves a process behind when it is loaded");
+    return !leaves_some;
 }
 
 static void load_file(struct registry *registry, const char *file, struct buf *errors)

@@ -283,6 +283,8 @@ static int insert_value(struct host *host, const char *name, struct text behind,
 {
     struct text value = value_of(host, name);
     enum place place = place_of(is_url, out);
+    if (!value.data && host->call->out_unknown)
+        snprintf(host->call->out_unknown, CALL_UNKNOWN_SIZE, "%s", name);
     if (!value.data)
         return BURSAR_E_NOT_FOUND;
     if (!note_leading(host, name, place, behind, leading))

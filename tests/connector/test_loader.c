@@ -133,6 +133,15 @@ static void test_no_symbol(void **state)
     assert_refused(world, "m.so", "has no symbol bursar_connector_module");
 }
 
+/* The start goes on at once, and nothing of it stays. */
+static void test_process_left_behind(void **state)
+{
+    struct world *world = *state;
+    install(world, "bad_child", "m.so", 0644);
+    assert_refused(world, "m.so", "leaves a process behind");
+    assert_null(registry_find(world->registry, "bad_child"));
+}
+
 static void test_crash(void **state)
 {
     struct world *world = *state;
@@ -282,7 +291,7 @@ int main(void)
         TEST(test_no_symbol),        TEST(test_crash),
         TEST(test_no_shared_object), TEST(test_bad_ones_beside_a_good_one),
         TEST(test_frozen),           cmocka_unit_test(test_example_of_the_manual),
-        TEST(test_example_at_work),
+        TEST(test_example_at_work),  TEST(test_process_left_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

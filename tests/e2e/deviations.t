@@ -342,6 +342,27 @@ def test_redirect_uri(t):
 
 
 @limit(60)
+def test_value_that_is_missing(t):
+    """What a request lacks is named, to the caller and in the record, and comes with the metadata."""
+    site = t.use(Site(token=lambda _: (200, {**GOOD, "access_token": make_secret("at")})))
+    entry = {"kind": "oauth2_refresh", "token_url": site.url + "/token?for={tenant}",
+             "client_id": "ours", "rotation": "none", "variables": [{"name": "tenant"}]}
+    d = t.use(Daemon({"providers": {"acme": entry}}))
+    c = d.client()
+    connection = stored(c)
+    reply = c.call("vend", owner="o", connection=connection, deadline_ms=5000)
+    told = repr(reply)
+    t.ok(reply["error"]["code"] in ("bad_request", "provider_unavailable") and "{tenant}" in told,
+         "the placeholder is named", told)
+    t.ok("{tenant}" in record(c, connection)["last_refresh"]["error"], "in the record too")
+    reply = c.call("refresh", owner="o", connection=connection, force=True)
+    t.eq(reply["error"]["code"], "bad_request", "it is not the broker's own fault")
+    c.ask("connection.update", owner="o", connection=connection, metadata={"tenant": "t1"})
+    wait_generation(c, connection, 2)
+    t.eq(urllib.parse.urlsplit(site.of("token")[-1].path).query, "for=t1", "with it all is well")
+
+
+@limit(60)
 def test_callback_scope(t):
     site = t.use(Site(token=lambda _: (200, {**GOOD, "access_token": make_secret("at")})))
     d = t.use(Daemon({"providers": {"acme": consented(
@@ -358,4 +379,4 @@ if __name__ == "__main__":
     run([test_second_grant, test_second_grant_again, test_second_grant_alone,
          test_refusal_not_confirmed, test_refusal_confirmed, test_refusals_not_in_a_row,
          test_next_secret, test_lives_of_secrets, test_no_secret_taken, test_end_of_a_secret, test_redirect_uri,
-         test_callback_scope])
+         test_value_that_is_missing, test_callback_scope])

@@ -14,7 +14,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import Daemon, limit, run
+from harness import Daemon, cli, limit, run
 from scene import make_secret
 
 
@@ -163,4 +163,23 @@ def test_whose_certificate(t):
     t.ok(d.client().call("vend", ref="wh")["ok"], "the right one is taken")
 
 
-run([test_client_certificate, test_without_its_certificate, test_whose_certificate])
+@limit(90)
+def test_discover(t):
+    """bursar discover asks the authorities of the daemon's configuration."""
+    authority, other = t.use(Authority()), t.use(Authority())
+    server = t.use(Server(authority))
+    for what, ca_file, words in (("another authority", other.at("ca.pem"), "certificate"),
+                                 ("the right one", authority.at("ca.pem"), "HTTP 501")):
+        file = pathlib.Path(authority.at("bursar.yaml"))
+        file.write_text(f"connectors: {{ca_file: '${{env:THERE}}'}}\n")
+        status, _, err = cli(None, "discover", server.url, "--allow-loopback", "--config",
+                             str(file), endpoint=False, env={"THERE": ca_file})
+        t.ok(status == 1 and words in err, what, err)
+    status, _, err = cli(None, "discover", server.url, "--allow-loopback", "--config", str(file),
+                         endpoint=False)
+    t.ok(status == 1 and "THERE" in err, "a variable that is not there is named", err)
+    status, _, err = cli(None, "discover", server.url, "--config", "/nowhere.yaml", endpoint=False)
+    t.ok(status == 1 and "/nowhere.yaml" in err, "as is a file", err)
+
+
+run([test_client_certificate, test_without_its_certificate, test_whose_certificate, test_discover])
