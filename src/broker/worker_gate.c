@@ -188,6 +188,7 @@ static void publish(struct worker *self, const struct gate_answer *answer, int64
 void worker_gate_run(struct worker *self)
 {
     int64_t now_ms = clock_boot_ms();
+    self->gate_at_ms = INT64_MAX;
     if (!self->connector)
         return;
     if (self->has_gate_shut)

@@ -82,7 +82,7 @@ struct call {
     const struct node *secret, *grant, *metadata;
     const struct call_values *inputs, *captures;
     bool has_next_secret; /* client_secret_next takes the place of client_secret */
-    char *out_unknown;    /* gets the name of a {placeholder} that has no value; NULL: nobody asks */
+    char *out_unknown; /* gets the name of a {placeholder} that has no value; NULL: nobody asks */
 };
 #define CALL_UNKNOWN_SIZE 80
 

@@ -155,7 +155,7 @@ struct conn {
     int64_t due_known_ms; /* virtual time of the change that set it */
     bool has_intent, is_probe, is_kept;
     uint64_t intent_generation;
-    int64_t replaced_ms; /* when a put or a deletion took an intent away */
+    int64_t replaced_ms;                    /* when a put or a deletion took an intent away */
     uint32_t kept_consent, kept_serial;     /* of the newest token in a reply that was kept */
     uint32_t stored_consent, stored_serial; /* of the row's token */
     /* What the provider did to generations that were sent. */
