@@ -264,6 +264,10 @@ static void take_change(struct world *world, const struct store_batch *batch,
         return;
     }
     enum conn_state before = conn ? conn->state : CONN_NONE;
+    if (conn) {
+        conn->planned_ms = world->now_ms;
+        conn->planned_offset_ms = world->wall_offset_ms;
+    }
     if (conn && functions[change->type])
         functions[change->type](world, conn, change);
     check_event(world, conn, batch, change, before);

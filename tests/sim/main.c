@@ -150,7 +150,7 @@ int main(int argc, char **argv)
         options.seed = strtoull(argv[i], &end, 10);
         if (strcmp(argv[i], "--large") == 0) {
             options = (struct options){.connections = 100000,
-                                       .providers = 20,
+                                       .providers = 10,
                                        .days = 30,
                                        .faults = 0.02,
                                        .is_large = true};

@@ -22,6 +22,7 @@ MUTATIONS = (
     (8, "a commit that failed is taken for one that did not", ("intent", "lost", "reply")),
     (9, "who waits is answered before the commit", ("answer",)),
     (10, "a refused client kills the connections", ("reauth",)),
+    (11, "a bucket gives one more than it has", ("budget",)),
 )
 
 

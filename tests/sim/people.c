@@ -193,7 +193,7 @@ static void call(struct world *world, struct event_node *event)
     struct conn *conn =
         &world->conns[provider->first + chance_below(&world->chance, provider->count)];
     uint64_t dice = chance_below(&world->chance, 1000);
-    int64_t mean_ms = world->options.is_large ? MINUTE_MS : MINUTE_MS;
+    int64_t mean_ms = world->options.is_large ? 10 * MINUTE_MS : MINUTE_MS;
     if (!world->is_calm)
         world_at(world, event, world->now_ms + chance_wait(&world->chance, mean_ms));
     if (!world->is_up || conn->grant.consent == 0 || mends(world, conn))

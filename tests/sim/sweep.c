@@ -21,9 +21,13 @@ static bool is_free(const struct world *world, const struct provider *provider)
            HASH_COUNT(worker->flights) < WORKER_PLAN_FLIGHTS / 2;
 }
 
-/* Due for long, and nobody has tried. */
+/* Due for long, and nobody has tried. What was planned while the wall clock was fast waits until it is as
+ * late again, and no longer. */
 static bool is_forgotten(const struct world *world, const struct conn *conn)
 {
+    int64_t fast_ms = conn->planned_offset_ms - world->wall_offset_ms;
+    if (fast_ms > 0 && world->now_ms - conn->planned_ms < fast_ms + FORGOTTEN_MS)
+        return false;
     return conn->state == CONN_ACTIVE && !conn->has_intent && conn->due_at != INT64_MAX &&
            world_wall_s(world) - conn->due_at > FORGOTTEN_MS / 1000 &&
            world->now_ms - conn->due_known_ms > FORGOTTEN_MS &&

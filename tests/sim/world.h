@@ -151,8 +151,9 @@ struct conn {
     /* As committed. */
     enum conn_state state, prior_state;
     uint64_t generation;
-    int64_t due_at;       /* wall clock, seconds */
-    int64_t due_known_ms; /* virtual time of the change that set it */
+    int64_t due_at;                        /* wall clock, seconds */
+    int64_t due_known_ms;                  /* virtual time of the change that set it */
+    int64_t planned_ms, planned_offset_ms; /* virtual time, and how the wall clock was set, then */
     bool has_intent, is_probe, is_kept;
     uint64_t intent_generation;
     int64_t replaced_ms;                    /* when a put or a deletion took an intent away */
