@@ -11,7 +11,7 @@
 
 enum {
     BATCH_MAX = 512,
-    TIDY_AFTER_CHANGES = 4096,
+    TIDY_AFTER_CHANGES = 256,
     COMMIT_MS = 3,
     FULL_ONE_IN = 2 /* intents that find no room while the disk is full */
 };

@@ -246,12 +246,16 @@ static int next_due(struct store_reader *reader, size_t which, struct text provi
 int reader_due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
                store_id_fn *each, void *context, int64_t *out_next_at)
 {
+    /* Mostly nothing is due: to find that out costs a tenth of putting nothing in order. */
+    int result = next_due(reader, NEXT_DUE, provider, INT64_MIN, out_next_at);
+    if (result < 0 || *out_next_at > now)
+        return result;
     sqlite3_stmt *statement = due_statement(reader, DUE, provider, now, limit);
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW &&
            each(context, db_column_text(statement, 0)))
         ;
-    int result = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&reader->db, "due");
+    result = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&reader->db, "due");
     sqlite3_reset(statement);
     return result < 0 ? result : next_due(reader, NEXT_DUE, provider, now, out_next_at);
 }
