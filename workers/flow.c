@@ -132,19 +132,11 @@ static int emit_map(const struct bursar_call *call, const char *map, enum bursar
 static int emit_body_text(const struct bursar_call *call, struct bursar_text body)
 {
     char key[NAME_SIZE];
-    struct bursar_text type = oauth2_item(call, column(call, "headers", key), "Content-Type");
     struct bursar_text format = cell(call, "body_format");
-    if (!type.data) {
-        type = oauth2_text(oauth2_is(format, "json")   ? "application/json"
-                           : oauth2_is(format, "text") ? "text/plain; charset=utf-8"
-                                                       : "application/x-www-form-urlencoded");
-        oauth2_emit(call, BURSAR_REQ_HEADER, "Content-Type", type);
-    }
-    body = json_fill(call, body, json_place_of(type));
-    if (!body.data)
-        return BURSAR_E_CONFIG;
-    oauth2_emit(call, BURSAR_REQ_BODY, NULL, body);
-    return 0;
+    return oauth2_body(call, column(call, "headers", key), body,
+                       oauth2_is(format, "json")   ? "application/json"
+                       : oauth2_is(format, "text") ? "text/plain; charset=utf-8"
+                                                   : "application/x-www-form-urlencoded");
 }
 
 static int build(const struct bursar_call *call)

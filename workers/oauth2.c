@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "apply.h"
+#include "json.h"
 #include "jwt.h"
 
 enum { ASSERTION_LIFE_S = 300, SCOPE_ITEMS_MAX = 256 };
@@ -77,6 +78,21 @@ struct bursar_text oauth2_item(const struct bursar_call *call, const char *setti
             return value;
     }
     return absent;
+}
+
+int oauth2_body(const struct bursar_call *call, const char *headers, struct bursar_text body,
+                const char *type)
+{
+    struct bursar_text given = oauth2_item(call, headers, "Content-Type");
+    if (!given.data) {
+        given = oauth2_text(type);
+        oauth2_emit(call, BURSAR_REQ_HEADER, "Content-Type", given);
+    }
+    body = json_fill(call, body, json_place_of(given));
+    if (!body.data)
+        return BURSAR_E_CONFIG;
+    oauth2_emit(call, BURSAR_REQ_BODY, NULL, body);
+    return 0;
 }
 
 int oauth2_headers(const struct bursar_call *call, const char *setting)

@@ -191,6 +191,10 @@ struct bursar_text oauth2_scopes(const struct bursar_call *call);
  * (user_agent, Accept), or alone. 0 or BURSAR_E_CONFIG. */
 int oauth2_headers(const struct bursar_call *call, const char *setting);
 int oauth2_more_headers(const struct bursar_call *call, const char *setting);
+/* A body with its {placeholders} filled in as its Content-Type needs: that of the map, or else this type,
+ * which is emitted then. 0 or BURSAR_E_CONFIG. */
+int oauth2_body(const struct bursar_call *call, const char *headers, struct bursar_text body,
+                const char *type);
 /* The value of a header in such a map; absent. */
 struct bursar_text oauth2_item(const struct bursar_call *call, const char *setting,
                                const char *wanted);

@@ -10,17 +10,9 @@
 
 static int emit_body(const struct bursar_call *call, struct bursar_text body)
 {
-    struct bursar_text type = oauth2_item(call, "validate.headers", "Content-Type");
     bool is_json = body.len > 0 && body.data[0] == '{';
-    if (!type.data) {
-        type = oauth2_text(is_json ? "application/json" : "application/x-www-form-urlencoded");
-        oauth2_emit(call, BURSAR_REQ_HEADER, "Content-Type", type);
-    }
-    body = json_fill(call, body, json_place_of(type));
-    if (!body.data)
-        return BURSAR_E_CONFIG;
-    oauth2_emit(call, BURSAR_REQ_BODY, NULL, body);
-    return 0;
+    return oauth2_body(call, "validate.headers", body,
+                       is_json ? "application/json" : "application/x-www-form-urlencoded");
 }
 
 int validate_build(const struct bursar_call *call)

@@ -70,22 +70,6 @@ struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_
                          .has_next_secret = self->has_next_secret};
 }
 
-struct http_request worker_request(const struct worker *self, struct call_request *made)
-{
-    struct http_request request = {.url = made->url,
-                                   .headers = made->headers,
-                                   .body = made->body,
-                                   .tls_certificate = made->tls_certificate,
-                                   .tls_key = made->tls_key,
-                                   .sigv4 = made->sigv4,
-                                   .sigv4_user = made->sigv4_user,
-                                   .has_body = made->has_body,
-                                   .timeout_ms = self->connector->timeout_ms,
-                                   .connect_timeout_ms = self->connector->connect_timeout_ms};
-    memcpy(request.method, made->method, sizeof request.method);
-    return request;
-}
-
 /* ---- the raw reply --------------------------------------------------------------------------------- */
 
 int reply_seal(const struct flight *flight, struct buf *out_sealed)

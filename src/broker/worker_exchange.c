@@ -267,7 +267,7 @@ static void send_now(struct exchange *exchange)
         return;
     }
     if (result == 0) {
-        struct http_request request = worker_request(self, &made);
+        struct http_request request = http_request_of(&made, self->connector, 0);
         self->errands++;
         result = http_start(self->http, &request, replied, exchange);
         self->errands -= result < 0;

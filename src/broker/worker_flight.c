@@ -228,7 +228,7 @@ static int make_request(struct flight *flight, struct http_request *out_request,
     result = call_build(&call, &made);
     worker_close_credential(&credential);
     if (result == 0)
-        *out_request = worker_request(self, &made);
+        *out_request = http_request_of(&made, self->connector, 0);
     return result;
 }
 

@@ -15,7 +15,7 @@
 #include "broker/message.h"
 #include "broker/thread.h"
 #include "connector/call.h"
-#include "http/engine.h"
+#include "http/request.h"
 #include "policy/flight.h"
 #include "policy/gate.h"
 #include "policy/turns.h"
@@ -254,8 +254,6 @@ void worker_close_credential(struct open_credential *credential);
 /* What a call about the row is made of: the parsed credential is that of the last
  * worker_open_credential(). */
 struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_t now);
-/* The engine's form of a module's request. Takes it. */
-struct http_request worker_request(const struct worker *self, struct call_request *made);
 /* Puts `apply`, as the entry has it, into a secret map that is about to be sealed. Replaces its
  * content; grant and metadata are what goes with it, MessagePack or absent. 0 or a negative error. */
 int worker_add_apply(struct worker *self, struct text grant, struct text metadata,

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "cmd/cmd_conform.h"
+#include "http/request.h"
 
 enum { URL_MAX = 32768, HOST_MAX = 512, ERROR_MAX = 512, PATIENCE_MS = 20000 };
 
@@ -41,25 +42,6 @@ static void turn(const struct conforming *self, struct call_request *request)
     request->url = url;
 }
 
-static struct http_request request_of(const struct conforming *self, struct call_request *made,
-                                      long timeout_ms)
-{
-    const struct connector *connector = self->conform->connector;
-    struct http_request request = {
-        .url = made->url,
-        .headers = made->headers,
-        .body = made->body,
-        .tls_certificate = made->tls_certificate,
-        .tls_key = made->tls_key,
-        .sigv4 = made->sigv4,
-        .sigv4_user = made->sigv4_user,
-        .has_body = made->has_body,
-        .timeout_ms = timeout_ms > 0 ? timeout_ms : connector->timeout_ms,
-        .connect_timeout_ms = timeout_ms > 0 ? timeout_ms : connector->connect_timeout_ms};
-    memcpy(request.method, made->method, sizeof request.method);
-    return request;
-}
-
 static int send_request(void *context, struct call_request *made, long timeout_ms,
                         struct http_reply *out_reply)
 {
@@ -67,7 +49,7 @@ static int send_request(void *context, struct call_request *made, long timeout_m
     struct waiting waiting = {.reply = out_reply};
     int64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
     turn(self, made);
-    struct http_request request = request_of(self, made, timeout_ms);
+    struct http_request request = http_request_of(made, self->conform->connector, timeout_ms);
     int result = http_start(self->engine, &request, take_reply, &waiting);
     while (result == 0 && !waiting.is_done && clock_boot_ms() < give_up_ms) {
         int wait_ms = sim_server_wait_ms(self->server);

@@ -2,7 +2,7 @@
 
 #include "connector/decimal.h"
 #include "connector/document_parts.h"
-#include "connector/escape.h"
+#include "wire/escape.h"
 
 /* The bytes are read where they stand: what a string means is never longer than how it is written,
  * so it is put in the place of that. Numbers stay as they are written, however large. */

@@ -8,6 +8,7 @@
 #include <bursar/error.h>
 
 #include "base/base64.h"
+#include "base/header.h"
 #include "base/id.h"
 #include "connector/path.h"
 #include "connector/predicate.h"
@@ -283,15 +284,7 @@ static struct bursar_text join(const struct bursar_call *call, const struct burs
 
 struct text call_reply_header(const struct call_reply *reply, const char *name)
 {
-    size_t name_len = strlen(name);
-    const char *line = reply->headers.data;
-    const char *end = line ? line + reply->headers.len : NULL;
-    for (; line && line < end; line += strlen(line) + 1) {
-        if (strncasecmp(line, name, name_len) != 0 || line[name_len] != ':')
-            continue;
-        return text_of(line + name_len + 1 + strspn(line + name_len + 1, " \t"));
-    }
-    return (struct text){NULL, 0};
+    return header_find(reply->headers, name);
 }
 
 static struct bursar_text get_header(const struct bursar_response *response, const char *name)

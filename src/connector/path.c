@@ -6,7 +6,7 @@
 
 #include <bursar/error.h>
 
-#include "connector/escape.h"
+#include "wire/escape.h"
 
 static const int64_t INDEX_MAX = ((int64_t)1 << 53) - 1; /* RFC 9535 section 2.1: I-JSON integers */
 

@@ -1,6 +1,4 @@
-#include <string.h>
-#include <strings.h>
-
+#include "base/header.h"
 #include "http/engine.h"
 
 void http_request_free(struct http_request *request)
@@ -22,15 +20,5 @@ void http_reply_free(struct http_reply *reply)
 
 struct text http_reply_header(const struct http_reply *reply, const char *name)
 {
-    size_t name_len = strlen(name);
-    const char *line = (const char *)reply->headers.data;
-    const char *end = line ? line + reply->headers.len : NULL;
-    for (; line && line < end; line += strlen(line) + 1) {
-        if (strncasecmp(line, name, name_len) != 0 || line[name_len] != ':')
-            continue;
-        const char *value = line + name_len + 1;
-        value += strspn(value, " \t");
-        return text_of(value);
-    }
-    return (struct text){NULL, 0};
+    return header_find(buf_text(&reply->headers), name);
 }

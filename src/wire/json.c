@@ -12,6 +12,7 @@
 #include <bursar/protocol.h>
 
 #include "base/secret.h"
+#include "wire/escape.h"
 #include "wire/pack.h"
 
 enum { MAX_NUMBER = 64 };
@@ -61,75 +62,31 @@ static msgpack_packer packer_of(struct buf *out)
     return packer;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool read_hex4(struct reader *reader, uint32_t *out_unit)
-{
-    uint32_t unit = 0;
-    if (reader->end - reader->at < 4)
-        return fail(reader, "a \\u escape needs four hexadecimal digits");
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(*reader->at++);
-        if (digit < 0)
-            return fail(reader, "a \\u escape needs four hexadecimal digits");
-        unit = unit << 4 | (uint32_t)digit;
-    }
-    *out_unit = unit;
-    return true;
-}
-
-static void append_utf8(struct buf *out, uint32_t point)
-{
-    if (point < 0x80) {
-        buf_append_byte(out, (uint8_t)point);
-        return;
-    }
-    int more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-    static const uint8_t lead[] = {0, 0xc0, 0xe0, 0xf0};
-    buf_append_byte(out, (uint8_t)(lead[more] | point >> (6 * more)));
-    while (more-- > 0)
-        buf_append_byte(out, (uint8_t)(0x80 | ((point >> (6 * more)) & 0x3f)));
-}
-
 static bool read_unicode_escape(struct reader *reader)
 {
-    uint32_t unit = 0;
-    uint32_t low = 0;
-    if (!read_hex4(reader, &unit))
-        return false;
-    if (unit >= 0xd800 && unit <= 0xdfff) {
-        if (unit > 0xdbff || reader->end - reader->at < 2 || memcmp(reader->at, "\\u", 2) != 0)
-            return fail(reader, "half a surrogate pair");
-        reader->at += 2;
-        if (!read_hex4(reader, &low))
-            return false;
-        if (low < 0xdc00 || low > 0xdfff)
-            return fail(reader, "half a surrogate pair");
-        unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-    }
-    append_utf8(&reader->scratch, unit);
+    uint32_t point = 0;
+    char utf8[4];
+    size_t len = escape_read((struct text){reader->at, (size_t)(reader->end - reader->at)}, &point);
+    if (len == 0)
+        return fail(reader, "a \\u escape needs four hexadecimal digits");
+    if (point == ESCAPE_HALF_PAIR)
+        return fail(reader, "half a surrogate pair");
+    reader->at += len;
+    buf_append(&reader->scratch, utf8, escape_utf8(point, utf8));
     return true;
 }
 
 static bool read_escape(struct reader *reader)
 {
-    static const char names[] = "\"\\/bfnrt";
-    static const char values[] = "\"\\/\b\f\n\r\t";
     if (reader->at == reader->end)
         return fail(reader, "a string without its end");
     char c = *reader->at++;
     if (c == 'u')
         return read_unicode_escape(reader);
-    const char *found = c ? strchr(names, c) : NULL;
-    if (!found)
+    char meant = c == '"' ? c : escape_letter(c);
+    if (!meant)
         return fail(reader, "an escape that JSON does not have");
-    buf_append_byte(&reader->scratch, (uint8_t)values[found - names]);
+    buf_append_byte(&reader->scratch, (uint8_t)meant);
     return true;
 }
 

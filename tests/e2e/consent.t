@@ -3,11 +3,9 @@
 
 import json
 import os
-import select
 import signal
 import socket
 import stat
-import subprocess
 import sys
 import threading
 import time
@@ -17,69 +15,9 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import (ROOT, Child, Daemon, Idp, NoReply, SkipTest, cli, limit, program, run,
-                     secrets)
-from scene import FAULT_POINTS, edit, events_of, record, rows, until, wait_generation
-
-DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def callback(port=None):
-    return f"http://127.0.0.1:{port or free_port()}/callback"
-
-
-def entry(idp, uri, **over):
-    info = {**idp.info, **idp.info["clients"]["basic"]}
-    return {"kind": "oauth2_authorization_code", "rotation": "strict",
-            **{key: info[key] for key in ("issuer", "authorize_url", "token_url", "revoke_url",
-                                          "device_url", "identity_url", "client_id",
-                                          "client_secret", "client_auth")},
-            "scopes": ["openid", "offline_access"], "authorize_params": {"prompt": "consent"},
-            "redirect_uris": [uri], **over}
-
-
-def scene(t, idp=None, uri=None, **over):
-    """A server, a daemon that knows it as `acme`, a client, and where consents lead back to."""
-    idp = idp or t.use(Idp())
-    uri = uri or callback()
-    d = t.use(Daemon({"providers": {"acme": entry(idp, uri, **over)}}))
-    return idp, d, d.client(), uri
-
-
-def person(url, account="alice", deny=False, uri=None, follow=False):
-    """Logs in and consents at an address; gives what consent.mjs prints."""
-    command = ["node", str(ROOT / "tests" / "idp" / "consent.mjs"), "--account", account,
-               *(["--deny"] if deny else []), *(["--redirect-uri", uri] if uri else []),
-               *(["--follow"] if follow else [])]
-    done = subprocess.run(command, input=url.encode(), timeout=40, capture_output=True, check=False)
-    if done.returncode:
-        raise RuntimeError(secrets.mask(done.stderr.decode()))
-    return done.stdout.decode().strip()
-
-
-def parameters(address):
-    return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query))
-
-
-def consent(c, uri, who="alice", deny=False, **begin):
-    """connect.begin and the person; gives the callback's parameters."""
-    begun = c.ask("connect.begin", owner="o", provider="acme", redirect_uri=uri, **begin)
-    back = parameters(person(begun["authorize_url"], who, deny, uri))
-    if "code" in back:
-        secrets.add(back["code"])
-    return back
-
-
-def complete(c, back, **over):
-    keys = {key: back[key] for key in ("state", "code", "error", "iss") if key in back}
-    return c.call("connect.complete", timeout=20, **{**keys, **over})
-
+from consenting import Command, callback, complete, consent, entry, parameters, person, scene
+from harness import Daemon, Idp, NoReply, SkipTest, cli, limit, run, secrets
+from scene import FAULT_POINTS, edit, events_of, rows
 
 # ---- in a browser ----------------------------------------------------------------------------------
 
@@ -290,47 +228,6 @@ def test_accounts(t):
 
 # ---- bursar connect --------------------------------------------------------------------------------
 
-class Command:
-    """bursar connect under way, its errors read a line at a time."""
-
-    def __init__(self, daemon, *args):
-        command = [*program("bursar", "BURSAR"), "connect", "--endpoint", daemon.jobs, *args]
-        environment = {k: v for k, v in os.environ.items() if "DISPLAY" not in k}
-        self.child = Child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, env=environment)
-        self.text = b""
-
-    def line(self, timeout=20):
-        ends = time.monotonic() + timeout
-        source = self.child.proc.stderr.fileno()
-        while b"\n" not in self.text:
-            ready = select.select([source], [], [], max(0, ends - time.monotonic()))[0]
-            data = os.read(source, 4096) if ready else b""
-            if not data:
-                raise AssertionError(f"no line: {self.text.decode()!r}")
-            self.text += data
-        line, _, self.text = self.text.partition(b"\n")
-        return line.decode()
-
-    def url(self):
-        while True:
-            line = self.line()
-            if line.startswith("http"):
-                return line
-
-    def end(self, timeout=30):
-        """Exit status, output, errors that are left."""
-        status = self.child.wait(timeout)
-        return (status, self.child.proc.stdout.read().decode(),
-                (self.text + self.child.proc.stderr.read()).decode())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.child.end(5)
-
-
 def fetch(url, **headers):
     """(status, headers, body), whatever the status is."""
     try:
@@ -425,133 +322,6 @@ def test_command_without_a_listener(t):
     t.ok(status == 1 and "access_denied" in err, "what is pasted is completed", err)
 
 
-# ---- on a device -----------------------------------------------------------------------------------
-
-def device(c, **keys):
-    return c.ask("connect.device", owner="o", provider="acme", timeout=20, **keys)
-
-
-@limit(90)
-def test_device(t):
-    _, d, c, _ = scene(t)
-    told = device(c, account="tv")
-    t.ok(told["user_code"] and told["verification_uri"].endswith("/device"), "a code and where to")
-    t.eq(told["interval"], 1, "and how often it is asked for")
-    t.eq(record(c, told["connection"])["state"], "PENDING", "the connection waits")
-    t.eq(c.code("vend", owner="o", connection=told["connection"]), "not_connected",
-         "and has no secret")
-    d.restart()
-    c = d.client()
-    person(told["verification_uri_complete"])
-    made = wait_generation(c, told["connection"], 1, timeout=20)
-    t.eq((made["state"], made["account"]), ("ACTIVE", "tv"),
-         "the consent is found by a daemon that was restarted in between")
-    t.eq(c.ask("refresh", owner="o", connection=told["connection"], force=True)["generation"], 2,
-         "its grant is refreshed")
-
-
-@limit(90)
-def test_device_slow_down(t):
-    idp, _, c, _ = scene(t)
-    slow = {"kind": "status", "status": 400, "headers": {"content-type": "application/json"},
-            "body": json.dumps({"error": "slow_down"}), "match": {"grant_type": DEVICE_GRANT}}
-    idp.faults(slow)
-    told = device(c)
-    begun = time.monotonic()
-    until(lambda: idp.stats()["faults_used"] == 1, "the first poll")
-    polls = idp.stats()["token_requests"]
-    person(told["verification_uri_complete"])
-    wait_generation(c, told["connection"], 1, timeout=30)
-    took = time.monotonic() - begun
-    t.ok(took >= 6, "slow_down makes the interval five seconds longer", f"{took:.1f} s")
-    t.eq(idp.stats()["token_requests"] - polls, 1, "one poll after it")
-
-
-@limit(90)
-def test_device_denied(t):
-    _, _, c, _ = scene(t)
-    told = device(c)
-    person(told["verification_uri_complete"], deny=True)
-    found = until(lambda: record(c, told["connection"]).get("last_refresh"), "a refusal", 20)
-    t.ok("access_denied" in found["error"], "who says no is told of", found)
-    t.eq(record(c, told["connection"])["state"], "PENDING", "and nothing is connected")
-
-
-@limit(90)
-def test_device_denied_again(t):
-    """A refused consent for a connection that works: it goes on working, and its record tells."""
-    _, d, c, uri = scene(t)
-    made = complete(c, consent(c, uri))["record"]
-    told = device(c, reconnect=made["id"])
-    t.eq(told["connection"], made["id"], "a device is to connect it again")
-    person(told["verification_uri_complete"], deny=True)
-    found = until(lambda: record(c, made["id"]) if record(c, made["id"]).get("reason") else None,
-                  "a trace", 20)
-    t.eq((found["reason"], found["state"], found["generation"]), ("consent_refused", "ACTIVE", 1),
-         "the record says that it was refused")
-    t.eq(found["next_refresh_at"], made["next_refresh_at"], "and is still planned")
-    t.ok(d.wait_log("a device was not connected.*access_denied"), "the log says why")
-    t.eq(rows(d, "SELECT last_error FROM connection"), [("access_denied: End-User aborted interaction",)],
-         "as the row does")
-    t.eq(c.ask("refresh", owner="o", connection=made["id"], force=True)["generation"], 2,
-         "it is refreshed as before")
-    t.eq(record(c, made["id"]).get("reason"), None, "which ends the trace")
-
-
-@limit(90)
-def test_device_expired(t):
-    class ShortIdp(Idp):
-        """Its device codes live for three seconds."""
-
-    idp = t.use(short_lived_codes(ShortIdp))
-    _, _, c, _ = scene(t, idp)
-    told = device(c)
-    found = until(lambda: record(c, told["connection"]).get("last_refresh"), "the end", 30)
-    t.ok("expired_token" in found["error"], "a code that nobody used in time", found)
-
-
-def short_lived_codes(kind):
-    """harness.Idp has no option for it: the server's own, by a program that adds it."""
-    real = Child.__init__
-
-    def start(self, command, **popen):
-        real(self, [*command, "--device-ttl", "3"] if "server.mjs" in " ".join(command) else command,
-             **popen)
-
-    Child.__init__ = start
-    try:
-        return kind()
-    finally:
-        Child.__init__ = real
-
-
-@limit(90)
-def test_device_by_command(t):
-    _, d, _, _ = scene(t)
-    command = t.use(Command(d, "o", "acme/tv", "--device"))
-    t.ok("any device" in command.line(), "what to do")
-    lines = [command.line() for _ in range(5)]
-    person(lines[-1])
-    status, out, err = command.end(40)
-    t.eq((status, err), (0, ""), "the command waits for it")
-    t.ok("ACTIVE" in out and "tv" in out, "and shows the record", out)
-    command = t.use(Command(d, "o", "acme/radio", "--device"))
-    lines = [command.line() for _ in range(6)]
-    person(lines[-1], deny=True)
-    status, _, err = command.end(40)
-    t.ok(status == 1 and "access_denied" in err, "or for a no", err)
-    command = t.use(Command(d, "o", "acme/radio", "--device"))
-    lines = [command.line() for _ in range(6)]
-    person(lines[-1])
-    status, out, err = command.end(40)
-    t.ok(status == 0 and "ACTIVE" in out, "which is not taken for that of a later one", out + err)
-    command = t.use(Command(d, "o", "acme/radio", "--device"))
-    lines = [command.line() for _ in range(6)]
-    person(lines[-1], deny=True)
-    status, _, err = command.end(40)
-    t.ok(status == 1 and "not connected" in err, "nor is a no to one that is connected missed", err)
-
-
 # ---- discovery -------------------------------------------------------------------------------------
 
 @limit(90)
@@ -611,8 +381,7 @@ def test_discover_and_connect(t):
 
 if __name__ == "__main__":
     run([test_consent, test_state, test_state_of_another_provider, test_restart_between,
-         test_killed_before_the_put, test_two_at_once,
-         test_issuer, test_redirect_uris, test_refused, test_reconnect, test_accounts, test_command,
-         test_command_refused, test_command_reconnect_and_json, test_command_without_a_listener,
-         test_device, test_device_slow_down, test_device_denied, test_device_denied_again, test_device_expired,
-         test_device_by_command, test_discover, test_discover_and_connect])
+         test_killed_before_the_put, test_two_at_once, test_issuer, test_redirect_uris,
+         test_refused, test_reconnect, test_accounts, test_command, test_command_refused,
+         test_command_reconnect_and_json, test_command_without_a_listener, test_discover,
+         test_discover_and_connect])

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "connector/registry.h"
 #include "fuzz.h"
 
 int entry_load(struct text yaml, const struct config_kinds *kinds, const char *more,
@@ -21,4 +22,24 @@ int entry_load(struct text yaml, const struct config_kinds *kinds, const char *m
     FUZZ_MUST(ftruncate(fd, 0) == 0);
     FUZZ_MUST(pwrite(fd, yaml.data, yaml.len, 0) == (ssize_t)yaml.len);
     return config_load_entry(path, kinds, more, false, out_provider, errors);
+}
+
+void entries_open(const char *const *entries, size_t count, const char *more,
+                  struct connector *out_connectors)
+{
+    static struct registry *registry;
+    registry = registry_new();
+    FUZZ_MUST(registry);
+    for (size_t i = 0; i < count; i++) {
+        struct config_provider *provider = calloc(1, sizeof *provider);
+        struct buf errors = buf_make(65536);
+        FUZZ_MUST(provider);
+        int result =
+            entry_load(text_of(entries[i]), registry_kinds(registry), more, provider, &errors);
+        if (result < 0)
+            fprintf(stderr, "%s", (const char *)errors.data);
+        FUZZ_MUST(result == 0);
+        FUZZ_MUST(connector_make(provider, registry, false, &out_connectors[i]) == 0);
+        buf_free(&errors);
+    }
 }

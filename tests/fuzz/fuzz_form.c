@@ -5,7 +5,6 @@
 #include <bursar/error.h>
 
 #include "connector/form.h"
-#include "connector/registry.h"
 #include "entry.h"
 #include "fuzz.h"
 #include "wire/doc.h"
@@ -23,24 +22,6 @@ static const char *const entries[] = {
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 
 static struct connector connectors[ENTRIES];
-static struct registry *registry; /* of their kinds, as long as they are */
-
-static void open_connectors(void)
-{
-    static struct config_provider providers[ENTRIES];
-    registry = registry_new();
-    FUZZ_MUST(registry);
-    for (size_t i = 0; i < ENTRIES; i++) {
-        struct buf errors = buf_make(65536);
-        int result = entry_load(text_of(entries[i]), registry_kinds(registry), "display_name: x",
-                                &providers[i], &errors);
-        if (result < 0)
-            fprintf(stderr, "%s", (const char *)errors.data);
-        FUZZ_MUST(result == 0);
-        FUZZ_MUST(connector_make(&providers[i], registry, false, &connectors[i]) == 0);
-        buf_free(&errors);
-    }
-}
 
 /* What a form makes is what a put takes. */
 static void use(const struct form *form, const struct form_values *values)
@@ -63,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tree *tree = tree_new();
     if (!connectors[0].module)
-        open_connectors();
+        entries_open(entries, ENTRIES, "display_name: x", connectors);
     FUZZ_MUST(tree);
     bool is_map = tree_fill(tree, (struct text){(const char *)data, size}) == 0 &&
                   node_type(tree_root(tree)) == NODE_MAP;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "connector/call.h"
-#include "connector/registry.h"
 #include "entry.h"
 #include "fuzz.h"
 
@@ -25,24 +24,6 @@ static const char *const entries[] = {
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 
 static struct connector connectors[ENTRIES];
-static struct registry *registry; /* of their kinds, as long as they are */
-
-static void open_connectors(void)
-{
-    static struct config_provider providers[ENTRIES];
-    registry = registry_new();
-    FUZZ_MUST(registry);
-    for (size_t i = 0; i < ENTRIES; i++) {
-        struct buf errors = buf_make(65536);
-        int result = entry_load(text_of(entries[i]), registry_kinds(registry), "client_id: c",
-                                &providers[i], &errors);
-        if (result < 0)
-            fprintf(stderr, "%s", (const char *)errors.data);
-        FUZZ_MUST(result == 0);
-        FUZZ_MUST(connector_make(&providers[i], registry, false, &connectors[i]) == 0);
-        buf_free(&errors);
-    }
-}
 
 static void check(const struct call_outcome *outcome, size_t size)
 {
@@ -61,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const enum bursar_purpose purposes[] = {BURSAR_REFRESH, BURSAR_EXCHANGE, BURSAR_DEVICE,
                                                    BURSAR_POLL, BURSAR_IDENTIFY};
     if (!connectors[0].module)
-        open_connectors();
+        entries_open(entries, ENTRIES, "client_id: c", connectors);
     struct call_reply reply = {200, TEXT_LITERAL(""), TEXT_LITERAL("")};
     if (size >= 2) {
         reply.status = (data[0] << 8 | data[1]) % 500 + 100;

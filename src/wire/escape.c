@@ -1,4 +1,4 @@
-#include "connector/escape.h"
+#include "wire/escape.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The escapes that JSON strings and JSONPath literals share, and the characters they stand for.
  * Thread: any; pure functions. */
-#ifndef CONNECTOR_ESCAPE_H
-#define CONNECTOR_ESCAPE_H
+#ifndef WIRE_ESCAPE_H
+#define WIRE_ESCAPE_H
 
 #include <stddef.h>
 #include <stdint.h>
