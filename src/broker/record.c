@@ -48,6 +48,10 @@ void record_pack(struct pack *map, const struct conn_row *row)
     pack_text(map, "account", row->account);
     pack_string(map, "state", conn_state_name(row->state));
     pack_given(map, "reason", row->reason);
+    if (row->suspect != SPENDER_NONE) {
+        pack_string(map, "suspect", "second_spender");
+        pack_string(map, "suspect_sign", spender_sign_name(row->suspect));
+    }
     pack_given(map, "kind", row->kind);
     pack_scopes(map, row->scopes);
     pack_uint(map, "generation", row->generation);

@@ -13,6 +13,7 @@
 #include "broker/store_thread.h"
 #include "broker/worker_consent.h"
 #include "broker/worker_exchange.h"
+#include "broker/worker_export.h"
 #include "broker/worker_parts.h"
 #include "broker/worker_sweep.h"
 #include "broker/worker_validate.h"
@@ -43,6 +44,7 @@ static void take_request(struct worker *self, struct request *request)
     case OP_CONNECT_BEGIN: worker_begin_consent(self, request); break;
     case OP_CONNECT_COMPLETE: worker_complete_consent(self, request); break;
     case OP_CONNECT_DEVICE: worker_device(self, request); break;
+    case OP_EXPORT: worker_export(self, request); break;
     case OP_PAUSE:
     case OP_RESUME: worker_pause(self, request); break;
     case OP_CONNECTOR_VALIDATE: worker_validate(self, request); break;

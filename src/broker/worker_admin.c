@@ -241,6 +241,9 @@ static struct write_message *make_put(struct worker *self, struct request *reque
     change->provider = text_of(self->connector->provider);
     change->account = account_of(job);
     change->consent = write_keep(message, request->consent);
+    change->is_held = job->hold;
+    if (job->hold)
+        change->reason = TEXT_LITERAL("hand_over");
     const struct node *granted = job->scopes ? job->scopes : node_get(job->secret, "scopes");
     join_scopes(granted, &scopes);
     change->secret.kind = write_keep(message, text_of(doc->kind));
@@ -275,6 +278,10 @@ static int check_put(struct worker *self, const struct job *job, const struct do
     if (is_made && !connector_can_refresh(self->connector, doc->has_refresh_token)) {
         buf_printf(error, "secret.%s is required: this provider's are not made from a grant", part);
         return BURSAR_E_BAD_REQUEST;
+    }
+    if (job->hold && generation > 0) {
+        buf_append_string(error, "hold is for a first secret, and there is one");
+        return BURSAR_E_CONFLICT;
     }
     if (job->has_expect_generation && job->expect_generation != generation) {
         buf_printf(error, "the current generation is %llu", (unsigned long long)generation);
@@ -457,6 +464,9 @@ static void move(struct worker *self, struct request *request)
     message->change.at_ms = clock_wall_ms();
     message->change.owner = request->job.owner;
     message->change.move = moves[request->job.op];
+    if (request->job.op == OP_REVOKE)
+        message->change.reason =
+            request->job.reason; /* borrows from the request, which goes along */
     message->change.remind_at = worker_remind_at(self);
     message->request = request;
     worker_write(self, message, moved, errand);

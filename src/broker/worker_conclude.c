@@ -9,6 +9,7 @@
 #include "base/mutation.h"
 #include "broker/worker_exchange.h"
 #include "broker/worker_parts.h"
+#include "broker/worker_spender.h"
 #include "connector/call.h"
 #include "policy/retry.h"
 #include "vault/seal.h"
@@ -407,6 +408,7 @@ static struct write_message *make_failed(struct flight *flight)
     message->change.move = move_of(outcome->verdict);
     message->change.reason = write_keep(message, text_of(reason_of(flight)));
     message->change.error = write_keep(message, text_of(outcome->text));
+    message->change.suspect = worker_spender_of_flight(flight);
     if (outcome->code[0] != 0)
         message->change.provider_error = write_keep(message, text_of(outcome->code));
     message->change.http_status = outcome->status;

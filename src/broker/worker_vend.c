@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "broker/dispatcher.h"
 #include "broker/worker_parts.h"
+#include "broker/worker_spender.h"
 #include "broker/worker_sweep.h"
 #include "policy/retry.h"
 #include "policy/vend.h"
@@ -338,8 +339,10 @@ static int meant_generation(struct worker *self, const struct job *job, const st
     secret_sha256_hex(part ? doc_part(secret, part) : TEXT_LITERAL(""), hex);
     worker_close_credential(&credential);
     /* Another token than the current one is taken for an older one. */
-    if (!text_is(job->access_token_sha256, hex))
+    if (!text_is(job->access_token_sha256, hex)) {
+        worker_note_token(self, row, job->access_token_sha256);
         *out_generation = row->generation > 0 ? row->generation - 1 : 0;
+    }
     return 0;
 }
 

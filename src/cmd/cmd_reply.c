@@ -43,20 +43,23 @@ void cmd_reply_start(void)
 
 /* ---- output --------------------------------------------------------------------------------- */
 
-bool cmd_write(struct text text)
+bool cmd_write_to(int fd, const char *name, struct text text)
 {
-    if (fflush(stdout) != 0)
-        return false;
     while (text.len > 0) {
-        ssize_t n = write(STDOUT_FILENO, text.data, text.len);
+        ssize_t n = write(fd, text.data, text.len);
         if (n < 0 && errno != EINTR) {
-            fprintf(stderr, "bursar: standard output: %s\n", strerror(errno));
+            fprintf(stderr, "bursar: %s: %s\n", name, strerror(errno));
             return false;
         }
         if (n > 0)
             text = (struct text){text.data + n, text.len - (size_t)n};
     }
     return true;
+}
+
+bool cmd_write(struct text text)
+{
+    return fflush(stdout) == 0 && cmd_write_to(STDOUT_FILENO, "standard output", text);
 }
 
 static bool write_line(const char *text)
@@ -119,6 +122,19 @@ static int fail_here(struct bursar_failure *failure, int error)
     *failure = (struct bursar_failure){.error = error};
     snprintf(failure->message, sizeof failure->message, "%s", bursar_error_text(error));
     return error;
+}
+
+int cmd_call(struct bursar_client *client, const char *op, const json_t *request, json_t **out_root,
+             struct bursar_failure *out_failure)
+{
+    char *text = json_dumps(request, JSON_COMPACT), *answer = NULL;
+    if (!text)
+        return fail_here(out_failure, BURSAR_E_NOMEM);
+    int error = bursar_call(client, op, text, &answer, out_failure);
+    wiped_free(text);
+    *out_root = error == 0 ? json_loads(answer, JSON_ALLOW_NUL, NULL) : NULL;
+    bursar_text_free(answer);
+    return error == 0 && !*out_root ? fail_here(out_failure, BURSAR_E_NOMEM) : error;
 }
 
 static int call(const struct cmd_args *args, const char *op, const json_t *request,

@@ -26,6 +26,11 @@ struct cmd_reply cmd_ask(const struct cmd_args *args, const char *op, json_t *re
 struct cmd_reply cmd_ask_quietly(const struct cmd_args *args, const char *op, json_t *request);
 void cmd_reply_free(struct cmd_reply *reply);
 
+/* One job of many by the same client: 0 and the reply, which json_decref() ends, or the error with its
+ * words; nothing is printed. */
+int cmd_call(struct bursar_client *client, const char *op, const json_t *request, json_t **out_root,
+             struct bursar_failure *out_failure);
+
 /* Prints why something failed (with --json as a reply would say it) and gives the status. */
 int cmd_fail(const struct cmd_args *args, const struct bursar_failure *failure);
 
@@ -43,5 +48,7 @@ bool cmd_number(const struct cmd_args *args, const char *option, json_int_t max,
 
 /* Writes without leaving a copy in stdio's buffer. false where it cannot be written. */
 bool cmd_write(struct text text);
+/* The same into a file; name stands in the message. */
+bool cmd_write_to(int fd, const char *name, struct text text);
 
 #endif

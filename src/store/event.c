@@ -33,6 +33,8 @@ static void pack_reason(struct pack *map, const struct event_reason *reason)
     if (reason->http_status != 0)
         pack_int(&inner, "http_status", reason->http_status);
     pack_given(&inner, "provider_error", reason->provider_error);
+    if (reason->suspect)
+        pack_string(&inner, "suspect", reason->suspect);
     pack_close(&inner);
 }
 

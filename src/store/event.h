@@ -16,6 +16,7 @@ struct event_reason {
     const char *class_name;
     int http_status; /* 0: none */
     struct text provider_error;
+    const char *suspect; /* NULL: nothing */
 };
 
 struct event {

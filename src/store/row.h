@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "policy/lifecycle.h"
+#include "policy/spender.h"
 #include "policy/vend.h"
 #include "policy/verdict.h"
 
@@ -29,6 +30,7 @@ struct conn_row {
     unsigned failures;          /* in a row */
     bool is_probed;             /* IN_DOUBT: the one probe was sent */
     bool can_refresh;           /* a grant is stored that can be refreshed */
+    enum spender_sign suspect;  /* somebody else seems to refresh this grant, too */
     struct text last_error;     /* one printable line, or absent */
     struct text reason;         /* code of the last move into NEEDS_REAUTH or IN_DOUBT */
     struct text kind;           /* of the secret */

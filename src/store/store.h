@@ -38,6 +38,7 @@ enum change_type {
     CHANGE_SWEEP_STEP, /* a batch of one part of it */
     CHANGE_RECEIPT,    /* what a provider said of one connection of it */
     CHANGE_SWEEP_CANCEL, /* it ends before its time */
+    CHANGE_SUSPECT,      /* a sign of a second spender of a row's grant */
     CHANGE_PAUSE,        /* a provider's refreshing is held, or goes on: is_begin */
     CHANGE_TYPE_END
 };
@@ -58,6 +59,7 @@ struct store_change {
     uint64_t expect_generation; /* condition of all but MOVE, UPDATE without has_expect, TRIM … */
     bool has_expect_generation; /* UPDATE only */
     bool is_new;                /* PUT: the row is made, under the id given */
+    bool is_held;               /* PUT of a first secret: it is FROZEN from the start */
     struct text provider, account; /* CREATE, PUT of a new row, INCIDENT */
     struct text metadata, tags;    /* CREATE, UPDATE; absent: as it was */
     struct change_secret secret;   /* PUT, REFRESHED */
@@ -72,6 +74,7 @@ struct store_change {
     struct text reason;          /* FAILED with a move, INCIDENT: code */
     struct text error;           /* FAILED: one printable line */
     struct text provider_error;  /* FAILED, INCIDENT: the provider's code, printable */
+    enum spender_sign suspect;   /* FAILED, SUSPECT; NONE: as it was */
     int http_status;             /* FAILED, INCIDENT; 0: none */
     int64_t next_refresh_at;     /* FAILED, seconds */
     bool keeps_intent;           /* FAILED: the kept reply is still to be read */
@@ -195,6 +198,10 @@ struct store_engine {
                     store_receipt_fn *each, void *context);
     int (*asking)(struct store_reader *reader, struct text sweep, struct text provider,
                   struct text after, size_t limit, store_receipt_fn *each, void *context);
+    /* The sealed secret of the generation before this one; BURSAR_E_NOT_FOUND where there is none, or
+     * the row is of another generation. */
+    int (*prior)(struct store_reader *reader, struct text connection, uint64_t generation,
+                 struct buf *out_sealed);
     /* Provider, state and tags of every row of an owner and provider (absent: all). */
     int (*tally)(struct store_reader *reader, struct text owner, struct text provider,
                  store_tally_fn *each, void *context);

@@ -46,6 +46,7 @@ static const struct job_rule rules[] = {
     [OP_RESTORE] = {.name = "connection.restore", .role = ROLE_MANAGE, .names_connection = true},
     [OP_FREEZE] = {.name = "connection.freeze", .role = ROLE_MANAGE, .names_connection = true},
     [OP_THAW] = {.name = "connection.thaw", .role = ROLE_MANAGE, .names_connection = true},
+    [OP_EXPORT] = {.name = "connection.export", .role = ROLE_EXPORT, .names_connection = true},
     [OP_DELETE] = {.name = "connection.delete", .role = ROLE_MANAGE, .names_connection = true},
     [OP_CONNECT_BEGIN] = {.name = "connect.begin", .role = ROLE_CONNECT, .names_provider = true},
     [OP_CONNECT_COMPLETE] = {.name = "connect.complete", .role = ROLE_CONNECT},
@@ -126,6 +127,8 @@ static const struct key {
     {"dry_run", KEY_BOOL, AT(dry_run), NO_FLAG, 0},
     {"rate_per_s", KEY_UINT32, AT(rate_per_s), NO_FLAG, RATE_MAX},
     {"sweep", KEY_TEXT, AT(sweep), NO_FLAG, 64},
+    {"hold", KEY_BOOL, AT(hold), NO_FLAG, 0},
+    {"reason", KEY_TEXT, AT(reason), NO_FLAG, 64},
     {"redirect_uri", KEY_TEXT, AT(redirect_uri), NO_FLAG, 2048},
     {"reconnect", KEY_TEXT, AT(reconnect), NO_FLAG, 1024},
     {"code", KEY_TEXT, AT(code), NO_FLAG, 8192},
@@ -360,6 +363,8 @@ static int check_select(const struct job *job, struct buf *error)
         return refuse(error, "select", "stands instead of owner, connection and provider");
     if (job->at_provider && job->op != OP_REVOKE)
         return refuse(error, "at_provider", "is for connection.revoke");
+    if (job->reason.data)
+        return refuse(error, "reason", "is for one connection");
     return 0;
 }
 
@@ -430,6 +435,10 @@ static int check_op(const struct job *job, struct buf *error)
     case OP_INVALIDATE:
         if (job->has_generation && job->access_token_sha256.data)
             return refuse(error, "generation", "and access_token_sha256 exclude each other");
+        return 0;
+    case OP_REVOKE:
+        if (job->reason.data && !text_is(job->reason, "transferred"))
+            return refuse(error, "reason", "can only be `transferred`");
         return 0;
     case OP_PUT: return job->secret ? 0 : refuse(error, "secret", "is required");
     case OP_CREATE:

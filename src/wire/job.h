@@ -28,6 +28,7 @@ enum job_op {
     OP_RESTORE,
     OP_FREEZE,
     OP_THAW,
+    OP_EXPORT,
     OP_DELETE,
     OP_CONNECT_BEGIN,
     OP_CONNECT_COMPLETE,
@@ -55,6 +56,7 @@ enum job_role {
     ROLE_CONNECT,
     ROLE_MANAGE,
     ROLE_EVENTS,
+    ROLE_EXPORT,
     ROLE_ADMIN
 };
 
@@ -93,6 +95,7 @@ struct job {
 
     const struct node *secret; /* credential.put */
     const struct node *scopes;
+    bool hold; /* a first secret: FROZEN from the start */
     bool has_expires_at;
     int64_t expires_at;
     bool has_expect_generation; /* also connection.update */
@@ -100,6 +103,8 @@ struct job {
 
     const struct node *metadata, *tags; /* connection.create, .update */
     bool at_provider;                   /* connection.revoke, .delete */
+
+    struct text reason; /* connection.revoke: `transferred` */
 
     struct job_select select; /* connection.freeze, .thaw, .revoke, in place of a name */
     bool dry_run;             /* with it */

@@ -155,6 +155,7 @@ def test_dead_grant(t):
         t.eq((found["state"], found["reason"], "next_refresh_at" in found),
              ("NEEDS_REAUTH", "invalid_grant", False), f"{status}: the state, and no further plan")
         event = events.expect("reauth", connection=connection)
+        t.eq(event["reason"].pop("suspect"), "second_spender", "a rotating token is refused")
         t.eq(event["reason"], {"code": "invalid_grant", "class": "grant", "http_status": status,
                                "provider_error": "invalid_grant"}, f"{status}: the event")
         for _ in range(5):

@@ -70,7 +70,7 @@ static void test_bodies(void **state)
                           .state = CONN_NEEDS_REAUTH,
                           .generation = 3,
                           .tags = T("\x91\xa1t"),
-                          .reason = {T("invalid_grant"), "grant", 400, T("bad_token")}};
+                          .reason = {T("invalid_grant"), "grant", 400, T("bad_token"), NULL}};
     const struct node *map = read_body(tree, &event, &body);
     assert_int_equal(node_count(map), 11);
     assert_true(node_uint(node_get(map, "seq")) == 7);
@@ -86,14 +86,14 @@ static void test_bodies(void **state)
     assert_true(node_uint(node_get(reason, "http_status")) == 400);
     assert_true(says(reason, "provider_error", "bad_token"));
 
-    event.reason = (struct event_reason){T("lost_in_flight"), "provider", 0, {NULL, 0}};
+    event.reason = (struct event_reason){T("lost_in_flight"), "provider", 0, {NULL, 0}, NULL};
     reason = node_get(read_body(tree, &event, &body), "reason");
     assert_int_equal(node_count(reason), 2);
 
     event = (struct event){.seq = 8,
                            .type = EVENT_INCIDENT,
                            .provider = T("github"),
-                           .reason = {T("invalid_client"), "client", 401, {NULL, 0}},
+                           .reason = {T("invalid_client"), "client", 401, {NULL, 0}, NULL},
                            .phase = "begin"};
     map = read_body(tree, &event, &body);
     assert_int_equal(node_count(map), 6);

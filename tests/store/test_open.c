@@ -230,6 +230,8 @@ static void test_first_version(void **state)
     run_sql(f->path,
             "DROP TABLE consent; DROP TABLE incident; DROP INDEX connection_grant_end;"
             " DROP TABLE sweep; DROP TABLE sweep_part; DROP TABLE receipt; DROP TABLE pause;"
+            " ALTER TABLE connection DROP COLUMN suspect;"
+            " ALTER TABLE connection DROP COLUMN cut_short;"
             " PRAGMA user_version = 1");
     fixture_open(f);
     assert_int_equal(fixture_sql(f, "PRAGMA user_version"), schema_version());

@@ -17,6 +17,9 @@ struct loaded {
     uint64_t generation, invalid_generation;
     int64_t due_at, expires_at;
     bool is_probed, can_refresh;
+    int64_t issued_at;
+    unsigned cut_short;
+    enum spender_sign suspect;
 };
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
@@ -64,6 +67,9 @@ static int load(struct store_writer *writer, const struct store_change *change,
         .can_refresh = sqlite3_column_int(statement, 10) != 0,
         .expires_at = db_column_time(statement, 11),
         .invalid_generation = (uint64_t)sqlite3_column_int64(statement, 12),
+        .issued_at = db_column_time(statement, 13),
+        .cut_short = (unsigned)sqlite3_column_int(statement, 14),
+        .suspect = (enum spender_sign)sqlite3_column_int(statement, 15),
     };
     sqlite3_reset(statement);
     if (change->owner.data && !text_equal(change->owner, out_row->owner))
@@ -134,9 +140,11 @@ static int add_move_event(struct store_writer *writer, struct store_change *chan
                           .generation = generation,
                           .tags = row->tags,
                           .is_reminder = change->type == CHANGE_REMIND};
+    bool is_suspected = step->event == EVENT_REAUTH && row->suspect != SPENDER_NONE;
     if (step->event == EVENT_REAUTH || step->event == EVENT_IN_DOUBT)
         event.reason = (struct event_reason){change->reason, verdict_class_name(change->outcome),
-                                             change->http_status, change->provider_error};
+                                             change->http_status, change->provider_error,
+                                             is_suspected ? "second_spender" : NULL};
     return apply_event(writer, change, &event);
 }
 
@@ -237,6 +245,16 @@ static int set_secret(struct store_writer *writer, struct store_change *change, 
     return result == 0 ? add_move_event(writer, change, row, step, change->generation) : result;
 }
 
+/* A secret that is not to be used before somebody says so: connected, and frozen behind it. */
+static int hold(struct store_writer *writer, struct store_change *change)
+{
+    enum conn_move move = change->move;
+    change->move = MOVE_FREEZE;
+    int result = apply_move(writer, change);
+    change->move = move;
+    return result;
+}
+
 int apply_put(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
@@ -250,7 +268,7 @@ int apply_put(struct store_writer *writer, struct store_change *change)
         return BURSAR_E_CONFLICT; /* it was there a moment ago: look again */
     if (result < 0)
         return result;
-    if (row.generation != change->expect_generation)
+    if (row.generation != change->expect_generation || (change->is_held && row.generation != 0))
         return BURSAR_E_CONFLICT;
     step = lifecycle_move(row.state, row.prior_state, MOVE_PUT);
     if (!step.is_allowed)
@@ -261,7 +279,8 @@ int apply_put(struct store_writer *writer, struct store_change *change)
     /* A flight that is under way is for a grant that is replaced: its end will find this. */
     sqlite3_stmt *statement = db_statement(&writer->db, INTENT_DROP_ALL);
     db_bind_text(statement, 1, change->connection);
-    return db_run(&writer->db, statement);
+    result = db_run(&writer->db, statement);
+    return result == 0 && change->is_held ? hold(writer, change) : result;
 }
 
 static int apply_update(struct store_writer *writer, struct store_change *change)
@@ -329,6 +348,21 @@ int apply_move(struct store_writer *writer, struct store_change *change)
     return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
 }
 
+/* A secret that a caller had refused; the same one counts once. */
+static void note_cut(struct loaded *row, int64_t now)
+{
+    if (row->invalid_generation == row->generation)
+        return;
+    struct spender_cut cut = {.before = row->cut_short,
+                              .is_next = row->invalid_generation + 1 == row->generation,
+                              .issued_at = row->issued_at,
+                              .expires_at = row->expires_at,
+                              .now = now};
+    row->cut_short = spender_count_cut(&cut);
+    if (row->cut_short >= SPENDER_CUT_SHORT_MAX && row->can_refresh)
+        row->suspect = SPENDER_CUT_SHORT;
+}
+
 static int apply_invalidate(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
@@ -341,10 +375,14 @@ static int apply_invalidate(struct store_writer *writer, struct store_change *ch
         return BURSAR_E_CONFLICT;
     int64_t now = seconds(change->at_ms);
     row.invalid_generation = row.generation;
+    note_cut(&row, now);
+    row.due_at = now;
     sqlite3_stmt *statement = db_statement(&writer->db, SET_INVALID);
     db_bind_int(statement, 1, row.rowid);
     db_bind_time(statement, 2, planned_at(&row, row.state, now));
     db_bind_int(statement, 3, now);
+    db_bind_int(statement, 4, row.cut_short);
+    db_bind_int(statement, 5, row.suspect);
     result = db_run(&writer->db, statement);
     if (result < 0 || change->move == MOVE_END)
         return result;
@@ -354,6 +392,20 @@ static int apply_invalidate(struct store_writer *writer, struct store_change *ch
     change->state = step.state;
     result = set_state(writer, change, &row, step.state);
     return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
+}
+
+static int apply_suspect(struct store_writer *writer, struct store_change *change)
+{
+    struct loaded row;
+    int result = load(writer, change, &row);
+    if (result < 0)
+        return result;
+    if (row.generation != change->expect_generation)
+        return BURSAR_E_CONFLICT;
+    sqlite3_stmt *statement = db_statement(&writer->db, SET_SUSPECT);
+    db_bind_int(statement, 1, row.rowid);
+    db_bind_int(statement, 2, change->suspect);
+    return db_run(&writer->db, statement);
 }
 
 static int apply_plan(struct store_writer *writer, struct store_change *change)
@@ -485,6 +537,9 @@ static int apply_failed(struct store_writer *writer, struct store_change *change
     db_bind_text(statement, 8, step.event == EVENT_NONE ? (struct text){NULL, 0} : change->reason);
     db_bind_time(statement, 9, step.state == CONN_NEEDS_REAUTH ? change->remind_at : EXPIRY_NEVER);
     db_bind_int(statement, 10, prior_after(&row, change->move));
+    if (change->suspect != SPENDER_NONE && step.event != EVENT_NONE)
+        row.suspect = change->suspect;
+    db_bind_int(statement, 11, row.suspect);
     result = db_run(&writer->db, statement);
     return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
 }
@@ -527,6 +582,7 @@ static apply_fn *const functions[] = {
     [CHANGE_RECEIPT] = apply_receipt,
     [CHANGE_SWEEP_CANCEL] = apply_sweep_cancel,
     [CHANGE_PAUSE] = apply_pause,
+    [CHANGE_SUSPECT] = apply_suspect,
 };
 static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
 

@@ -32,6 +32,7 @@ enum apply_statement {
     SET_DATA,
     SET_STATE,
     SET_INVALID,
+    SET_SUSPECT,
     SET_PLANNED,
     SET_FAILED,
     SET_REMINDED,

@@ -6,8 +6,8 @@ const char *const apply_texts[] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [LOAD] = "SELECT rowid, owner, provider, account, tags, state, prior_state, generation, due_at,"
-             " is_probed, can_refresh, expires_at, invalid_generation FROM connection"
-             " WHERE id = ?1",
+             " is_probed, can_refresh, expires_at, invalid_generation, issued_at, cut_short,"
+             " suspect FROM connection WHERE id = ?1",
     [INSERT] = "INSERT INTO connection (id, owner, provider, account, state, prior_state,"
                " generation, created_at, updated_at, metadata, tags)"
                " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?6, ?7, ?8)",
@@ -20,7 +20,10 @@ const char *const apply_texts[] = {
         " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"
         " last_error = iif(?15 IS NULL, last_error, NULL),"
         " reason = NULL, remind_at = NULL,"
-        " prior_state = iif(?3 IN (5, 6), 2, prior_state), metadata = coalesce(?16, metadata)"
+        " prior_state = iif(?3 IN (5, 6), 2, prior_state),"
+        " suspect = iif(?15 IS NULL, 0, suspect),"
+        " cut_short = iif(?15 IS NULL OR invalid_generation <> generation, 0, cut_short),"
+        " metadata = coalesce(?16, metadata)"
         " WHERE rowid = ?1",
     [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
                  " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
@@ -28,12 +31,14 @@ const char *const apply_texts[] = {
                   " updated_at = ?5, remind_at = ?6, reason = coalesce(?7, reason)"
                   " WHERE rowid = ?1",
     [SET_INVALID] = "UPDATE connection SET invalid_generation = generation,"
-                    " next_refresh_at = ?2, updated_at = ?3 WHERE rowid = ?1",
+                    " next_refresh_at = ?2, updated_at = ?3, cut_short = ?4, suspect = ?5"
+                    " WHERE rowid = ?1",
+    [SET_SUSPECT] = "UPDATE connection SET suspect = ?2 WHERE rowid = ?1",
     [SET_PLANNED] = "UPDATE connection SET next_refresh_at = ?2 WHERE rowid = ?1 AND can_refresh",
     [SET_FAILED] = "UPDATE connection SET state = ?2, next_refresh_at = ?3, updated_at = ?4,"
                    " last_refresh_at = ?4, last_outcome = ?5, failures = failures + 1,"
                    " is_probed = ?6, last_error = ?7, reason = coalesce(?8, reason),"
-                   " remind_at = ?9, prior_state = ?10 WHERE rowid = ?1",
+                   " remind_at = ?9, prior_state = ?10, suspect = ?11 WHERE rowid = ?1",
     [SET_REMINDED] = "UPDATE connection SET remind_at = ?2 WHERE rowid = ?1",
     [SET_PROBED] = "UPDATE connection SET is_probed = 1, next_refresh_at = NULL WHERE rowid = ?1",
     [DROP] = "DELETE FROM connection WHERE rowid = ?1",

@@ -17,7 +17,7 @@
     "id, owner, provider, account, last_error, reason, kind, scopes, metadata, tags, secret, " \
     "\"grant\", state, prior_state, generation, invalid_generation, issued_at, expires_at, "   \
     "due_at, next_refresh_at, refresh_expires_at, created_at, updated_at, last_refresh_at, "   \
-    "last_outcome, failures, is_probed, can_refresh "
+    "last_outcome, failures, is_probed, can_refresh, suspect "
 
 /* A sweep with what its parts come to. */
 #define SWEEP_ROW                                                                           \
@@ -75,6 +75,7 @@ static const char *const texts[] = {
     [RECEIPTS] = RECEIPT_ROW "WHERE sweep = ?1 AND connection > ?2 ORDER BY connection LIMIT ?3",
     [ASKING] = RECEIPT_ROW "WHERE sweep = ?1 AND provider = ?2 AND is_asking AND connection > ?3"
                            " ORDER BY connection LIMIT ?4",
+    [PRIOR] = "SELECT prior_secret FROM connection WHERE id = ?1 AND generation = ?2",
     [TALLY] = "SELECT provider, state, tags FROM connection WHERE ?2 IS NULL OR provider = ?2",
     [TALLY_OF_OWNER] = "SELECT provider, state, tags FROM connection"
                        " WHERE owner = ?1 AND (?2 IS NULL OR provider = ?2)",
@@ -161,9 +162,10 @@ static int read_row(sqlite3_stmt *statement, struct conn_row *out_row)
     row.failures = (unsigned)sqlite3_column_int(statement, at++);
     row.is_probed = sqlite3_column_int(statement, at++) != 0;
     row.can_refresh = sqlite3_column_int(statement, at++) != 0;
+    row.suspect = (enum spender_sign)sqlite3_column_int(statement, at++);
     if (row.state >= CONN_STATE_END || row.prior_state >= CONN_STATE_END ||
-        row.last_outcome >= VERDICT_END || row.id.len >= ID_SIZE ||
-        row.owner.len > BURSAR_MAX_OWNER_BYTES ||
+        row.last_outcome >= VERDICT_END || row.suspect >= SPENDER_SIGN_END ||
+        row.id.len >= ID_SIZE || row.owner.len > BURSAR_MAX_OWNER_BYTES ||
         row.provider.len > BURSAR_MAX_PROVIDER_BYTES + 1 ||
         row.account.len > BURSAR_MAX_ACCOUNT_BYTES) {
         LOG(LOG_ERROR, "a row that this program did not write is left alone");
@@ -378,6 +380,14 @@ int reader_reply(struct store_reader *reader, struct text connection, uint64_t g
     return one_blob(reader, statement, "reply", out_sealed);
 }
 
+int reader_prior(struct store_reader *reader, struct text connection, uint64_t generation,
+                 struct buf *out_sealed)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, PRIOR);
+    db_bind_text(statement, 1, connection);
+    db_bind_int(statement, 2, (int64_t)generation);
+    return one_blob(reader, statement, "prior", out_sealed);
+}
 /* ---- the log and figures --------------------------------------------------------------------- */
 
 int reader_events(struct store_reader *reader, uint64_t after_seq, size_t limit,

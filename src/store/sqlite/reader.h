@@ -19,6 +19,8 @@ int reader_intents(struct store_reader *reader, struct text provider, struct int
                    size_t *out_count);
 int reader_reply(struct store_reader *reader, struct text connection, uint64_t generation,
                  struct buf *out_sealed);
+int reader_prior(struct store_reader *reader, struct text connection, uint64_t generation,
+                 struct buf *out_sealed);
 int reader_events(struct store_reader *reader, uint64_t after_seq, size_t limit,
                   store_event_fn *each, void *context);
 int reader_devices(struct store_reader *reader, struct text provider, int64_t now,

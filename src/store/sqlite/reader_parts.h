@@ -34,6 +34,7 @@ enum statement {
     SWEEP_PARTS,
     RECEIPTS,
     ASKING,
+    PRIOR,
     TALLY,
     TALLY_OF_OWNER,
     PAUSED,

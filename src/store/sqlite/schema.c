@@ -134,6 +134,10 @@ static const char *const migrations[] = {
     "  PRIMARY KEY (sweep, connection)"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX receipt_asking ON receipt (sweep, provider, connection) WHERE is_asking;"
+    /* A sign of somebody else who refreshes the grant (enum spender_sign), and how many generations in
+     * a row were refused early in their life. */
+    "ALTER TABLE connection ADD COLUMN suspect INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE connection ADD COLUMN cut_short INTEGER NOT NULL DEFAULT 0;"
     /* Providers whose refreshing an operator holds. */
     "CREATE TABLE pause ("
     "  provider TEXT PRIMARY KEY,"

@@ -28,6 +28,7 @@ const struct store_engine sqlite_engine = {
     .sweep_parts = reader_sweep_parts,
     .receipts = reader_receipts,
     .asking = reader_asking,
+    .prior = reader_prior,
     .tally = reader_tally,
     .paused = reader_paused,
     .counts = reader_counts,
