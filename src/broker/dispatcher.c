@@ -110,7 +110,8 @@ static bool answer_warm(struct dispatcher *self, struct incoming *in, const stru
                              .has_secret = true,
                              .can_refresh = true,
                              .expires_at = entry->expires_at,
-                             .due_at = entry->due_at};
+                             .due_at = entry->due_at,
+                             .issued_at = entry->issued_at};
     if (vend_decide(&view, clock_wall_s(), job->min_ttl_s).action != VEND_SERVE)
         return false;
     struct buf reply = buf_make(REPLY_MAX);

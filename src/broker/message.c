@@ -73,6 +73,7 @@ struct warm *warm_of_row(const struct conn_row *row)
     warm->generation = row->generation;
     warm->expires_at = row->expires_at;
     warm->due_at = row->due_at;
+    warm->issued_at = row->issued_at == EXPIRY_NEVER ? 0 : row->issued_at;
     return warm;
 }
 

@@ -72,6 +72,7 @@ struct warm {
     struct text owner, id, provider, account, kind, secret; /* secret: sealed */
     uint64_t generation;
     int64_t expires_at, due_at; /* seconds since 1970, EXPIRY_NEVER */
+    int64_t issued_at;          /* the same; 0: not known */
 };
 /* Copies what it needs; NULL without memory. */
 struct warm *warm_of_row(const struct conn_row *row);

@@ -146,7 +146,9 @@ int worker_begin(struct worker *self)
     if (!self->http || !self->secret_tree || !self->grant_tree || !self->metadata_tree ||
         !self->made_tree)
         return BURSAR_E_NOMEM;
-    int result_of_resume = worker_gate_open(self);
+    int result_of_resume = worker_plan_open(self);
+    if (result_of_resume == 0)
+        result_of_resume = worker_gate_open(self);
     if (result_of_resume == 0)
         result_of_resume = worker_sweep_start(self);
     if (result_of_resume == 0 && self->connector)

@@ -88,6 +88,7 @@ struct worker {
     struct heap timers;
     struct plan_list due;
     int64_t plan_at_ms;             /* boot time at which the planner looks next */
+    int64_t clock_offset_ms;        /* wall clock less boot time, as it was seen last */
     int64_t remind_at_ms;           /* boot time at which it looks for owners to remind */
     size_t writes;                  /* changes that are with the store */
     size_t reminders;               /* of which so many are reminders */
@@ -144,6 +145,8 @@ int64_t worker_remind_at(const struct worker *self);
 
 /* The planner looks again soon. */
 void worker_plan_soon(struct worker *self);
+/* Before the first worker_plan(). 0, or what the store says. */
+int worker_plan_open(struct worker *self);
 /* Begins what is due, tells owners whose secrets have ended, and reminds others. */
 void worker_plan(struct worker *self);
 

@@ -13,6 +13,7 @@
 enum {
     PLAN_EVERY_MS = 60000, /* at the latest: stored times are wall clock, and that may jump */
     PLAN_AGAIN_MS = 1000,  /* while the store cannot be read */
+    CLOCK_STEP_MS = 60000, /* less is no step */
     PLAN_LIST = 1024,
     LIST_LASTS_MS = 10000, /* putting a hundred thousand in order takes a tenth of a second */
     SHORT_LIST_LASTS_MS = 250,
@@ -167,10 +168,58 @@ static void remind(struct worker *self, int64_t now_ms)
         self->remind_at_ms = now_ms + (next_at - now) * 1000;
 }
 
+/* ---- a wall clock that goes back ----------------------------------------------------------------- */
+
+static void replanned(void *context, struct write_message *message)
+{
+    struct worker *self = context;
+    if (message->change.result == 0) {
+        LOG(LOG_WARNING, "the wall clock was set back: what was issued behind it is refreshed",
+            LOG_S("provider", self->connector->provider),
+            LOG_I("connections", (int64_t)message->change.generation));
+        worker_plan_soon(self);
+    } else {
+        self->clock_offset_ms = INT64_MAX; /* once more, when the planner looks next */
+    }
+    write_free(message);
+}
+
+static void replan(struct worker *self)
+{
+    struct write_message *message = write_new(CHANGE_REPLAN, none);
+    message->change.at_ms = clock_wall_ms();
+    message->change.provider = text_of(self->connector->provider);
+    worker_write(self, message, replanned, self);
+}
+
+/* Stored times are wall clock. Where it went forward, all that is due by it is refreshed, within the
+ * provider's budget; where it went back, what had been written by it must not wait until it has come
+ * there again. Seen here while we run, and at the start by an event from the future. */
+static void watch_clock(struct worker *self)
+{
+    int64_t offset_ms = clock_wall_ms() - clock_boot_ms();
+    bool is_set_back = offset_ms < self->clock_offset_ms - CLOCK_STEP_MS;
+    self->clock_offset_ms = offset_ms;
+    if (is_set_back)
+        replan(self);
+}
+
+int worker_plan_open(struct worker *self)
+{
+    int64_t last_ms = 0, now_ms = clock_wall_ms();
+    int result = self->broker->store->last_at(self->reader, &last_ms);
+    self->clock_offset_ms = now_ms - clock_boot_ms();
+    if (last_ms > now_ms + CLOCK_STEP_MS)
+        self->clock_offset_ms = INT64_MAX;
+    return result;
+}
+
 void worker_plan(struct worker *self)
 {
     int64_t now_ms = clock_boot_ms();
     bool may_begin = self->connector && self->is_open && !self->is_draining;
+    if (may_begin)
+        watch_clock(self);
     if (now_ms >= self->plan_at_ms) {
         self->plan_at_ms = now_ms + PLAN_EVERY_MS;
         worker_watch_secret(self);

@@ -13,6 +13,8 @@ bool vend_is_due(const struct vend_view *view, int64_t now)
 {
     if (view->state != CONN_ACTIVE || !view->has_secret || !view->can_refresh)
         return false;
+    if (view->expires_at != EXPIRY_NEVER && view->issued_at - VEND_CLOCK_SLACK_S > now)
+        return true;
     return view->is_invalidated || (view->due_at != EXPIRY_NEVER && now >= view->due_at);
 }
 

@@ -18,6 +18,7 @@ struct vend_view {
     bool is_failing;     /* the last attempt failed for a passing reason */
     int64_t expires_at;  /* EXPIRY_NEVER: none known */
     int64_t due_at;      /* EXPIRY_NEVER: never */
+    int64_t issued_at;   /* 0: not known */
 };
 
 enum vend_action {
@@ -39,7 +40,11 @@ struct vend_decision vend_decide(const struct vend_view *view, int64_t now, int6
 /* Whether the secret is there, not invalidated, and lasts for min_ttl_s more. */
 bool vend_is_good(const struct vend_view *view, int64_t now, int64_t min_ttl_s);
 
-/* Whether a refresh should be under way now: due or invalidated, ACTIVE, and possible. */
+/* The clock may be so wrong before anything is concluded from it. */
+#define VEND_CLOCK_SLACK_S 300
+
+/* Whether a refresh should be under way now: due or invalidated, ACTIVE, and possible. What was issued in
+ * the future is due: the clock was set back, and when it ends is not known any more. */
 bool vend_is_due(const struct vend_view *view, int64_t now);
 
 /* The word of `refresh.state` (doc/protocol.md). */

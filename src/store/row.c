@@ -39,5 +39,6 @@ struct vend_view conn_row_view(const struct conn_row *row)
         .is_failing = row->failures > 0,
         .expires_at = row->expires_at,
         .due_at = row->due_at,
+        .issued_at = row->issued_at == EXPIRY_NEVER ? 0 : row->issued_at,
     };
 }

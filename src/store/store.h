@@ -25,8 +25,9 @@ enum change_type {
     CHANGE_MOVE,       /* revoke, restore, freeze, thaw, delete */
     CHANGE_INVALIDATE, /* a caller had this generation refused */
     CHANGE_PLAN,       /* the planner is to refresh it now */
-    CHANGE_INTENT,     /* a request is about to be sent */
-    CHANGE_REPLY,      /* the raw reply of it, before anybody reads it */
+    CHANGE_REPLAN, /* the clock was set back: what a provider's rows had planned by it is due now */
+    CHANGE_INTENT, /* a request is about to be sent */
+    CHANGE_REPLY,  /* the raw reply of it, before anybody reads it */
     CHANGE_REFRESHED,  /* the new generation; ends the intent */
     CHANGE_FAILED,     /* an attempt ended without one; ends the intent; may move the state */
     CHANGE_REMIND,     /* the reauth event of a NEEDS_REAUTH row, once more */
@@ -208,6 +209,8 @@ struct store_engine {
     /* Since when a provider is paused; 0: it is not. */
     int (*paused)(struct store_reader *reader, struct text provider, int64_t *out_since);
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
+    /* When the last event was, in ms since 1970 UTC; 0: there is none. */
+    int (*last_at)(struct store_reader *reader, int64_t *out_at_ms);
     /* Those of a provider that have begun and not ended. */
     int (*incidents)(struct store_reader *reader, struct text provider, store_incident_fn *each,
                      void *context);

@@ -90,6 +90,26 @@ def test_oldest_first(t):
 
 
 @limit(60)
+def test_clock_set_back(t):
+    """What was written by a clock that has been set back since does not wait until it is there
+    again; what else is planned stays as it is."""
+    sim = t.use(Sim(prefix="CLOCK"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    c = d.client()
+    ahead = [put(c, sim.issue(f"ahead {i}", ttl=90000), lives_s=180000) for i in range(5)]
+    usual = put(c, sim.issue("usual", ttl=90000), lives_s=90000)
+    d.stop()
+    edit(d, "UPDATE event SET at_ms = at_ms + 86400000 WHERE seq = (SELECT max(seq) FROM event)")
+    edit(d, "UPDATE connection SET issued_at = issued_at + 86400 WHERE account LIKE 'ahead%'")
+    d.start()
+    for connection in ahead:
+        wait_generation(c, connection, 2)
+    t.eq(record(c, usual)["generation"], 1, "only what was issued in the future")
+    t.eq(sim.stats()["arrived"], 5, "each once")
+    t.eq(c.ask("vend", owner="o", connection=ahead[0])["refresh"]["state"], "idle", "and then idle")
+
+
+@limit(60)
 def test_dead_rows(t):
     """What cannot be refreshed takes no place in the batch, however many there are."""
     sim = t.use(Sim(prefix="DEAD"))
@@ -209,5 +229,6 @@ def test_invalidation_survives(t):
     t.eq(rows(d, "SELECT count(*) FROM intent"), [(0,)], "no intent is left")
 
 
-run([test_ahead, test_lead, test_after_a_pause, test_oldest_first, test_dead_rows, test_poison,
-     test_backoff_over_restart, test_never_planned, test_invalidation_survives])
+run([test_ahead, test_lead, test_after_a_pause, test_oldest_first, test_clock_set_back,
+     test_dead_rows, test_poison, test_backoff_over_restart, test_never_planned,
+     test_invalidation_survives])

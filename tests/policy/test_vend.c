@@ -208,9 +208,27 @@ static void test_refresh_state(void **state)
     }
 }
 
+/* The clock was set back behind its issue: when it ends is not known, so it is refreshed, and served
+ * meanwhile. What has no end, or cannot be refreshed, stays as it is. */
+static void test_issued_in_the_future(void **state)
+{
+    (void)state;
+    struct vend_view view = fresh;
+    view.issued_at = NOW + VEND_CLOCK_SLACK_S;
+    expect(view, 0, VEND_SERVE, false, 0);
+    view.issued_at++;
+    expect(view, 0, VEND_SERVE_REFRESH, false, 0);
+    view.can_refresh = false;
+    expect(view, 0, VEND_SERVE, false, 0);
+    view.can_refresh = true;
+    view.expires_at = view.due_at = EXPIRY_NEVER;
+    expect(view, 0, VEND_SERVE, false, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_issued_in_the_future),
         cmocka_unit_test(test_nothing_there),
         cmocka_unit_test(test_not_due),
         cmocka_unit_test(test_due_but_valid),

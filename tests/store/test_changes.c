@@ -348,6 +348,42 @@ static void test_remind(void **state)
 
 /* ---- the log --------------------------------------------------------------------------------- */
 
+/* The clock was set back by a day: what was planned by it is due, and nothing else is touched. */
+static void test_replan(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const ids[] = {"future", "past", "waits", "dead", "other"};
+    int64_t last_ms = 1;
+    for (size_t i = 0; i < 5; i++) {
+        struct store_change put = change_put(ids[i], ids[i], 0);
+        put.secret.issued_at = i == 1 ? NOW_S - 100 : NOW_S + 86400;
+        put.secret.due_at = NOW_S + 90000;
+        if (i == 2)
+            put.secret.issued_at = NOW_S - 100;
+        if (i == 4)
+            put.provider = T("xero");
+        apply_right(f, put, EVENT_CONNECTED);
+    }
+    struct store_change failed = change_failed("waits", 1, MOVE_END, VERDICT_PROVIDER);
+    failed.next_refresh_at = NOW_S + 86400;
+    apply_right(f, failed, EVENT_NONE);
+    apply_right(f, change_failed("dead", 1, MOVE_REFUSED, VERDICT_GRANT), EVENT_REAUTH);
+    struct store_change replan = {.type = CHANGE_REPLAN, .at_ms = NOW_MS, .provider = T("github")};
+    assert_int_equal(apply_one(f, &replan), 0);
+    assert_int_equal(replan.generation, 2);
+    assert_int_equal(fixture_sql(f,
+                                 "SELECT count(*) FROM connection WHERE id IN ('future', 'waits')"
+                                 " AND next_refresh_at <= unixepoch('2100-01-01')"
+                                 " AND next_refresh_at < (SELECT next_refresh_at FROM connection"
+                                 " WHERE id = 'past')"),
+                     2);
+    assert_int_equal(fixture_sql(f, "SELECT next_refresh_at IS NULL FROM connection"
+                                    " WHERE id = 'dead'"),
+                     1);
+    assert_int_equal(f->engine->last_at(f->reader, &last_ms), 0);
+    assert_true(last_ms == NOW_MS);
+}
+
 static bool add_incident(void *context, enum incident_kind kind)
 {
     unsigned *open = context;
@@ -422,6 +458,7 @@ int main(void)
         TEST(test_invalidate_for_good),
         TEST(test_verdict_under_a_revocation),
         TEST(test_remind),
+        TEST(test_replan),
         TEST(test_incident),
         TEST(test_trim),
     };

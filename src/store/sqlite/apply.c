@@ -374,9 +374,8 @@ static int apply_invalidate(struct store_writer *writer, struct store_change *ch
     if (row.generation != change->expect_generation)
         return BURSAR_E_CONFLICT;
     int64_t now = seconds(change->at_ms);
-    row.invalid_generation = row.generation;
     note_cut(&row, now);
-    row.due_at = now;
+    row.invalid_generation = row.generation;
     sqlite3_stmt *statement = db_statement(&writer->db, SET_INVALID);
     db_bind_int(statement, 1, row.rowid);
     db_bind_time(statement, 2, planned_at(&row, row.state, now));
@@ -568,6 +567,7 @@ static apply_fn *const functions[] = {
     [CHANGE_MOVE] = apply_move,
     [CHANGE_INVALIDATE] = apply_invalidate,
     [CHANGE_PLAN] = apply_plan,
+    [CHANGE_REPLAN] = apply_replan,
     [CHANGE_INTENT] = apply_intent,
     [CHANGE_REPLY] = apply_reply,
     [CHANGE_REFRESHED] = apply_refreshed,

@@ -34,6 +34,7 @@ enum apply_statement {
     SET_INVALID,
     SET_SUSPECT,
     SET_PLANNED,
+    REPLAN,
     SET_FAILED,
     SET_REMINDED,
     SET_PROBED,
@@ -84,6 +85,7 @@ struct event;
 int apply_event(struct store_writer *writer, struct store_change *change, struct event *event);
 
 /* apply_log.c */
+int apply_replan(struct store_writer *writer, struct store_change *change);
 int apply_incident(struct store_writer *writer, struct store_change *change);
 int apply_trim(struct store_writer *writer, struct store_change *change);
 /* CHANGE_MOVE; apply_sweep.c moves many by it. */

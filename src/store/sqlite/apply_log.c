@@ -1,4 +1,6 @@
-/* What is about the log itself: incidents, which are no connection's, and its end that is dropped. */
+/* Changes that are no single connection's: incidents, the end of the log, a clock that was set back. */
+#include "policy/retry.h"
+#include "policy/vend.h"
 #include "store/event.h"
 #include "store/sqlite/apply.h"
 
@@ -34,5 +36,17 @@ int apply_trim(struct store_writer *writer, struct store_change *change)
         result = apply_sweep_trim(writer, change->at_ms / 1000, &receipts);
     if (receipts > change->generation)
         change->generation = receipts;
+    return result;
+}
+
+int apply_replan(struct store_writer *writer, struct store_change *change)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, REPLAN);
+    db_bind_text(statement, 1, change->provider);
+    db_bind_int(statement, 2, change->at_ms / 1000);
+    db_bind_int(statement, 3, VEND_CLOCK_SLACK_S);
+    db_bind_int(statement, 4, 2 * RETRY_AFTER_MAX_MS / 1000);
+    int result = db_run(&writer->db, statement);
+    change->generation = result == 0 ? (uint64_t)sqlite3_changes(writer->db.handle) : 0;
     return result;
 }

@@ -66,6 +66,7 @@ static const char *const texts[] = {
                 " AND expires_at > ?3",
     [COUNTS] = "SELECT state, count(*) FROM connection GROUP BY state",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
+    [LAST_AT] = "SELECT at_ms FROM event ORDER BY seq DESC LIMIT 1",
     [SWEEP] = SWEEP_ROW "WHERE id = ?1 GROUP BY id",
     [SWEEPS] = SWEEP_ROW "WHERE ?1 IS NULL OR id < ?1 GROUP BY id ORDER BY id DESC LIMIT ?2",
     [SWEEP_PARTS] = "SELECT part.sweep, part.provider, sweep.owner, tag, action, at_provider,"
@@ -468,4 +469,13 @@ int reader_incidents(struct store_reader *reader, struct text provider, store_in
         code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&reader->db, "incidents");
     sqlite3_reset(statement);
     return result;
+}
+
+int reader_last_at(struct store_reader *reader, int64_t *out_at_ms)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, LAST_AT);
+    int code = sqlite3_step(statement);
+    *out_at_ms = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&reader->db, "last event");
 }

@@ -29,6 +29,7 @@ enum statement {
     CONSENT,
     COUNTS,
     LAST_SEQ,
+    LAST_AT,
     SWEEP,
     SWEEPS,
     SWEEP_PARTS,

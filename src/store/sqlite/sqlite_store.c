@@ -32,4 +32,5 @@ const struct store_engine sqlite_engine = {
     .tally = reader_tally,
     .paused = reader_paused,
     .counts = reader_counts,
+    .last_at = reader_last_at,
 };
