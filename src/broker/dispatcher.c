@@ -165,17 +165,10 @@ static void answer_whoami(struct dispatcher *self, struct incoming *in, const st
     buf_free(&pairs);
 }
 
-/* Many connections by one job, and not one that is named. */
-static bool is_sweep(const struct job *job)
-{
-    return job->select.is_given &&
-           (job->op == OP_FREEZE || job->op == OP_THAW || job->op == OP_REVOKE);
-}
-
 /* A change of what may be vended takes the entry out on its way. */
 static void forget_on_the_way(struct dispatcher *self, const struct job *job)
 {
-    if (is_sweep(job))
+    if (route_is_sweep(job))
         return;
     if (job->op != OP_REVOKE && job->op != OP_FREEZE && job->op != OP_DELETE &&
         job->op != OP_INVALIDATE)
@@ -186,14 +179,6 @@ static void forget_on_the_way(struct dispatcher *self, const struct job *job)
             : warm_table_by_account(self->warm, job->owner, job->provider, job->account);
     if (entry)
         warm_table_forget(self->warm, entry->id);
-}
-
-static bool is_for_query(const struct job *job)
-{
-    enum job_op op = job->op;
-    return is_sweep(job) || op == OP_SWEEP_GET || op == OP_SWEEP_LIST || op == OP_SWEEP_RECEIPTS ||
-           op == OP_SWEEP_CANCEL || op == OP_LIST || op == OP_EVENTS_SINCE || op == OP_STATUS ||
-           op == OP_CONNECTOR_LIST || op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR;
 }
 
 /* What must not stay in memory once the request has ended. */
@@ -230,7 +215,7 @@ static void hand_over(struct dispatcher *self, struct incoming *in, struct text 
         request->job.provider = job->provider;
         request->job.account = job->account;
     }
-    if (is_for_query(job)) {
+    if (route_is_query(job)) {
         query_send(self->broker->query, request);
     } else if (!worker_send(worker, request)) {
         request_free(request);
@@ -258,7 +243,7 @@ static void take_job(struct dispatcher *self, struct incoming *in, const char *u
     }
     if (result == 0 && self->is_draining)
         result = BURSAR_E_SHUTTING_DOWN;
-    if (result == 0 && job_rule(job.op)->names_connection && !is_sweep(&job)) {
+    if (result == 0 && job_rule(job.op)->names_connection && !route_is_sweep(&job)) {
         if (job.provider.data && !job.account.data)
             job.account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
         if (job.op == OP_VEND && !job.ref.data && answer_warm(self, in, &job))

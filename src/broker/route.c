@@ -98,3 +98,18 @@ struct worker *route_job(const struct broker *broker, struct job *job, struct bu
     return job->op == OP_CONNECT_COMPLETE ? route_state(broker, job, error, out_error)
                                           : route_named(broker, job, error, out_error);
 }
+
+bool route_is_sweep(const struct job *job)
+{
+    return job->select.is_given &&
+           (job->op == OP_FREEZE || job->op == OP_THAW || job->op == OP_REVOKE);
+}
+
+bool route_is_query(const struct job *job)
+{
+    enum job_op op = job->op;
+    return route_is_sweep(job) || op == OP_SWEEP_GET || op == OP_SWEEP_LIST ||
+           op == OP_SWEEP_RECEIPTS || op == OP_SWEEP_CANCEL || op == OP_LIST ||
+           op == OP_EVENTS_SINCE || op == OP_STATUS || op == OP_CONNECTOR_LIST ||
+           op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR;
+}

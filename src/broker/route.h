@@ -12,4 +12,9 @@
 struct worker *route_job(const struct broker *broker, struct job *job, struct buf *error,
                          int *out_error);
 
+/* Whether a job is about many connections at once, and not about one that it names. */
+bool route_is_sweep(const struct job *job);
+/* Whether the query thread answers it. */
+bool route_is_query(const struct job *job);
+
 #endif

@@ -294,7 +294,8 @@ static void refresh(struct worker *self, struct request *request, const struct c
 {
     struct vend_view view = worker_view(self, row);
     int refusal = refresh_refusal(self, row);
-    bool is_wanted = request->job.force || vend_is_due(&view, clock_wall_s());
+    bool is_meant = !request->job.has_generation || request->job.generation == row->generation;
+    bool is_wanted = (request->job.force && is_meant) || vend_is_due(&view, clock_wall_s());
     if (request->has_waited) {
         if (request->wait_error != 0 && refusal == 0)
             refuse_with_row(self, request, request->wait_error, row);

@@ -11,12 +11,15 @@
 #include <bursar/error.h>
 
 #include "cmd/cmd_input.h"
+#include "cmd/cmd_key.h"
+#include "vault/letter.h"
 
-enum { MAX_PAGES = 1000000, PAGE_ROWS = 100 };
+enum { MAX_PAGES = 1000000, PAGE_ROWS = 100, LINE_MAX_BYTES = 1 << 20, KEY_MAX = 64 };
 
 static const struct cmd_option options[] = {
     {"owner", "OWNER", "of this owner only"},
     {"provider", "ID", "of this provider only"},
+    {"seal-to", "FILE", "seal each line to a public key, such as curve.pub"},
     {"hand-over", NULL, "freeze, write, and mark as transferred: never refreshed here again"},
     {"yes", NULL, "do not ask"},
     {NULL, NULL, NULL},
@@ -29,6 +32,7 @@ struct export
     int fd;
     const char *name;
     bool hands_over;
+    struct buf key; /* empty: lines are written as they are */
     size_t written, left_out, failed;
 };
 
@@ -67,6 +71,26 @@ static bool is_state(const json_t *record, const char *state)
     return its && strcmp(its, state) == 0;
 }
 
+static bool write_text(const struct export *export, struct text text)
+{
+    return cmd_write_to(export->fd, export->name, text) &&
+           cmd_write_to(export->fd, export->name, TEXT_LITERAL("\n"));
+}
+
+static bool write_sealed(const struct export *export, struct text text)
+{
+    struct buf line = buf_make(LINE_MAX_BYTES);
+    buf_append_string(&line, "{\"sealed\":\"");
+    int result = letter_seal(buf_text(&export->key), text, &line);
+    buf_append_string(&line, "\"}");
+    bool is_sealed = result == 0 && buf_error(&line) == 0;
+    if (!is_sealed)
+        fprintf(stderr, "bursar: a line cannot be sealed: is the key a public one?\n");
+    bool is_written = is_sealed && write_text(export, buf_text(&line));
+    buf_free(&line);
+    return is_written;
+}
+
 /* A line as `bursar import` reads it. */
 static bool write_line(struct export *export, const json_t *reply)
 {
@@ -82,8 +106,8 @@ static bool write_line(struct export *export, const json_t *reply)
     json_object_set(line, "secret", json_object_get(reply, "secret"));
     char *text = json_dumps(line, JSON_COMPACT);
     json_decref(line);
-    bool is_written = text && cmd_write_to(export->fd, export->name, text_of(text)) &&
-                      cmd_write_to(export->fd, export->name, TEXT_LITERAL("\n"));
+    bool is_written = text && (export->key.len > 0 ? write_sealed(export, text_of(text))
+                                                   : write_text(export, text_of(text)));
     json_free_t release;
     json_get_alloc_funcs(NULL, &release);
     release(text);
@@ -200,6 +224,9 @@ static int run(const struct cmd_args *args)
     struct bursar_client_options client_options = cmd_client_options(args);
     if (export.hands_over && !is_agreed(args))
         return cmd_usage(args->cmd, "--hand-over is to be agreed to, or --yes given");
+    export.key = buf_make_secret(KEY_MAX);
+    if (cmd_option(args, "seal-to") && !cmd_key_read(cmd_option(args, "seal-to"), &export.key))
+        return CMD_USAGE;
     if (!is_output)
         export.fd = open(args->words[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (export.fd < 0) {
@@ -210,6 +237,7 @@ static int run(const struct cmd_args *args)
     if (bursar_client_open(&client_options, &export.client) == 0)
         status = export_all(&export);
     bursar_client_close(export.client);
+    buf_free(&export.key);
     if (!is_output && close(export.fd) != 0 && status == CMD_DONE) {
         fprintf(stderr, "bursar: %s: %s\n", args->words[0], strerror(errno));
         status = CMD_REFUSED;
@@ -221,7 +249,7 @@ static int run(const struct cmd_args *args)
 
 const struct cmd cmd_export = {
     "export",
-    "FILE|- [--owner OWNER] [--provider ID] [--hand-over [--yes]]",
+    "FILE|- [--owner OWNER] [--provider ID] [--seal-to FILE] [--hand-over [--yes]]",
     "write connections with their secrets, one a line",
     options,
     1,

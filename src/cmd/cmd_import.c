@@ -9,16 +9,19 @@
 #include "base/clock.h"
 #include "cmd/cmd_import_read.h"
 #include "cmd/cmd_input.h"
+#include "cmd/cmd_key.h"
 #include "cmd/cmd_lines.h"
 #include "cmd/cmd_reply.h"
 #include "cmd/cmd_table.h"
 #include "cmd/cmd_text.h"
+#include "vault/letter.h"
 
-enum { WORDS_SIZE = 1024, SHOWN_EVERY = 50 };
+enum { WORDS_SIZE = 1024, KEY_MAX = 64, SHOWN_EVERY = 50 };
 
 static const struct cmd_option options[] = {
     {"existing", "RULE", "of what is there already: skip (else), replace or refuse"},
     {"hand-over", NULL, "hold all, then refresh each once and let it go"},
+    {"open-with", "FILE", "the secret key that sealed lines are opened with, such as curve.key"},
     {"yes", NULL, "do not ask whether the old system has stopped"},
     {NULL, NULL, NULL},
 };
@@ -195,6 +198,29 @@ static enum import_result take_line(struct import *import, json_t *put, char *wo
     return import_take(import, put, words, WORDS_SIZE);
 }
 
+/* A line that is sealed is opened first. */
+static json_t *read_line(const struct import *import, struct text line, char *words)
+{
+    static const char begin[] = "{\"sealed\":\"", end[] = "\"}";
+    const size_t begin_len = sizeof begin - 1, end_len = sizeof end - 1;
+    if (line.len < begin_len + end_len || memcmp(line.data, begin, begin_len) != 0 ||
+        memcmp(line.data + line.len - end_len, end, end_len) != 0)
+        return cmd_import_read(line, clock_wall_s(), words, WORDS_SIZE);
+    if (import->key.len == 0) {
+        snprintf(words, WORDS_SIZE, "it is sealed: --open-with is to name the secret key");
+        return NULL;
+    }
+    struct text letter = {line.data + begin_len, line.len - begin_len - end_len};
+    struct buf plain = buf_make_secret(CMD_LINE_MAX);
+    json_t *put = NULL;
+    if (letter_open(buf_text(&import->key), letter, &plain) == 0)
+        put = cmd_import_read(buf_text(&plain), clock_wall_s(), words, WORDS_SIZE);
+    else
+        snprintf(words, WORDS_SIZE, "it is sealed, and not to this key");
+    buf_free(&plain);
+    return put;
+}
+
 /* Each line through the function; false where the file cannot be read to its end. */
 static bool each_line(struct import *import, const char *path, line_fn *function)
 {
@@ -211,7 +237,7 @@ static bool each_line(struct import *import, const char *path, line_fn *function
         else if (line.len == 0)
             continue;
         else
-            put = cmd_import_read(line, clock_wall_s(), words, sizeof words);
+            put = read_line(import, line, words);
         enum import_result result = put ? function(import, put, words) : IMPORT_FAILED;
         tell(import, lines.number, put, result, words);
         json_decref(put);
@@ -264,6 +290,7 @@ static int run(const struct cmd_args *args)
                             .replaces = rule && strcmp(rule, "replace") == 0,
                             .refuses = rule && strcmp(rule, "refuse") == 0,
                             .is_shown = isatty(STDERR_FILENO) && !args->is_json};
+    const char *key = cmd_option(args, "open-with");
     bool hands_over = cmd_option(args, "hand-over") != NULL;
     if (rule && !import.replaces && !import.refuses && strcmp(rule, "skip") != 0)
         return cmd_usage(args->cmd, "--existing must be skip, replace or refuse");
@@ -271,8 +298,13 @@ static int run(const struct cmd_args *args)
         return cmd_usage(args->cmd, "--hand-over leaves what is there as it is: no --existing");
     if (hands_over && strcmp(args->words[0], "-") == 0)
         return cmd_usage(args->cmd, "--hand-over reads the file twice: it must be one");
-    if (bursar_client_open(&client_options, &import.client) < 0)
+    import.key = buf_make_secret(KEY_MAX);
+    if (key && !cmd_key_read(key, &import.key))
+        return CMD_USAGE;
+    if (bursar_client_open(&client_options, &import.client) < 0) {
+        buf_free(&import.key);
         return CMD_REFUSED;
+    }
     int status;
     if (hands_over) {
         status = hand_over(&import, args->words[0]);
@@ -283,12 +315,13 @@ static int run(const struct cmd_args *args)
             status = CMD_REFUSED;
     }
     bursar_client_close(import.client);
+    buf_free(&import.key);
     return status;
 }
 
 const struct cmd cmd_import = {
     "import",
-    "FILE|- [--existing skip|replace|refuse] [--hand-over [--yes]]",
+    "FILE|- [--existing skip|replace|refuse] [--open-with FILE] [--hand-over [--yes]]",
     "put connections from a file, one a line",
     options,
     1,

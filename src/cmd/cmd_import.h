@@ -9,6 +9,7 @@
 
 #include <bursar/client.h>
 
+#include "base/buf.h"
 #include "cmd/cmd.h"
 
 /* What became of a line. */
@@ -33,7 +34,8 @@ struct import {
     bool tells;    /* every line, and not only what went wrong */
     bool is_shown; /* how far it is */
     size_t counts[IMPORT_RESULT_COUNT];
-    bool is_ended; /* nobody answers any more */
+    struct buf key; /* that opens sealed lines; empty: none */
+    bool is_ended;  /* nobody answers any more */
 };
 
 /* A job whose reply is root (json_decref() ends it; NULL after an error). Takes request. */

@@ -18,12 +18,14 @@ static enum import_result fail(const struct bursar_failure *failure, enum import
     return result;
 }
 
-static int do_op(struct import *import, const char *op, const json_t *put,
+/* generation: of a refresh, the one that is to be refreshed; the planner may have done it already. */
+static int do_op(struct import *import, const char *op, const json_t *put, json_int_t generation,
                  struct bursar_failure *failure)
 {
     json_t *root = NULL, *request = import_named(put);
     if (strcmp(op, "refresh") == 0) {
         json_object_set_new(request, "force", json_true());
+        json_object_set_new(request, "generation", json_integer(generation));
         json_object_set_new(request, "deadline_ms", json_integer(FRESH_DEADLINE_MS));
     }
     int error = import_ask(import, op, request, &root, failure);
@@ -37,7 +39,7 @@ static enum import_result hold_again(struct import *import, const json_t *put,
 {
     struct bursar_failure other;
     fail(failure, IMPORT_LATER, words, size);
-    if (do_op(import, "connection.freeze", put, &other) < 0)
+    if (do_op(import, "connection.freeze", put, 0, &other) < 0)
         return fail(&other, IMPORT_FAILED, words, size);
     return IMPORT_LATER;
 }
@@ -49,13 +51,14 @@ enum import_result import_take(struct import *import, const json_t *put, char *w
     if (!record)
         return fail(&failure, IMPORT_FAILED, words, size);
     bool is_held = import_is(record, "FROZEN", "hand_over");
+    json_int_t generation = json_integer_value(json_object_get(record, "generation"));
     snprintf(words, size, "it is %s", json_string_value(json_object_get(record, "state")));
     json_decref(record);
     if (!is_held)
         return IMPORT_THERE;
-    if (do_op(import, "connection.thaw", put, &failure) < 0)
+    if (do_op(import, "connection.thaw", put, 0, &failure) < 0)
         return fail(&failure, IMPORT_FAILED, words, size);
-    switch (do_op(import, "refresh", put, &failure)) {
+    switch (do_op(import, "refresh", put, generation, &failure)) {
     case BURSAR_OK: snprintf(words, size, "refreshed here"); return IMPORT_TAKEN;
     case BURSAR_E_UNSUPPORTED_OP:
         snprintf(words, size, "there is nothing to refresh");

@@ -116,6 +116,29 @@ def test_round_trip(t):
     t.eq(sim.journal(), [], "the provider saw nothing of it")
 
 
+def test_sealed(t):
+    """Lines sealed to a public key: nothing but its secret key reads them."""
+    d = t.use(Daemon({"providers": {"plain": PLAIN}}))
+    other = t.use(Daemon({"providers": {"plain": PLAIN}}))
+    c = d.client()
+    token = make_secret("SEAL")
+    for i in range(3):
+        c.ask("credential.put", owner="o", provider="plain", account=f"a{i}",
+              secret={"kind": "bearer", "token": token})
+    path, key = d.path("sealed.ndjson"), other.path("etc/curve.key")  # searched for secrets
+    t.eq(cli(d, "export", path, "--seal-to", other.path("etc/curve.pub"))[0], 0, "written")
+    t.ok(all(list(line) == ["sealed"] for line in read(path)), "nothing of it can be read")
+    status, _, err = cli(other, "import", path)
+    t.ok(status == 1 and "line 1: failed: it is sealed: --open-with" in err, "without a key", err)
+    status, _, err = cli(other, "import", path, "--open-with", d.path("etc/curve.key"))
+    t.ok(status == 1 and "line 3: failed: it is sealed, and not to this key" in err, "another's", err)
+    t.eq(cli(other, "import", path, "--open-with", key)[::2], (0, "3 imported\n"), "with it")
+    t.eq(other.client().ask("vend", owner="o", provider="plain", account="a2")["secret"]["token"],
+         token, "and it is what it was")
+    status, _, err = cli(d, "export", d.path("x"), "--seal-to", d.config_file)
+    t.ok(status == 2 and "is no key" in err and not os.path.exists(d.path("x")), "no key", err)
+
+
 def test_bad_lines(t):
     """Bad lines are named by their numbers, the others are taken; the mended file does the rest."""
     sim = t.use(Endpoint(prefix="LINES"))
@@ -307,6 +330,18 @@ def test_export_op(t):
                 secret=put_secret(grant)), "conflict", "hold on what is there")
 
 
+def test_refresh_of_a_generation(t):
+    """Who wants this generation refreshed does not refresh the next one."""
+    sim = t.use(Endpoint(prefix="GEN", ttl=FAR))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    c = d.client()
+    named = {"owner": "o", "connection": put(c, sim.issue("a"), lives_s=FAR), "force": True}
+    t.eq(c.ask("refresh", **named, generation=1)["generation"], 2, "the one that is meant")
+    t.eq(c.ask("refresh", **named, generation=1)["generation"], 2, "is refreshed once")
+    t.eq(len(sim.journal()), 1, "the provider was asked once")
+    t.eq(c.ask("refresh", **named)["generation"], 3, "without it, whichever")
+
+
 # -- a second spender -----------------------------------------------------------------------------
 
 def test_spent_elsewhere(t):
@@ -373,5 +408,5 @@ def test_cut_short(t):
     t.eq(wait_state(c, connection, "ACTIVE")["generation"], 4, "it goes on all the same")
 
 
-run([test_round_trip, test_bad_lines, test_replace, test_hand_over, test_hand_over_to_another,
-     test_export_op, test_spent_elsewhere, test_foreign_token, test_cut_short])
+run([test_round_trip, test_sealed, test_bad_lines, test_replace, test_hand_over, test_hand_over_to_another,
+     test_export_op, test_refresh_of_a_generation, test_spent_elsewhere, test_foreign_token, test_cut_short])
