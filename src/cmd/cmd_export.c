@@ -208,7 +208,7 @@ static bool is_agreed(const struct cmd_args *args)
     struct buf answer = buf_make(64);
     bool is_yes = cmd_option(args, "yes") != NULL;
     if (!is_yes && cmd_input_is_terminal() &&
-        cmd_input_line("they are never refreshed here again. Go on? [y/N] ", false, &answer))
+        cmd_input_line("they are never refreshed here again. Go on? [y/N]", false, &answer))
         is_yes = text_is(buf_text(&answer), "y") || text_is(buf_text(&answer), "yes");
     buf_free(&answer);
     return is_yes;

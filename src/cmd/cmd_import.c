@@ -254,7 +254,7 @@ static bool has_stopped(const struct cmd_args *args)
     struct buf answer = buf_make(64);
     bool is_yes = cmd_option(args, "yes") != NULL;
     if (!is_yes && cmd_input_is_terminal() &&
-        cmd_input_line("All is held here. Has the old system stopped refreshing? [y/N] ", false,
+        cmd_input_line("All is held here. Has the old system stopped refreshing? [y/N]", false,
                        &answer))
         is_yes = text_is(buf_text(&answer), "y") || text_is(buf_text(&answer), "yes");
     buf_free(&answer);

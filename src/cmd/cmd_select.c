@@ -84,7 +84,7 @@ static bool is_agreed(const struct cmd_args *args)
 {
     struct buf answer = buf_make(64);
     char prompt[64];
-    snprintf(prompt, sizeof prompt, "%s them all? [y/N] ", args->cmd->name);
+    snprintf(prompt, sizeof prompt, "%s them all? [y/N]", args->cmd->name);
     bool is_read = cmd_input_line(prompt, false, &answer);
     struct text text = buf_text(&answer);
     bool is_yes = is_read && (text_is(text, "y") || text_is(text, "Y") || text_is(text, "yes"));

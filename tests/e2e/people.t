@@ -293,6 +293,26 @@ def test_put_fields_from_a_pipe(t):
 # ---- stored keys, again ----------------------------------------------------------------------------
 
 @limit(60)
+def test_freeze_on_a_terminal(t):
+    """How many that would be is shown, and asked whether to go on."""
+    d = t.use(Daemon({"providers": {"plain": {"kind": "static"}}}))
+    c = d.client()
+    for i in range(3):
+        c.ask("credential.put", owner="o", provider="plain", account=f"a{i}",
+              secret={"kind": "bearer", "token": make_secret("T")})
+    terminal = t.use(Terminal(d, "freeze", "--owner", "o"))
+    t.ok("3 connections" in terminal.expect("freeze them all? [y/N]"), "how many")
+    terminal.answer(": ", "n")
+    status, text = terminal.end()
+    t.ok(status == 1 and "nothing was changed" in text, "no", text)
+    t.eq(c.ask("status")["connections"]["FROZEN"], 0, "and nothing was")
+    terminal = t.use(Terminal(d, "freeze", "--owner", "o"))
+    terminal.answer("[y/N]: ", "y")
+    status, text = terminal.end()
+    t.ok(status == 0 and "3 of 3" in text and "done: 3 of 3 done, 3 changed" in text, "yes", text)
+    t.eq(c.ask("status")["connections"]["FROZEN"], 3, "frozen")
+
+
 def test_recheck(t):
     desk = t.use(KeyDesk())
     d = t.use(Daemon({"providers": {"desk": key_provider(desk, recheck_s=60, confirm_after_s=1)}}))
@@ -476,6 +496,6 @@ def test_doctor_of_a_daemon(t):
 
 if __name__ == "__main__":
     run([test_connectors, test_validate, test_validate_without_a_way, test_validate_groups,
-         test_put_on_a_terminal, test_put_as_before, test_put_fields_from_a_pipe, test_recheck,
-         test_recheck_confirms,
+          test_put_on_a_terminal, test_freeze_on_a_terminal, test_put_as_before,
+         test_put_fields_from_a_pipe, test_recheck, test_recheck_confirms,
          test_doctor_when_all_is_well, test_doctor_of_files, test_doctor_of_a_daemon])

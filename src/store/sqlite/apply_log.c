@@ -20,7 +20,7 @@ int apply_incident(struct store_writer *writer, struct store_change *change)
                           .phase = change->is_begin ? "begin" : "end",
                           .incident = incident_kind_name(change->incident),
                           .reason = {change->reason, verdict_class_name(change->outcome),
-                                     change->http_status, change->provider_error}};
+                                     change->http_status, change->provider_error, NULL}};
     return apply_event(writer, change, &event);
 }
 
