@@ -237,6 +237,21 @@ def test_bad_selections(t):
     t.eq(record(c, connection)["state"], "ACTIVE", "and nothing has changed")
 
 
+def test_shared(t):
+    """A shared credential is frozen as others are, and the daemon starts with it."""
+    d = t.use(Daemon({"providers": {"plain": PLAIN}, "auth": {
+        "house": {"kind": "static", "token": make_secret("HOUSE")}}}))
+    c = d.client()
+    t.eq(c.code("vend", ref="house"), "ok", "before")
+    ended(c, c.ask("connection.freeze", select={"provider": "@house"})["sweep"])
+    t.eq(c.code("vend", ref="house"), "frozen", "frozen")
+    d.restart()
+    c = d.client()
+    t.eq(c.code("vend", ref="house"), "frozen", "after a restart")
+    ended(c, c.ask("connection.thaw", select={"provider": "@house"})["sweep"])
+    t.eq(c.code("vend", ref="house"), "ok", "thawed")
+
+
 # -- at once, and for long ------------------------------------------------------------------------
 
 def test_at_once(t):
@@ -501,6 +516,6 @@ def test_pause(t):
     t.eq(c.code("provider.pause"), "bad_request", "which?")
 
 
-run([test_one, test_flight_under_way, test_selections, test_bad_selections, test_at_once,
-     test_no_flight_for_the_selected, test_in_turn, test_thousands_and_kills, test_at_provider,
+run([test_one, test_flight_under_way, test_selections, test_bad_selections, test_shared,
+     test_at_once, test_no_flight_for_the_selected, test_in_turn, test_thousands_and_kills, test_at_provider,
      test_at_provider_resumed, test_command, test_pause])
