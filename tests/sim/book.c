@@ -11,7 +11,13 @@
 #include "vault/seal.h"
 #include "wire/doc.h"
 
-enum { PLAIN_MAX = 1 << 16, GRACE_SLACK_MS = 90000, COMPARE_ONE_IN = 100, COMMIT_MS = 50 };
+enum {
+    PLAIN_MAX = 1 << 16,
+    GRACE_SLACK_MS = 90000,
+    COMPARE_ONE_IN = 100,
+    COMMIT_MS = 50,
+    LARGE_COMMIT_MS = 300
+};
 
 struct conn *book_find(struct world *world, struct text id)
 {
@@ -333,10 +339,9 @@ static bool is_in_grace(const struct world *world, const struct conn *conn)
     int64_t age_ms = world->now_ms - conn->sent.first_ms;
     if (provider->declared != ROTATION_REUSE_GRACE)
         return provider->declared == ROTATION_NONE;
-    if (conn->sent.wall_moves != world->wall_moves || !conn->sent.is_of_crash)
-        return true; /* the broker goes by the wall clock, and by what it found at its start */
-    return true;
-    return provider->declared_grace_s == 0 ||
+    if (conn->sent.wall_moves != world->wall_moves)
+        return true; /* how old it is the broker knows by the wall clock alone */
+    return !world->options.checks_graces || provider->declared_grace_s == 0 ||
            age_ms <= provider->declared_grace_s * 1000 + GRACE_SLACK_MS;
 }
 
@@ -346,7 +351,6 @@ static void check_token(struct world *world, const struct asked *asked)
     struct conn *conn = asked->conn;
     struct sent *sent = sent_of(world, asked);
     sent->is_late = sent->uncertain > 0 && !is_in_grace(world, conn);
-    sent->is_of_crash = false;
     if (!sent->is_late)
         return;
     world->figures.probes++;
@@ -391,7 +395,9 @@ void book_counted(struct world *world, struct provider *provider)
     if (!provider->declares_rate)
         return;
     int64_t *oldest = &provider->sent_ms[provider->sent_at];
-    if (is_known && *oldest > 0 && world->now_ms - *oldest < window_ms - COMMIT_MS) {
+    if (is_known && *oldest > 0 &&
+        world->now_ms - *oldest <
+            window_ms - (world->options.is_large ? LARGE_COMMIT_MS : COMMIT_MS)) {
         snprintf(what, sizeof what, "%s has %lld requests in %lld ms of its window of %lld",
                  provider->name, (long long)provider->rate_limit + 1,
                  (long long)(world->now_ms - *oldest), (long long)window_ms);
@@ -446,10 +452,8 @@ void book_crashed(struct world *world)
         world->providers[i].asked_until_ms = 0; /* nobody remembers */
     for (size_t i = 0; i < world->options.connections; i++) {
         struct conn *conn = &world->conns[i];
-        if (conn->requests_open > 0) {
+        if (conn->requests_open > 0)
             may_be_spent(world, conn);
-            conn->sent.is_of_crash = true;
-        }
         conn->requests_open = 0;
         if (conn->has_intent && !conn->is_kept)
             conn->lost_generation = conn->intent_generation;

@@ -111,7 +111,7 @@ static uint64_t run(const struct options *options)
 static int usage(void)
 {
     fprintf(stderr, "sim [--large] [--connections N] [--providers N] [--days N] [--faults X]"
-                    " [--verbose] [--stop] SEED…\n");
+                    " [--verbose] [--stop] [--graces] SEED…\n");
     return 2;
 }
 
@@ -158,6 +158,8 @@ int main(int argc, char **argv)
             options.is_verbose = true;
         } else if (strcmp(argv[i], "--stop") == 0) {
             options.stops = true;
+        } else if (strcmp(argv[i], "--graces") == 0) {
+            options.checks_graces = true;
         } else if (end != argv[i] && *end == 0) {
             violations += run(&options);
             seeds++;

@@ -18,13 +18,9 @@ enum { CONFIG_MAX = 1 << 20, YEAR_2027 = 1798761600 };
 
 /* ---- providers ------------------------------------------------------------------------------------- */
 
-/* Lives of access tokens in the large world, and how many of a hundred connections have them: what
+/* Lives of access tokens in the large world in days, of one provider after the other: what
  * doc/simulation.md says of it. */
-static const struct {
-    int share;
-    int64_t life_s;
-} lives[] = {{1, 86400},       {4, 3 * 86400},   {15, 7 * 86400},
-             {30, 14 * 86400}, {30, 30 * 86400}, {20, 60 * 86400}};
+static const int64_t lives[] = {5, 7, 7, 14, 14, 30, 30, 30, 60, 60};
 
 static void draw_rotation(struct provider *provider, struct chance *chance)
 {
@@ -79,17 +75,12 @@ static void draw_provider(struct world *world, size_t i)
     }
 }
 
-/* The shares of the large world are those of its connections, in the order of the providers. */
 static void draw_lives(struct world *world)
 {
-    size_t from = 0;
-    for (size_t k = 0, i = 0; k < sizeof lives / sizeof lives[0]; k++) {
-        from += (size_t)lives[k].share;
-        for (; i < world->options.providers && i * 100 < from * world->options.providers; i++) {
-            world->providers[i].token_life_s = lives[k].life_s;
-            world->providers[i].refresh_life_s = 0;
-            world->providers[i].rate_limit *= 10;
-        }
+    for (size_t i = 0; i < world->options.providers; i++) {
+        world->providers[i].token_life_s = lives[i % (sizeof lives / sizeof lives[0])] * 86400;
+        world->providers[i].refresh_life_s = 0;
+        world->providers[i].rate_limit *= 10;
     }
 }
 

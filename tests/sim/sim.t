@@ -10,8 +10,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("abs_top_builddir", HERE.parent.parent))
 SANITIZED = os.environ.get("BURSAR_SANITIZE", "no") not in ("", "no")
-SEEDS = (1, 2) if SANITIZED else (1, 2, 3, 4, 5, 6)
-SMALL = ["--connections", "80"]
+SEEDS = (1, 2) if SANITIZED else (1, 2, 3, 4, 5)
+SMALL = ["--connections", "80", "--days", "1"]
 HARMED = ("crashes", "lost", "bad disks", "jumps", "bad days", "in doubt", "grants refused")
 
 count = failed = 0
@@ -43,7 +43,7 @@ def happened(output, what):
 
 
 code, output = sim(*SMALL, *SEEDS)
-ok(code == 0, f"{len(SEEDS)} worlds of two days, and no rule is broken", output)
+ok(code == 0, f"{len(SEEDS)} worlds of a day, and no rule is broken", output)
 ok(len(set(digests(output))) == len(SEEDS), "each seed has a world of its own", output)
 ok(happened(output, "refreshes") > 500 * len(SEEDS), "they did refresh", output)
 for word in HARMED:

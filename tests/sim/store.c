@@ -13,6 +13,7 @@ enum {
     BATCH_MAX = 512,
     TIDY_AFTER_CHANGES = 256,
     COMMIT_MS = 3,
+    LARGE_COMMIT_MS = 100,
     FULL_ONE_IN = 2 /* intents that find no room while the disk is full */
 };
 
@@ -42,6 +43,16 @@ bool store_is_troubled(struct world *world)
 
 /* ---- commits --------------------------------------------------------------------------------------- */
 
+/* How long the disk takes. In the large world it is a slow one, behind which commits become groups. */
+static int64_t commit_ms(struct world *world)
+{
+    if (world->now_ms < world->broker.store_thread->slow_until_ms)
+        return chance_wait(&world->chance, 2 * SECOND_MS);
+    if (world->options.is_large)
+        return chance_between(&world->chance, LARGE_COMMIT_MS, 3 * LARGE_COMMIT_MS);
+    return chance_between(&world->chance, 1, COMMIT_MS);
+}
+
 void store_send(struct store_thread *self, struct write_message *message)
 {
     struct world *world = world_current();
@@ -52,10 +63,7 @@ void store_send(struct store_thread *self, struct write_message *message)
     self->queue[self->count++] = message;
     if (!world_effect(world) || self->event.node.index != 0)
         return;
-    int64_t takes_ms = world->now_ms < self->slow_until_ms
-                           ? chance_wait(&world->chance, 2 * SECOND_MS)
-                           : 1 + (int64_t)chance_below(&world->chance, COMMIT_MS);
-    world_at(world, &self->event, world->now_ms + takes_ms);
+    world_at(world, &self->event, world->now_ms + commit_ms(world));
 }
 
 /* Splits off what the disk refuses at once; what is left is the batch. */

@@ -75,7 +75,8 @@ struct options {
     double faults; /* 1: as often as torture asks; 0: none */
     bool is_large; /* rows are compared one in a hundred, reads do not fail */
     bool is_verbose;
-    bool stops; /* at the first broken rule */
+    bool stops;         /* at the first broken rule */
+    bool checks_graces; /* what may be spent is not sent again once its grace is over */
 };
 
 struct figures {
@@ -135,7 +136,6 @@ struct sent {
     unsigned uncertain;  /* sends that may have spent it */
     unsigned late;       /* of these, how many when no grace was left */
     bool is_late;        /* the last one is such */
-    bool is_of_crash;    /* it was under way when the process crashed, and nothing was sent since */
     int64_t first_ms;    /* when the first one ended */
     unsigned wall_moves; /* of the wall clock until then */
 };
