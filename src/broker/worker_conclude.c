@@ -392,6 +392,17 @@ static void await_confirmation(struct flight *flight)
     flight->outcome.delay_ms = (int64_t)(after_ms * (1 + random_share() / 4));
 }
 
+/* When the token of a failed attempt may have been spent; 0: it was not. Where it is taken again for a
+ * while that time is counted from then. */
+static int64_t lost_at(const struct flight *flight)
+{
+    int status = flight->reply.status;
+    bool is_unread = flight->end == EXCHANGE_REPLY && status >= 200 && status < 300;
+    bool may_be = is_unread || flight->end == EXCHANGE_LOST || flight->is_unseen;
+    return flight->worker->connector->rotation == ROTATION_REUSE_GRACE && may_be ? flight->sent_at
+                                                                                 : 0;
+}
+
 static struct write_message *make_failed(struct flight *flight)
 {
     struct write_message *message = write_new(CHANGE_FAILED, flight->row.id);
@@ -412,6 +423,7 @@ static struct write_message *make_failed(struct flight *flight)
     if (outcome->code[0] != 0)
         message->change.provider_error = write_keep(message, text_of(outcome->code));
     message->change.http_status = outcome->status;
+    message->change.lost_at = lost_at(flight);
     message->change.remind_at = worker_remind_at(flight->worker);
     message->change.next_refresh_at = outcome->verdict == VERDICT_UNCERTAIN
                                           ? now_ms / 1000 + PROBE_AFTER_S
@@ -432,15 +444,20 @@ static enum verdict_class judge(const struct flight *flight, const struct call_o
 {
     const struct connector *connector = flight->worker->connector;
     struct verdict_words words = connector_words(connector);
+    /* Of one that is in doubt no second probe is sent, whatever the grace was. */
+    enum rotation_rule rotation =
+        flight->row.state == CONN_IN_DOUBT ? ROTATION_STRICT : connector->rotation;
     struct verdict_input input = {.end = flight->end,
                                   .shape = outcome->shape,
-                                  .rotation = connector->rotation,
+                                  .rotation = rotation,
                                   .status = flight->reply.status,
                                   .error = call_outcome_part(outcome, BURSAR_OUT_ERROR),
                                   .subcode = call_outcome_part(outcome, BURSAR_OUT_ERROR_SUBCODE),
                                   .has_retry_after =
                                       http_reply_header(&flight->reply, "Retry-After").len > 0};
-    return flight->is_local ? VERDICT_PROVIDER : verdict_of(&input, &words);
+    if (flight->is_local)
+        return VERDICT_PROVIDER;
+    return flight->is_past_grace ? VERDICT_UNCERTAIN : verdict_of(&input, &words);
 }
 
 /* Lets the module read the reply, with the credential open for the merge. */

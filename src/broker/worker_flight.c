@@ -130,10 +130,28 @@ static void committed(void *context, struct write_message *message)
            result == BURSAR_E_STORE_UNAVAILABLE ? FLIGHT_ON_STORE_DOWN : FLIGHT_ON_CONFLICT);
 }
 
+/* A token that may have been spent is taken again for a while only. Behind that it is sent as the one
+ * probe of a connection that is in doubt, or not at all. */
+static bool is_past_grace(const struct flight *flight)
+{
+    const struct connector *connector = flight->worker->connector;
+    return BURSAR_MUTATION != 12 && connector->rotation == ROTATION_REUSE_GRACE &&
+           connector->reuse_grace_s > 0 && flight->row.state == CONN_ACTIVE &&
+           flight->row.lost_at != EXPIRY_NEVER &&
+           clock_wall_s() - flight->row.lost_at >= connector->reuse_grace_s;
+}
+
 static void commit_intent(struct flight *flight)
 {
     struct worker *self = flight->worker;
     struct open_credential credential;
+    flight->is_past_grace = is_past_grace(flight);
+    if (flight->is_past_grace) {
+        snprintf(flight->reply.error, sizeof flight->reply.error,
+                 "a reply was lost, and its token is not taken again any more");
+        on(flight, FLIGHT_ON_NO_REPLY);
+        return;
+    }
     int result = worker_open_credential(self, &flight->row, &credential);
     if (result < 0) {
         flight->is_local = true;
@@ -237,6 +255,7 @@ static void send_request(struct flight *flight)
     struct http_request request;
     fault_point("intent-committed");
     http_reply_free(&flight->reply); /* of an earlier step */
+    flight->sent_at = clock_wall_s();
     char unknown[CALL_UNKNOWN_SIZE] = "";
     int result = make_request(flight, &request, unknown);
     if (result == 0)
@@ -349,6 +368,7 @@ static bool read_again(struct flight *flight)
     flight->step = 0;
     flight->end = EXCHANGE_UNSENT;
     flight->is_local = flight->has_nothing = flight->has_rolled = flight->lacks_value = false;
+    flight->is_unseen = false;
     flight->outcome = (struct flight_outcome){0};
     int result = self->broker->store->find(self->reader, flight->row.owner, text_of(flight->id),
                                            (struct text){NULL, 0}, (struct text){NULL, 0}, &row);

@@ -285,7 +285,8 @@ bool worker_gate_note(struct flight *flight)
         flight->has_pass = false;
         gate_unclear(&self->gate);
     }
-    if (flight->is_local || flight->has_nothing || (!had_pass && flight->end != EXCHANGE_REPLY))
+    if (flight->is_local || flight->has_nothing || flight->is_past_grace ||
+        (!had_pass && flight->end != EXCHANGE_REPLY))
         return true; /* nothing was said; what was let through is given back at the end */
     struct gate_end end = {.verdict = outcome->verdict,
                            /* Only a refused client concerns every connection; other errors of this

@@ -51,7 +51,7 @@ struct flight {
     struct request *waiters;
     enum exchange_end end;
     struct http_reply reply;       /* in guarded memory until its conclusion is committed */
-    int64_t replied_at;            /* seconds since 1970 */
+    int64_t sent_at, replied_at;   /* seconds since 1970 */
     struct write_message *unsaved; /* the commit that is to be tried again */
     struct flight_outcome outcome;
     unsigned step;               /* of an exchange that has several */
@@ -59,6 +59,9 @@ struct flight {
     bool is_local;    /* failed before anything could be sent, and not the provider's fault */
     bool has_nothing; /* the kind finds nothing to refresh with: only the owner can bring it */
     bool lacks_value; /* no request can be made: the connection or the settings lack something */
+    bool
+        is_past_grace; /* its token may have been spent too long ago to be sent as if it were not */
+    bool is_unseen;    /* of an earlier process, that ended before the reply came */
     bool has_next_secret; /* the request showed client_secret_next */
     bool has_rolled;      /* the other of our secrets was tried already */
 };

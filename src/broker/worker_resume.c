@@ -29,6 +29,8 @@ static void settle_unseen(struct flight *flight, enum recovery recovery)
 {
     flight->replied_at = clock_wall_s();
     flight->end = recovery == RECOVERY_PROBE ? EXCHANGE_LOST : EXCHANGE_UNSENT;
+    flight->is_past_grace = recovery == RECOVERY_PROBE;
+    flight->is_unseen = true;
     strcpy(flight->reply.error, "the process ended before the reply came");
 }
 
@@ -45,6 +47,10 @@ static int resume_one(struct worker *self, const struct intent_row *intent)
         return 0; /* deleted rows take their intents along */
     if (result < 0)
         return result;
+    enum conn_state state =
+        row.state == CONN_REVOKED || row.state == CONN_FROZEN ? row.prior_state : row.state;
+    if (state == CONN_IN_DOUBT && recovery == RECOVERY_SEND_AGAIN)
+        recovery = RECOVERY_PROBE; /* that was the probe: there is no second one */
     struct flight *flight = flight_new(self, &row);
     conn_row_free(&row);
     if (!flight)
@@ -61,6 +67,7 @@ static int resume_one(struct worker *self, const struct intent_row *intent)
     } else if (!has_reply) {
         settle_unseen(flight, recovery);
     }
+    flight->sent_at = intent->at_ms / 1000;
     flight->row.generation = intent->generation; /* what the request was sent for */
     LOG(LOG_INFO, "an open refresh of an earlier process is resolved",
         LOG_S("connection", flight->id), LOG_I("generation", (int64_t)intent->generation),

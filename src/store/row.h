@@ -27,9 +27,10 @@ struct conn_row {
     int64_t created_at, updated_at;
     int64_t last_refresh_at; /* 0: never */
     enum verdict_class last_outcome;
-    unsigned failures;          /* in a row */
-    bool is_probed;             /* IN_DOUBT: the one probe was sent */
-    bool can_refresh;           /* a grant is stored that can be refreshed */
+    unsigned failures; /* in a row */
+    int64_t lost_at;   /* when the current token may have been spent; EXPIRY_NEVER: it was not */
+    bool is_probed;    /* IN_DOUBT: the one probe was sent */
+    bool can_refresh;  /* a grant is stored that can be refreshed */
     enum spender_sign suspect;  /* somebody else seems to refresh this grant, too */
     struct text last_error;     /* one printable line, or absent */
     struct text reason;         /* code of the last move into NEEDS_REAUTH or IN_DOUBT */

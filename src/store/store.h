@@ -66,20 +66,21 @@ struct store_change {
     struct change_secret secret;   /* PUT, REFRESHED */
     enum conn_move move;           /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none;
                                     * INVALIDATE: MOVE_REFUSED where nothing can refresh it */
-    int64_t remind_at;           /* of a row that comes into NEEDS_REAUTH, and of REMIND; seconds */
-    uint8_t token_hash[32];      /* INTENT */
-    struct text node;            /* INTENT: which daemon */
-    bool is_probe;               /* INTENT: of an IN_DOUBT connection */
-    struct text reply;           /* REPLY: sealed */
-    enum verdict_class outcome;  /* FAILED, INCIDENT */
-    struct text reason;          /* FAILED with a move, INCIDENT: code */
-    struct text error;           /* FAILED: one printable line */
-    struct text provider_error;  /* FAILED, INCIDENT: the provider's code, printable */
-    enum spender_sign suspect;   /* FAILED, SUSPECT; NONE: as it was */
-    int http_status;             /* FAILED, INCIDENT; 0: none */
-    int64_t next_refresh_at;     /* FAILED, seconds */
-    bool keeps_intent;           /* FAILED: the kept reply is still to be read */
-    bool is_begin;               /* INCIDENT: begin or end */
+    int64_t remind_at;          /* of a row that comes into NEEDS_REAUTH, and of REMIND; seconds */
+    uint8_t token_hash[32];     /* INTENT */
+    struct text node;           /* INTENT: which daemon */
+    bool is_probe;              /* INTENT: of an IN_DOUBT connection */
+    struct text reply;          /* REPLY: sealed */
+    enum verdict_class outcome; /* FAILED, INCIDENT */
+    struct text reason;         /* FAILED with a move, INCIDENT: code */
+    struct text error;          /* FAILED: one printable line */
+    struct text provider_error; /* FAILED, INCIDENT: the provider's code, printable */
+    enum spender_sign suspect;  /* FAILED, SUSPECT; NONE: as it was */
+    int http_status;            /* FAILED, INCIDENT; 0: none */
+    int64_t next_refresh_at;    /* FAILED, seconds */
+    int64_t lost_at;   /* FAILED: when the token may have been spent, seconds; 0: it was not */
+    bool keeps_intent; /* FAILED: the kept reply is still to be read */
+    bool is_begin;     /* INCIDENT: begin or end */
     enum incident_kind incident; /* INCIDENT */
     struct text consent; /* CONSENT, CONSENTED: a digest of its state; also provider. PUT: the
                                  * consent that brought the secret is taken in the same moment;

@@ -496,6 +496,6 @@ def test_doctor_of_a_daemon(t):
 
 if __name__ == "__main__":
     run([test_connectors, test_validate, test_validate_without_a_way, test_validate_groups,
-          test_put_on_a_terminal, test_freeze_on_a_terminal, test_put_as_before,
+         test_put_on_a_terminal, test_freeze_on_a_terminal, test_put_as_before,
          test_put_fields_from_a_pipe, test_recheck, test_recheck_confirms,
          test_doctor_when_all_is_well, test_doctor_of_files, test_doctor_of_a_daemon])

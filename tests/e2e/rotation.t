@@ -7,8 +7,8 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, Idp, fan, limit, put_secret, run
-from scene import (make_secret, now, put, record, scaled, types_of, until, wait_generation,
-                   wait_state)
+from scene import (edit, make_secret, now, put, record, rows, scaled, types_of, until,
+                   wait_generation, wait_state)
 
 
 @limit(180)
@@ -136,6 +136,28 @@ def test_dying_connection(t):
              f"{name}: the event says why")
 
 
+def test_past_grace(t):
+    """A token that may have been spent is not sent again as if it were not, once its grace is over:
+    the connection is in doubt, and the one probe settles it."""
+    sim = t.use(Endpoint(rotation="grace:60", prefix="GRACE"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    c = d.client()
+    sim.script({"drop": "before"}, {"status": 503, "times": -1})
+    connection = put(c, sim.issue("alice", ttl=3600))
+    until(lambda: rows(d, "SELECT lost_at FROM connection")[0][0], "the loss is kept")
+    t.ok(sim.wait_done(2), "within its grace it is sent again")
+    t.eq(types_of(c, connection), ["connected"], "and nobody hears of it")
+    d.stop()
+    edit(d, "UPDATE connection SET lost_at = lost_at - 60, next_refresh_at = 1")
+    sim.clear_script()
+    before = len(sim.journal())
+    d.start()
+    wait_generation(c, connection, 2)
+    t.eq(types_of(c, connection), ["connected", "in_doubt", "recovered"], "in doubt, and settled")
+    t.eq((len(sim.journal()) - before, rows(d, "SELECT lost_at FROM connection")[0][0]), (1, None),
+         "by one request, and the loss is forgotten")
+
+
 def test_closing_connection(t):
     """A connection closed by the provider after its reply: the next request goes out once."""
     sim = t.use(Endpoint(prefix="SHUT"))
@@ -174,4 +196,4 @@ def test_restart_between(t):
 
 
 run([test_real_provider, test_real_provider_under_load, test_old_token_stays, test_rest_stays,
-     test_dying_connection, test_closing_connection, test_restart_between])
+     test_dying_connection, test_past_grace, test_closing_connection, test_restart_between])

@@ -66,8 +66,9 @@ def test_stale_while_failing(t):
     grant = sim.issue("alice", ttl=3600)
     connection = put(c, grant, lives_s=5)
     t.ok(sim.wait_done(1), "the refresh fails")
-    reply = until(lambda: (r := c.ask("vend", owner="o", connection=connection))["stale"] and r,
-                  "stale")
+    # Between two tries: a try itself is `in_flight`.
+    reply = until(lambda: (r := c.ask("vend", owner="o", connection=connection))["stale"] and
+                  r["refresh"]["state"] == "backing_off" and r, "stale", every=0.005)
     t.eq((reply["secret"]["access_token"] == grant["access_token"], reply["refresh"]["state"]),
          (True, "backing_off"), "the good secret is served as stale")
     t.eq(reply["refresh"]["last_error"], "HTTP 503", "with the reason")

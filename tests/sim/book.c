@@ -341,7 +341,7 @@ static bool is_in_grace(const struct world *world, const struct conn *conn)
         return provider->declared == ROTATION_NONE;
     if (conn->sent.wall_moves != world->wall_moves)
         return true; /* how old it is the broker knows by the wall clock alone */
-    return !world->options.checks_graces || provider->declared_grace_s == 0 ||
+    return provider->declared_grace_s == 0 ||
            age_ms <= provider->declared_grace_s * 1000 + GRACE_SLACK_MS;
 }
 

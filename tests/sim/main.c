@@ -111,7 +111,7 @@ static uint64_t run(const struct options *options)
 static int usage(void)
 {
     fprintf(stderr, "sim [--large] [--connections N] [--providers N] [--days N] [--faults X]"
-                    " [--verbose] [--stop] [--graces] SEED…\n");
+                    " [--verbose] [--stop] SEED…\n");
     return 2;
 }
 
@@ -158,11 +158,11 @@ int main(int argc, char **argv)
             options.is_verbose = true;
         } else if (strcmp(argv[i], "--stop") == 0) {
             options.stops = true;
-        } else if (strcmp(argv[i], "--graces") == 0) {
-            options.checks_graces = true;
         } else if (end != argv[i] && *end == 0) {
             violations += run(&options);
             seeds++;
+            if (options.stops && violations > 0)
+                break;
         } else if (!set_option(&options, argv[i], argv[i + 1])) {
             return usage();
         } else {

@@ -23,6 +23,7 @@ MUTATIONS = (
     (9, "who waits is answered before the commit", ("answer",)),
     (10, "a refused client kills the connections", ("reauth",)),
     (11, "a bucket gives one more than it has", ("budget",)),
+    (12, "a token goes out again when its grace is over", ("replay",)),
 )
 
 

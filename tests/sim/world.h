@@ -75,8 +75,7 @@ struct options {
     double faults; /* 1: as often as torture asks; 0: none */
     bool is_large; /* rows are compared one in a hundred, reads do not fail */
     bool is_verbose;
-    bool stops;         /* at the first broken rule */
-    bool checks_graces; /* what may be spent is not sent again once its grace is over */
+    bool stops; /* at the first broken rule */
 };
 
 struct figures {

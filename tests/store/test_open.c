@@ -232,6 +232,7 @@ static void test_first_version(void **state)
             " DROP TABLE sweep; DROP TABLE sweep_part; DROP TABLE receipt; DROP TABLE pause;"
             " ALTER TABLE connection DROP COLUMN suspect;"
             " ALTER TABLE connection DROP COLUMN cut_short;"
+            " ALTER TABLE connection DROP COLUMN lost_at;"
             " PRAGMA user_version = 1");
     fixture_open(f);
     assert_int_equal(fixture_sql(f, "PRAGMA user_version"), schema_version());

@@ -539,6 +539,7 @@ static int apply_failed(struct store_writer *writer, struct store_change *change
     if (change->suspect != SPENDER_NONE && step.event != EVENT_NONE)
         row.suspect = change->suspect;
     db_bind_int(statement, 11, row.suspect);
+    db_bind_time(statement, 12, change->lost_at > 0 ? change->lost_at : EXPIRY_NEVER);
     result = db_run(&writer->db, statement);
     return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
 }

@@ -19,7 +19,7 @@ const char *const apply_texts[] = {
         " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"
         " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"
         " last_error = iif(?15 IS NULL, last_error, NULL),"
-        " reason = NULL, remind_at = NULL,"
+        " reason = NULL, remind_at = NULL, lost_at = NULL,"
         " prior_state = iif(?3 IN (5, 6), 2, prior_state),"
         " suspect = iif(?15 IS NULL, 0, suspect),"
         " cut_short = iif(?15 IS NULL OR invalid_generation <> generation, 0, cut_short),"
@@ -42,7 +42,8 @@ const char *const apply_texts[] = {
     [SET_FAILED] = "UPDATE connection SET state = ?2, next_refresh_at = ?3, updated_at = ?4,"
                    " last_refresh_at = ?4, last_outcome = ?5, failures = failures + 1,"
                    " is_probed = ?6, last_error = ?7, reason = coalesce(?8, reason),"
-                   " remind_at = ?9, prior_state = ?10, suspect = ?11 WHERE rowid = ?1",
+                   " remind_at = ?9, prior_state = ?10, suspect = ?11,"
+                   " lost_at = coalesce(lost_at, ?12) WHERE rowid = ?1",
     [SET_REMINDED] = "UPDATE connection SET remind_at = ?2 WHERE rowid = ?1",
     [SET_PROBED] = "UPDATE connection SET is_probed = 1, next_refresh_at = NULL WHERE rowid = ?1",
     [DROP] = "DELETE FROM connection WHERE rowid = ?1",

@@ -138,6 +138,8 @@ static const char *const migrations[] = {
      * a row were refused early in their life. */
     "ALTER TABLE connection ADD COLUMN suspect INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE connection ADD COLUMN cut_short INTEGER NOT NULL DEFAULT 0;"
+    /* When the token may have been spent that its provider takes again for a while. */
+    "ALTER TABLE connection ADD COLUMN lost_at INTEGER;"
     /* Providers whose refreshing an operator holds. */
     "CREATE TABLE pause ("
     "  provider TEXT PRIMARY KEY,"
