@@ -123,6 +123,7 @@ class Run:
             for account in world.accounts.values():
                 world.works_again(account)
             self.book.check()
+            world.terminate()
         except Exception as error:  # pylint: disable=broad-except
             world.wrong(f"{type(error).__name__}: {error}")
         for what in world.wrongs:

@@ -28,6 +28,7 @@ READY_S = 10 * SLOW           # a start takes no longer
 REST_S = (0.25, 0.6)          # between an answer and the same caller's next job
 EAGER_S = (0.0, 0.02)         # the same where a fault point is to be reached
 GRACE_S = 60
+HEARD_S = 0.5 * SLOW          # after which the daemon has taken a job from its socket
 PATIENCE = 4                  # answers in doubt after which an owner connects again
 LOG_BYTES = 2 << 20           # the log begins anew behind so much
 RULES = {"strict": "strict", "grace": f"grace:{GRACE_S}", "none": "none"}
@@ -210,7 +211,8 @@ class World:
             pass
 
     def terminate(self):
-        """SIGTERM; the load goes on until it has ended, and each job must be answered."""
+        """SIGTERM: it ends in order, and whoever it had heard is answered before that."""
+        asked_at = time.monotonic()
         self.d.child.send(signal.SIGTERM)
         ends = time.monotonic() + TIMEOUT_S + 30
         while self.d.running() and time.monotonic() < ends:
@@ -220,6 +222,9 @@ class World:
             self.wrong(f"SIGTERM: ended with {status}")
             self.kill()
         self.gone()
+        for job in self.jobs.values():
+            if job.sent_at < asked_at - HEARD_S:  # what came just then may still lie in the socket
+                self.wrong(f"{job.account.name}: {job.op} was not answered before the end")
 
     def pause(self, child, seconds):
         """SIGSTOP, a while, SIGCONT. Callers go on asking."""
