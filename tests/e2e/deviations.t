@@ -210,7 +210,7 @@ def test_refusal_confirmed(t):
 def test_refusals_not_in_a_row(t):
     provider, _, d = wavering(t, confirm_after_s=600)
     c = d.client()
-    connection = stored(c)
+    connection = stored(c, expires_at=now() + 3600)  # nobody refreshes it but this test
     for generation in (2, 3):
         provider.refuses = 1
         t.eq(c.code("refresh", owner="o", connection=connection, force=True, deadline_ms=3000),
