@@ -22,8 +22,8 @@ from faults import BY_KEY, FAULTS
 from world import SLOW, World
 from scene import FAULT_POINTS, until
 
-REST_S = 2.5 * SLOW   # what is in doubt has been probed by then, mostly
-SETTLE_S = 40 * SLOW
+REST_S = 2.5 * min(SLOW, 2)  # what is in doubt has been probed by then, mostly
+SETTLE_S = 120 + 10 * SLOW   # a backoff is 90 s at most
 MAX_WRONGS = 20
 
 
