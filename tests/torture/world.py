@@ -332,6 +332,9 @@ class World:
         if generation < job.floor:
             self.wrong(f"{account.name}: {job.op} answered generation {generation}, {job.floor} was"
                        " acknowledged before it was sent")
+        if job.op in ("refresh", "invalidate") and generation == job.floor:
+            self.wrong(f"{account.name}: {job.op} answered generation {generation}, which was there"
+                       " before")
         account.floor = max(account.floor, generation)
         if "secret" in reply:
             token = reply["secret"]["access_token"]
