@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import sys
@@ -17,7 +18,7 @@ import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-FAKE = f"/usr/bin/python3 {HERE}/fake.py"
+FAKE = f"/usr/bin/python3 {shlex.quote(str(HERE / 'fake.py'))}"
 os.environ.update(BURSARD=f"{FAKE} bursard", BURSAR=f"{FAKE} bursar")
 
 # pylint: disable=wrong-import-position
