@@ -107,13 +107,19 @@ static void ask(struct worker *self, struct sweep_part *part, const char *connec
         self->broker->store->find(self->reader, none, text_of(connection), none, none, &row);
     if (result == BURSAR_E_NOT_FOUND) {
         send_receipt(question, TEXT_LITERAL("unknown: the connection was deleted"));
-    } else if (result < 0) {
+        return;
+    }
+    if (result < 0) {
         part->ask_at_ms = clock_boot_ms() + AGAIN_MS;
         end_question(question);
-    } else {
-        worker_revoke(self, &row, asked, question);
-        conn_row_free(&row);
+        return;
     }
+    /* Whoever restored it meanwhile wants its grant to live. */
+    if (row.state == CONN_REVOKED)
+        worker_revoke(self, &row, asked, question);
+    else
+        send_receipt(question, TEXT_LITERAL("unknown: not asked, for the connection was restored"));
+    conn_row_free(&row);
 }
 
 struct found {

@@ -411,6 +411,35 @@ def test_at_provider(t):
     t.eq(c.code("vend", owner="o", connection=connections[0]), "revoked", "and all are refused")
 
 
+def test_at_provider_restored(t):
+    """What was restored before its turn to be asked about came keeps its grant at the provider."""
+    sim = t.use(Endpoint(prefix="BACK"))
+    first, gate = threading.Event(), threading.Event()
+
+    def answer(*_):
+        first.set()
+        gate.wait(60)
+        return 200, {}
+    desk = t.use(Desk(answer))
+    d = t.use(Daemon({"providers": {"acme": sim.provider(revoke_url=desk.url)}}))
+    c = d.client()
+    grants = sim.issue_many(30, ttl=FAR)
+    connections = [put(c, g, lives_s=FAR) for g in grants]
+    sweep = c.ask("connection.revoke", select={"owner": "o"}, at_provider=True)["sweep"]
+    try:
+        t.ok(first.wait(60), "the first is asked about")
+        until(lambda: c.ask("status")["connections"]["REVOKED"] == 30, "all are revoked here")
+        back = connections[-1]  # asked about in the order of their ids, eight at a time
+        t.eq(c.ask("connection.restore", owner="o", connection=back)["state"], "ACTIVE", "restored")
+    finally:
+        gate.set()
+    t.eq(ended(c, sweep)["asking"], 0, "all are answered")
+    says = {r["connection"]: r["at_provider"] for r in receipts(c, sweep)}
+    t.eq([says.pop(back), set(says.values())],
+         ["unknown: not asked, for the connection was restored", {"revoked"}], "the receipts")
+    t.eq(set(desk.seen), {g["refresh_token"] for g in grants[:-1]}, "its token was not sent")
+
+
 @limit(120)
 def test_at_provider_resumed(t):
     """Killed while it asks: each is asked until there is an answer, and every receipt has one."""
@@ -518,4 +547,4 @@ def test_pause(t):
 
 run([test_one, test_flight_under_way, test_selections, test_bad_selections, test_shared,
      test_at_once, test_no_flight_for_the_selected, test_in_turn, test_thousands_and_kills, test_at_provider,
-     test_at_provider_resumed, test_command, test_pause])
+     test_at_provider_restored, test_at_provider_resumed, test_command, test_pause])
