@@ -62,12 +62,29 @@ static int fill(struct worker *self, const struct conn_row *row, struct answer *
     return buf_error(&answer->body) != 0 ? BURSAR_E_INTERNAL : 0;
 }
 
+/* Of one that was set aside so that it can move: what is under way for it may rotate its token, and the copy
+ * would be of the spent one. */
+static struct flight *flight_to_await(struct worker *self, const struct conn_row *row)
+{
+    struct flight *flight = flight_find(self, row->id);
+    bool is_aside = row->state == CONN_FROZEN || row->state == CONN_REVOKED;
+    bool may_rotate =
+        flight && flight->phase != FLIGHT_TURN && flight->phase != FLIGHT_BACKOFF;
+    return is_aside && may_rotate ? flight : NULL;
+}
+
 void worker_export(struct worker *self, struct request *request)
 {
     struct conn_row row;
     int result = worker_find(self, &request->job, &row);
     if (result < 0) {
         worker_refuse(self, request, result, NULL);
+        return;
+    }
+    struct flight *flight = flight_to_await(self, &row);
+    if (flight) { /* its end looks at the request again */
+        conn_row_free(&row);
+        flight_join(flight, request);
         return;
     }
     struct answer *answer = answer_new(request->ticket);

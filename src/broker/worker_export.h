@@ -5,8 +5,8 @@
 
 #include "broker/worker_parts.h"
 
-/* Answers the record and the secret as a put would take it, whatever the connection's state. Takes the
- * request. */
+/* Answers the record and the secret as a put would take it, whatever the connection's state; of one that is
+ * frozen or revoked when the refresh that is under way has ended. Takes the request. */
 void worker_export(struct worker *self, struct request *request);
 
 #endif

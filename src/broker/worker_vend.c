@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "broker/dispatcher.h"
+#include "broker/worker_export.h"
 #include "broker/worker_parts.h"
 #include "broker/worker_spender.h"
 #include "broker/worker_sweep.h"
@@ -419,6 +420,7 @@ static void look_at(struct worker *self, struct request *request, const struct c
     switch (request->job.op) {
     case OP_REFRESH: refresh(self, request, row); break;
     case OP_INVALIDATE: invalidate(self, request, row); break;
+    case OP_EXPORT: worker_export(self, request); break;
     default: vend(self, request, row);
     }
 }

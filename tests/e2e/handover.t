@@ -305,6 +305,26 @@ def test_hand_over_to_another(t):
     t.eq(n.ask("status")["connections"]["ACTIVE"], 250, "and they live there")
 
 
+def test_export_during_flight(t):
+    """Frozen while its refresh is with the provider: what is exported is what the refresh brought."""
+    sim = t.use(Endpoint(prefix="MID", ttl=FAR))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    c = d.client()
+    sim.script({"hold": "gate", "hold_at": "after"})
+    grant = sim.issue("a")
+    connection = put(c, grant)
+    named = {"owner": "o", "connection": connection}
+    t.ok(sim.wait_requests(1), "the refresh is under way")
+    t.eq(c.ask("connection.freeze", **named)["state"], "FROZEN", "frozen")
+    job = c.send("connection.export", **named)
+    t.eq(record(c, connection)["generation"], 1, "nothing has come home when it is asked for")
+    sim.release("gate")
+    reply = c.recv_id(job)
+    t.eq((reply["record"]["state"], reply["record"]["generation"]), ("FROZEN", 2), "the next one")
+    t.ok(reply["secret"]["refresh_token"] != grant["refresh_token"], "not the token that is spent")
+    t.eq(spend(sim, reply["secret"]["refresh_token"])[0], 200, "and whoever has it can go on")
+
+
 def test_export_op(t):
     sim = t.use(Endpoint(prefix="OP"))
     d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
@@ -409,4 +429,4 @@ def test_cut_short(t):
 
 
 run([test_round_trip, test_sealed, test_bad_lines, test_replace, test_hand_over, test_hand_over_to_another,
-     test_export_op, test_refresh_of_a_generation, test_spent_elsewhere, test_foreign_token, test_cut_short])
+     test_export_during_flight, test_export_op, test_refresh_of_a_generation, test_spent_elsewhere, test_foreign_token, test_cut_short])
