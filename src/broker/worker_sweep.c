@@ -240,7 +240,8 @@ static void stepped(void *context, struct write_message *message)
     part->is_busy = false;
     if (result < 0) {
         part->walk_at_ms = clock_boot_ms() + AGAIN_MS;
-        self->must_load_sweeps = result != BURSAR_E_STORE_UNAVAILABLE; /* it was ended meanwhile */
+        if (result != BURSAR_E_STORE_UNAVAILABLE)
+            self->must_load_sweeps = true; /* it was ended meanwhile */
     } else {
         bool is_moving = change->to_owner.data != NULL;
         set_place(part, is_moving ? change->to_owner : change->after_owner,
