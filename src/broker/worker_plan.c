@@ -180,6 +180,7 @@ static void replanned(void *context, struct write_message *message)
         worker_plan_soon(self);
     } else {
         self->clock_offset_ms = INT64_MAX; /* once more, when the planner looks next */
+        self->plan_at_ms = clock_boot_ms() + PLAN_AGAIN_MS;
     }
     write_free(message);
 }
@@ -218,7 +219,8 @@ void worker_plan(struct worker *self)
 {
     int64_t now_ms = clock_boot_ms();
     bool may_begin = self->connector && self->is_open && !self->is_draining;
-    if (may_begin)
+    /* One that could not be written waits for the planner: the store's refusal wakes this thread. */
+    if (may_begin && (self->clock_offset_ms != INT64_MAX || now_ms >= self->plan_at_ms))
         watch_clock(self);
     if (now_ms >= self->plan_at_ms) {
         self->plan_at_ms = now_ms + PLAN_EVERY_MS;
