@@ -255,17 +255,19 @@ bool worker_gate_lets_through(struct worker *self)
 
 /* ---- what an attempt says ------------------------------------------------------------------------ */
 
+/* An end is told by the state, not by its change alone: one that could not be written is written at the next
+ * exchange. */
 static void tell_incidents(struct worker *self, const struct gate_change *change,
                            const struct flight_outcome *outcome)
 {
     int64_t now_ms = clock_boot_ms();
     if (change->breaker == BREAKER_OPENED)
         worker_incident_begin(self, INCIDENT_OUTAGE, outcome);
-    else if (change->breaker == BREAKER_CLOSES)
+    else if (self->gate.breaker.state == BREAKER_CLOSED)
         worker_incident_end(self, INCIDENT_OUTAGE);
     if (change->guard == GUARD_SHUTS)
         worker_incident_begin(self, INCIDENT_MASS_REFUSAL, outcome);
-    else if (change->guard == GUARD_OPENS)
+    else if (!self->gate.guard.is_shut)
         worker_incident_end(self, INCIDENT_MASS_REFUSAL);
     if (outcome->verdict == VERDICT_CLIENT) {
         self->client_failed_ms = now_ms;
