@@ -68,8 +68,7 @@ static struct flight *flight_to_await(struct worker *self, const struct conn_row
 {
     struct flight *flight = flight_find(self, row->id);
     bool is_aside = row->state == CONN_FROZEN || row->state == CONN_REVOKED;
-    bool may_rotate =
-        flight && flight->phase != FLIGHT_TURN && flight->phase != FLIGHT_BACKOFF;
+    bool may_rotate = flight && flight->phase != FLIGHT_TURN && flight->phase != FLIGHT_BACKOFF;
     return is_aside && may_rotate ? flight : NULL;
 }
 
