@@ -328,6 +328,9 @@ static void answer(struct flight *flight)
         fault_point("answered");
         return;
     }
+    int64_t grant_ms = worker_gate_grant_wait_ms(self, &flight->row);
+    if (grant_ms > flight->outcome.delay_ms) /* a second attempt counts for its ceiling too */
+        flight->outcome.delay_ms = grant_ms;
     part_waiters(flight);
     if (flight->waiters)
         on(flight, FLIGHT_ON_AGAIN);
