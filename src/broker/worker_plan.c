@@ -19,6 +19,7 @@ enum {
     SHORT_LIST_LASTS_MS = 250,
     REMIND_EVERY_MS = 60000,
     REMIND_AT_ONCE = 100,
+    SWEPT_WAIT_MS = 300000,
 };
 
 static const struct text none = {NULL, 0};
@@ -52,15 +53,44 @@ static void tell_owner(struct worker *self, const struct conn_row *row)
     worker_write(self, message, ending_written, self);
 }
 
+static void put_off_written(void *context, struct write_message *message)
+{
+    if (message->change.result == 0) /* it may be the next one now */
+        worker_plan_soon(context);
+    write_free(message);
+}
+
+/* One that cannot be begun for a while must not stand before others in the list, nor take the place of one
+ * among the flights. */
+static void put_off(struct worker *self, const struct conn_row *row, int64_t wait_ms)
+{
+    struct write_message *message = write_new(CHANGE_PLAN, row->id);
+    message->change.at_ms = clock_wall_ms() + wait_ms + 999;
+    message->change.expect_generation = row->generation;
+    worker_write(self, message, put_off_written, self);
+}
+
+/* How long until the planner may begin it; a sweep that has selected it comes to it before long. */
+static int64_t row_wait_ms(struct worker *self, const struct conn_row *row)
+{
+    if (worker_is_swept(self, row))
+        return SWEPT_WAIT_MS;
+    return worker_can_refresh(self, row) ? worker_gate_grant_wait_ms(self, row) : 0;
+}
+
 static void plan_row(struct worker *self, const char *id)
 {
     struct conn_row row;
     if (flight_find(self, text_of(id)) ||
         self->broker->store->find(self->reader, none, text_of(id), none, none, &row) < 0)
         return;
-    if (row.next_refresh_at > clock_wall_s() || worker_is_swept(self, &row) ||
-        (BURSAR_MUTATION == 6 && row.failures == 1))
+    int64_t wait_ms = row_wait_ms(self, &row);
+    if (row.next_refresh_at > clock_wall_s() || (BURSAR_MUTATION == 6 && row.failures == 1))
         ; /* something has changed since the list was made */
+    else if (wait_ms > 0 && row.can_refresh)
+        put_off(self, &row, wait_ms);
+    else if (wait_ms > 0)
+        ; /* the sweep comes to it */
     else if (worker_can_refresh(self, &row))
         flight_begin(self, &row, 0);
     else if (!row.can_refresh)

@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, limit, run
-from scene import events_of, now, put, record, rows, until, wait_generation
+from scene import edit, events_of, now, put, record, rows, until, wait_generation
 
 
 def start(t, rotation="strict", **provider):
@@ -90,6 +90,23 @@ def test_per_grant(t):
     again = c.call("refresh", owner="o", connection=connections[1], force=True)
     t.eq(again["error"]["code"], "rate_limited", "also after a restart")
     t.eq(len(sim.journal()), 10, "each once")
+
+
+@limit(60)
+def test_per_grant_fair(t):
+    """Very many that have to wait for their own ceilings do not stand before one that need not."""
+    sim, d, c = start(t, token_rate={"limit": 1, "window_s": 3600, "per": "grant"})
+    grants = sim.issue_many(70, ttl=3600)
+    connections = [put(c, grant, lives_s=3600) for grant in grants]
+    d.stop()
+    edit(d, "UPDATE connection SET last_refresh_at = ?1, next_refresh_at = ?1, due_at = ?1",
+         now() - 60)
+    d.start()
+    c = d.client()
+    new = put(c, sim.issue("new", ttl=3600))
+    wait_generation(c, new, 2)
+    t.eq([e["account"] for e in sim.journal()], ["new"], "none of the others was refreshed")
+    t.eq(record(c, connections[0])["generation"], 1, "they wait")
 
 
 @limit(60)
@@ -235,6 +252,6 @@ def test_forecast(t):
     t.ok(status["refresh_debt"] >= 2, "and there is one", repr(status["refresh_debt"]))
 
 
-run([test_ceiling, test_api_ceiling, test_rate_limited, test_per_grant, test_fair,
+run([test_ceiling, test_api_ceiling, test_rate_limited, test_per_grant, test_per_grant_fair, test_fair,
      test_throttled_together, test_breaker, test_breaker_after_restart, test_fleet_guard,
      test_usual_refusals, test_forecast])
