@@ -11,11 +11,12 @@ find_top() {
     *[!A-Za-z0-9/._+,@%-]*)
         local folder
         folder=${TMPDIR:-/tmp}/bursar-$(id -u)-$(printf %s "$top" | cksum | tr -dc 0-9)
-        mkdir -m 0700 -p "$folder"
+        mkdir -m 0755 -p "$folder" # tests run programs of it as somebody else
         if [ ! -O "$folder" ]; then
             echo "$0: $folder belongs to somebody else" >&2
             exit 1
         fi
+        chmod 0755 "$folder"
         ln -sfn "$top" "$folder/checkout"
         top=$folder/checkout
         plain=$folder

@@ -3,19 +3,18 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <bursar/error.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "connector/registry.h"
 
@@ -83,37 +82,38 @@ static void try_here(const char *file, int to)
     char problem[512] = "";
     alarm(TRIAL_S);
     bool is_ok = open_module(file, problem, sizeof problem) != NULL;
-    ssize_t ignored = write(to, problem, strlen(problem));
+    ssize_t ignored = write(to, problem, strlen(problem) + 1); /* its NUL says that this is all */
     (void)ignored;
     _exit(is_ok ? TRIAL_OK : TRIAL_REFUSED);
 }
 
-/* What the child wrote before it ended; it fits the pipe. Nothing is waited for: a process that it left
- * behind may hold the other end for ever. */
-static void read_problem(int from, char *out_problem, size_t size)
+/* What the child says. False where it said nothing whole: it has ended before, or does not come back. The
+ * wait is bounded, for a process that it left behind may hold the other end of the pipe for ever. */
+static bool hear(int from, char *out_problem, size_t size)
 {
+    int64_t until_ms = clock_boot_ms() + (TRIAL_S + LATE_S) * 1000, left_ms;
+    struct pollfd told = {.fd = from, .events = POLLIN};
     size_t len = 0;
-    ssize_t n;
-    fcntl(from, F_SETFL, O_NONBLOCK);
-    while (len < size - 1 &&
-           ((n = read(from, out_problem + len, size - 1 - len)) > 0 || (n < 0 && errno == EINTR)))
+    while (len < size - 1 && (left_ms = until_ms - clock_boot_ms()) > 0) {
+        int ready = poll(&told, 1, (int)left_ms);
+        ssize_t n = ready > 0 ? read(from, out_problem + len, size - 1 - len) : -1;
+        if (n > 0 && memchr(out_problem + len, 0, (size_t)n))
+            return true;
+        if (n == 0 || (n < 0 && ready != 0 && errno != EINTR))
+            break;
         len += n > 0 ? (size_t)n : 0;
+    }
     out_problem[len] = 0;
+    return false;
 }
 
-/* The child's own alarm ends it in time, unless the module has put that out. */
-static bool await_end(pid_t child, int *out_status)
+/* One that has said all ends by itself. Any other is ended, which does not change how it has ended already;
+ * its own alarm has been there before, unless the module has put that out. */
+static bool await_end(pid_t child, bool is_heard, int *out_status)
 {
-    struct pollfd end = {.fd = pidfd_open(child, 0), .events = POLLIN};
-    int ready = 0;
-    if (end.fd >= 0)
-        while ((ready = poll(&end, 1, (TRIAL_S + LATE_S) * 1000)) < 0 && errno == EINTR)
-            ;
-    if (ready <= 0)
-        kill(child, SIGKILL);
-    if (end.fd >= 0)
-        close(end.fd);
     pid_t ended;
+    if (!is_heard)
+        kill(child, SIGKILL);
     while ((ended = waitpid(child, out_status, 0)) < 0 && errno == EINTR)
         ;
     return ended == child;
@@ -152,11 +152,10 @@ static bool try_apart(const char *file, char *out_problem, size_t size)
         try_here(file, pipes[1]);
     }
     close(pipes[1]);
-    bool has_ended = child > 0 && await_end(child, &status);
+    bool is_heard = child > 0 && hear(pipes[0], out_problem, size);
+    bool has_ended = child > 0 && await_end(child, is_heard, &status);
     if (!has_ended)
         snprintf(out_problem, size, "cannot be tried: %s", strerror(errno));
-    else
-        read_problem(pipes[0], out_problem, size);
     close(pipes[0]);
     sigaction(SIGCHLD, &before, NULL);
     bool leaves_some = child > 0 && kill(-child, SIGKILL) == 0;
