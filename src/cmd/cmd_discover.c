@@ -342,6 +342,7 @@ static int run(const struct cmd_args *args)
     buf_free(&self.error);
     buf_free(&self.id);
     buf_free(&self.scopes);
+    buf_free(&authorities);
     return status;
 }
 
