@@ -373,23 +373,28 @@ int reader_consent(struct store_reader *reader, struct text provider, struct tex
     return one_blob(reader, statement, "consent", out_sealed);
 }
 
+/* What is kept of one generation of a connection. */
+static int generation_blob(struct store_reader *reader, size_t which, struct text connection,
+                           uint64_t generation, const char *what, struct buf *out_sealed)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, which);
+    db_bind_text(statement, 1, connection);
+    db_bind_int(statement, 2, (int64_t)generation);
+    return one_blob(reader, statement, what, out_sealed);
+}
+
 int reader_reply(struct store_reader *reader, struct text connection, uint64_t generation,
                  struct buf *out_sealed)
 {
-    sqlite3_stmt *statement = db_statement(&reader->db, REPLY);
-    db_bind_text(statement, 1, connection);
-    db_bind_int(statement, 2, (int64_t)generation);
-    return one_blob(reader, statement, "reply", out_sealed);
+    return generation_blob(reader, REPLY, connection, generation, "reply", out_sealed);
 }
 
 int reader_prior(struct store_reader *reader, struct text connection, uint64_t generation,
                  struct buf *out_sealed)
 {
-    sqlite3_stmt *statement = db_statement(&reader->db, PRIOR);
-    db_bind_text(statement, 1, connection);
-    db_bind_int(statement, 2, (int64_t)generation);
-    return one_blob(reader, statement, "prior", out_sealed);
+    return generation_blob(reader, PRIOR, connection, generation, "prior", out_sealed);
 }
+
 /* ---- the log and figures --------------------------------------------------------------------- */
 
 int reader_events(struct store_reader *reader, uint64_t after_seq, size_t limit,
