@@ -2,10 +2,11 @@
 
 #include <string.h>
 
+static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                             ".-:+=^!/*?&<>()[]{}@%$#";
+
 bool z85_decode(struct text text, size_t len, uint8_t *out)
 {
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                 ".-:+=^!/*?&<>()[]{}@%$#";
     if (len % 4 != 0 || text.len != len / 4 * 5)
         return false;
     for (size_t i = 0; i < text.len; i += 5) {
@@ -22,4 +23,18 @@ bool z85_decode(struct text text, size_t len, uint8_t *out)
             *out++ = (uint8_t)(value >> (24 - 8 * j));
     }
     return true;
+}
+
+void z85_encode(const uint8_t *bytes, size_t len, char *out)
+{
+    for (size_t i = 0; i + 4 <= len; i += 4) {
+        uint32_t value = (uint32_t)bytes[i] << 24 | (uint32_t)bytes[i + 1] << 16 |
+                         (uint32_t)bytes[i + 2] << 8 | bytes[i + 3];
+        for (size_t j = 5; j > 0; j--) {
+            out[j - 1] = digits[value % 85];
+            value /= 85;
+        }
+        out += 5;
+    }
+    *out = 0;
 }

@@ -12,5 +12,7 @@
 /* Decodes len / 4 × 5 characters to len bytes (a multiple of 4); false for anything else, and then some
  * of out may be written. */
 bool z85_decode(struct text text, size_t len, uint8_t *out);
+/* Encodes len bytes (a multiple of 4) to len / 4 × 5 characters and a NUL. */
+void z85_encode(const uint8_t *bytes, size_t len, char *out);
 
 #endif

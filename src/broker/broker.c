@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
+#include "broker/message.h"
 #include "broker/publisher.h"
 #include "broker/query.h"
 #include "broker/refs.h"
@@ -34,13 +35,28 @@ static int start_workers(struct broker *broker, struct buf *error)
     return result;
 }
 
+/* Needs the store, which brings its file up to date first. */
+static int read_principals(struct broker *broker, struct buf *error)
+{
+    struct store_reader *reader = NULL;
+    const struct config *config = broker->config;
+    int result = broker->store->reader_open(broker->store_where, &reader, error);
+    if (result == 0)
+        result = principals_read(broker, reader, config->principals, config->principal_count,
+                                 &broker->principals);
+    broker->store->reader_close(reader);
+    return result;
+}
+
 static int start_all(struct broker *broker, struct buf *error)
 {
-    int result = dispatcher_new(broker, &broker->dispatcher);
+    int result = store_thread_start(broker, &broker->store_thread, error);
+    if (result == 0)
+        result = read_principals(broker, error);
+    if (result == 0)
+        result = dispatcher_new(broker, &broker->dispatcher);
     if (result == 0)
         result = zap_start(broker, &broker->zap, error);
-    if (result == 0)
-        result = store_thread_start(broker, &broker->store_thread, error);
     if (result == 0)
         result = publisher_start(broker, &broker->publisher, error);
     if (result == 0)
@@ -84,6 +100,18 @@ int broker_start(struct broker *broker, const struct config *config,
     return result;
 }
 
+void broker_reload(struct broker *broker, const struct config *config)
+{
+    struct reload_message *message = memory_new(sizeof *message);
+    message->message.type = MESSAGE_RELOAD;
+    message->items = memory_new((config->principal_count + 1) * sizeof *message->items);
+    for (size_t i = 0; i < config->principal_count; i++) {
+        if (!principal_copy(&config->principals[i], &message->items[message->count++]))
+            abort();
+    }
+    query_send_reload(broker->query, message);
+}
+
 void broker_stop(struct broker *broker)
 {
     dispatcher_stop(broker->dispatcher);
@@ -98,6 +126,7 @@ void broker_stop(struct broker *broker)
     zap_stop(broker->zap);
     dispatcher_free(broker->dispatcher);
     refs_free(broker->refs);
+    principals_release(broker->principals);
     if (broker->zmq)
         zmq_ctx_term(broker->zmq);
     *broker = (struct broker){0};

@@ -1,7 +1,7 @@
 /* The broker: what its threads share, and how they are started and ended.
  * Thread: broker_start, _stop: the main thread. The shared parts do not change while it runs.
  *
- *     start: zap -> store -> publisher -> query -> workers -> dispatcher (it binds last: ready)
+ *     start: store -> zap -> publisher -> query -> workers -> dispatcher (it binds last: ready)
  *     stop:  the other way round, after the dispatcher has seen every job answered */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
@@ -20,6 +20,7 @@
 #define BROKER_DRAIN_MS 30000 /* flights under way at the end get so long */
 
 struct dispatcher;
+struct principals;
 struct publisher;
 struct query;
 struct refs;
@@ -39,6 +40,7 @@ struct broker {
     int64_t started_at; /* seconds since 1970 */
     char node[64];      /* names this process in intents */
 
+    struct principals *principals; /* as they were when it started; held */
     struct store_thread *store_thread;
     struct publisher *publisher;
     struct query *query;
@@ -54,6 +56,9 @@ struct broker {
 int broker_start(struct broker *broker, const struct config *config,
                  const struct connectors *connectors, const struct keyring *keyring,
                  struct buf *error);
+
+/* The principals of a configuration that was read again hold from now on. Copies them. */
+void broker_reload(struct broker *broker, const struct config *config);
 
 /* Takes no more jobs, finishes the flights, answers who waits, commits, ends the threads. */
 void broker_stop(struct broker *broker);

@@ -11,7 +11,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/admission.h"
 #include "broker/credential_writer.h"
+#include "broker/incoming.h"
 #include "broker/memory.h"
 #include "broker/pending.h"
 #include "broker/query.h"
@@ -23,9 +25,9 @@
 #include "broker/worker.h"
 #include "policy/vend.h"
 #include "wire/pack.h"
+#include "wire/principal.h"
 
 enum {
-    FRAMES_MAX = 64,      /* of one message; a message of more is dropped */
     JOBS_AT_ONCE = 256,   /* before answers are looked at again */
     FRAME_MAX = 16 << 20, /* a peer that sends more is cut off; over max_job_bytes: bad_request */
     REPLY_MAX = 64 << 20,
@@ -41,6 +43,7 @@ struct dispatcher {
     struct job_reader *reader;
     struct warm_table *warm;
     struct pending_table *pending;
+    struct admission *admission;
     int *held;        /* by worker: reasons not to answer from memory */
     int held_count;   /* of all */
     struct buf error; /* of the job that is being decoded */
@@ -50,18 +53,11 @@ struct dispatcher {
     int64_t end_at_ms; /* boot time at which draining ends */
 };
 
-/* A message as it came: identity and envelope, and the body last. */
-struct incoming {
-    zmq_msg_t frames[FRAMES_MAX];
-    size_t count;
-    bool is_dropped; /* too many frames */
-};
-
 /* ---- replies ------------------------------------------------------------------------------------- */
 
-/* Takes the envelope's frames and the reply. */
+/* Takes the envelope's frames and the reply. load: who gets it; NULL: nobody that is known. */
 static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t count,
-                       struct buf *reply)
+                       const struct load *load, struct buf *reply)
 {
     bool is_sent = true;
     if (buf_error(reply) != 0 || !reply->data) { /* before the first frame: no half message */
@@ -72,7 +68,7 @@ static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t coun
     }
     for (size_t i = 0; i < count && is_sent; i++)
         is_sent = zmq_msg_send(&envelope[i], self->jobs, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
-    if (is_sent && socket_send_secret(self->jobs, reply) < 0)
+    if (is_sent && socket_send_secret(self->jobs, reply, load ? load->unread : NULL) < 0)
         LOG(LOG_WARNING, "a reply could not be sent");
     if (reply->data) {
         secret_wipe(reply->data, reply->cap);
@@ -80,12 +76,23 @@ static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t coun
     }
 }
 
+static void send_to(struct dispatcher *self, struct incoming *in, struct buf *reply)
+{
+    send_reply(self, in->frames, in->count - 1, in->caller.load, reply);
+}
+
+static void refuse_for(struct dispatcher *self, struct incoming *in, struct text id,
+                       const struct reply_error *error)
+{
+    struct buf reply = buf_make(REPLY_MAX);
+    reply_error(&reply, id, error);
+    send_to(self, in, &reply);
+}
+
 static void refuse(struct dispatcher *self, struct incoming *in, struct text id, int error,
                    struct text text)
 {
-    struct buf reply = buf_make(REPLY_MAX);
-    reply_error(&reply, id, &(struct reply_error){.error = error, .text = text});
-    send_reply(self, in->frames, in->count - 1, &reply);
+    refuse_for(self, in, id, &(struct reply_error){.error = error, .text = text});
 }
 
 /* ---- the way of a warm vend ---------------------------------------------------------------------- */
@@ -121,7 +128,7 @@ static bool answer_warm(struct dispatcher *self, struct incoming *in, const stru
         return false; /* the worker finds the same and says so */
     }
     credential_close(&self->writer);
-    send_reply(self, in->frames, in->count - 1, &reply);
+    send_to(self, in, &reply);
     return true;
 }
 
@@ -129,7 +136,8 @@ static bool answer_warm(struct dispatcher *self, struct incoming *in, const stru
 
 static void give_answer(struct dispatcher *self, struct pending *pending, struct buf *reply)
 {
-    send_reply(self, pending->envelope, pending->envelope_count, reply);
+    send_reply(self, pending->envelope, pending->envelope_count, pending->load, reply);
+    pending->load->in_flight--;
     pending_remove(self->pending, pending);
 }
 
@@ -142,26 +150,16 @@ static void give_error(struct dispatcher *self, struct pending *pending, int err
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
-static void answer_whoami(struct dispatcher *self, struct incoming *in, const struct job *job,
-                          const char *user_id)
+static void answer_whoami(struct dispatcher *self, struct incoming *in, const struct job *job)
 {
-    static const char *const roles[] = {"vend",   "refresh", "connect", "manage",
-                                        "events", "export",  "admin"};
-    struct buf pairs = buf_make(4096), reply = buf_make(REPLY_MAX);
+    struct buf pairs = buf_make(1 << 20), reply = buf_make(REPLY_MAX);
     struct pack map = pack_map(&pairs);
-    pack_string(&map, "principal", user_id);
-    struct pack list = pack_array_in(&map, "roles");
-    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
-        pack_item_text(&list, text_of(roles[i]));
-    pack_close(&list);
-    list = pack_array_in(&map, "owners");
-    pack_item_text(&list, TEXT_LITERAL("*"));
-    pack_close(&list);
-    list = pack_array_in(&map, "operator_scopes");
-    pack_close(&list);
+    pack_string(&map, "principal", in->caller.principal->name);
+    pack_string(&map, "peer", in->caller.peer);
+    principal_pack(&map, in->caller.principal);
     pack_close(&map);
     reply_pairs(&reply, job->id, buf_text(&pairs));
-    send_reply(self, in->frames, in->count - 1, &reply);
+    send_to(self, in, &reply);
     buf_free(&pairs);
 }
 
@@ -187,19 +185,21 @@ static bool is_secret_op(enum job_op op)
     return op == OP_PUT || op == OP_CONNECT_COMPLETE || op == OP_CONNECTOR_VALIDATE;
 }
 
-/* Hands a job to the thread that will answer it. in is NULL for one from the intake. */
-static void hand_over(struct dispatcher *self, struct incoming *in, struct text body,
-                      struct job *job, struct worker *worker)
+/* Hands a job to the thread that will answer it. Nobody waits for one from the intake. */
+static void hand_over(struct dispatcher *self, struct incoming *in, bool is_waited_for,
+                      struct text body, struct job *job, struct worker *worker)
 {
     int64_t deadline_ms = clock_boot_ms() + job->deadline_ms;
     struct pending *pending = NULL;
-    if (in) {
+    if (is_waited_for) {
         /* The body stays where it is until the copy is made. */
         pending = pending_add(self->pending, in->frames, in->count - 1, job, deadline_ms);
         if (!pending) {
             refuse(self, in, job->id, BURSAR_E_OVERLOADED, (struct text){NULL, 0});
             return;
         }
+        pending->load = in->caller.load;
+        pending->load->in_flight++;
     }
     struct request *request = request_new(body, is_secret_op(job->op),
                                           pending ? pending->ticket : TICKET_NONE, deadline_ms);
@@ -208,6 +208,11 @@ static void hand_over(struct dispatcher *self, struct incoming *in, struct text 
         abort();
     }
     request->may_export = job->include_refresh_token;
+    request->principals = principals_hold(admission_principals(self->admission));
+    request->principal = in->caller.principal;
+    snprintf(request->peer, sizeof request->peer, "%s", in->caller.peer);
+    if (admission_is_unseen(job))
+        request->job.owner = job->owner;
     /* What it stands for lives as long as the configuration; in other ops it is an unknown key, and
      * the job's texts are still those of the message. */
     if (job->ref.data && job_rule(job->op)->names_connection) {
@@ -226,15 +231,18 @@ static void hand_over(struct dispatcher *self, struct incoming *in, struct text 
     }
 }
 
-static void take_job(struct dispatcher *self, struct incoming *in, const char *user_id)
+static void take_job(struct dispatcher *self, struct incoming *in)
 {
     zmq_msg_t *last = &in->frames[in->count - 1];
     struct text body = {zmq_msg_data(last), zmq_msg_size(last)};
     struct worker *worker = NULL;
     struct job job = {0};
-    int result;
+    int64_t retry_after_ms = 0;
     buf_clear(&self->error);
-    if (body.len > self->broker->config->max_job_bytes) {
+    int result = admission_count(&in->caller, body.len, &self->error, &retry_after_ms);
+    if (result < 0) {
+        /* Not decoded: what is too much costs little. */
+    } else if (body.len > self->broker->config->max_job_bytes) {
         buf_printf(&self->error, "body has more than %u bytes",
                    (unsigned)self->broker->config->max_job_bytes);
         result = BURSAR_E_BAD_REQUEST;
@@ -243,29 +251,34 @@ static void take_job(struct dispatcher *self, struct incoming *in, const char *u
     }
     if (result == 0 && self->is_draining)
         result = BURSAR_E_SHUTTING_DOWN;
+    if (result == 0)
+        result = admission_check(self->admission, &in->caller, &job, &self->error);
     if (result == 0 && job_rule(job.op)->names_connection && !route_is_sweep(&job)) {
         if (job.provider.data && !job.account.data)
             job.account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
         if (job.op == OP_VEND && !job.ref.data && answer_warm(self, in, &job))
             return;
-        worker = route_job(self->broker, &job, &self->error, &result);
+        worker = route_job(self->broker, in->caller.principal, &job, &self->error, &result);
         if (worker)
             result = 0;
         if (worker && job.op == OP_VEND && job.ref.data && answer_warm(self, in, &job))
             return;
     }
     if (result == 0 && (job_rule(job.op)->names_provider || job.op == OP_CONNECT_COMPLETE)) {
-        worker = route_job(self->broker, &job, &self->error, &result);
+        worker = route_job(self->broker, in->caller.principal, &job, &self->error, &result);
         if (worker)
             result = 0;
     }
     if (result < 0)
-        refuse(self, in, job.id, result, buf_text(&self->error));
+        refuse_for(self, in, job.id,
+                   &(struct reply_error){.error = result,
+                                         .text = buf_text(&self->error),
+                                         .retry_after_ms = retry_after_ms});
     else if (job.op == OP_WHOAMI)
-        answer_whoami(self, in, &job, user_id);
+        answer_whoami(self, in, &job);
     else {
         forget_on_the_way(self, &job);
-        hand_over(self, in, body, &job, worker);
+        hand_over(self, in, true, body, &job, worker);
     }
 }
 
@@ -276,18 +289,24 @@ static void take_intake(struct dispatcher *self, struct incoming *in)
     struct text body = {zmq_msg_data(last), zmq_msg_size(last)};
     struct worker *worker = NULL;
     struct job job = {0};
-    int result = BURSAR_E_BAD_REQUEST;
+    int64_t retry_after_ms;
     buf_clear(&self->error);
-    if (in->count == 1 && body.len <= self->broker->config->max_job_bytes)
+    int result = admission_count(&in->caller, body.len, &self->error, &retry_after_ms);
+    if (result == 0)
+        result = BURSAR_E_BAD_REQUEST;
+    if (result == BURSAR_E_BAD_REQUEST && in->count == 1 &&
+        body.len <= self->broker->config->max_job_bytes)
         result = job_read(self->reader, body, &job, &self->error);
     if (result == 0 && !job_rule(job.op)->is_intake)
         result = BURSAR_E_UNSUPPORTED_OP;
     if (result == 0 && self->is_draining)
         result = BURSAR_E_SHUTTING_DOWN;
+    if (result == 0)
+        result = admission_check(self->admission, &in->caller, &job, &self->error);
     if (result == 0) {
         if (job.provider.data && !job.account.data)
             job.account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
-        worker = route_job(self->broker, &job, &self->error, &result);
+        worker = route_job(self->broker, in->caller.principal, &job, &self->error, &result);
     }
     if (!worker) {
         LOG(LOG_DEBUG, "intake job dropped", LOG_S("code", bursar_error_code(result)),
@@ -295,81 +314,34 @@ static void take_intake(struct dispatcher *self, struct incoming *in)
         return;
     }
     forget_on_the_way(self, &job);
-    hand_over(self, NULL, body, &job, worker);
+    hand_over(self, in, false, body, &job, worker);
 }
 
 /* ---- sockets --------------------------------------------------------------------------------------- */
 
-/* One whole message; false where none is waiting. */
-static bool receive(void *socket, struct incoming *in)
-{
-    int more = 1;
-    in->count = 0;
-    in->is_dropped = false;
-    while (more) {
-        zmq_msg_t frame;
-        zmq_msg_init(&frame);
-        if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close(&frame);
-            return false; /* parts of a message come together: nothing was read */
-        }
-        more = zmq_msg_more(&frame);
-        if (in->count == FRAMES_MAX) {
-            in->is_dropped = true;
-            zmq_msg_close(&frame);
-            continue;
-        }
-        zmq_msg_init(&in->frames[in->count]);
-        zmq_msg_move(&in->frames[in->count++], &frame);
-    }
-    return true;
-}
-
-static void release(struct incoming *in)
-{
-    if (in->count > 0) { /* a put's body holds a secret */
-        zmq_msg_t *last = &in->frames[in->count - 1];
-        secret_wipe(zmq_msg_data(last), zmq_msg_size(last));
-    }
-    for (size_t i = 0; i < in->count; i++)
-        zmq_msg_close(&in->frames[i]);
-}
-
-/* Each job is checked again: whoever was let in may have been the last one of its kind. */
-static bool may_speak(const struct broker *broker, zmq_msg_t *frame, const char **out_user_id)
-{
-    const char *user_id = zmq_msg_gets(frame, "User-Id");
-    uint64_t uid;
-    *out_user_id = user_id;
-    return user_id && strncmp(user_id, "uid:", 4) == 0 &&
-           text_to_uint(text_of(user_id + 4), UINT32_MAX, &uid) && (uid == 0 || uid == broker->uid);
-}
-
 static bool take_from_jobs(struct dispatcher *self)
 {
     struct incoming in;
-    const char *user_id;
-    if (!receive(self->jobs, &in))
+    if (!incoming_receive(self->jobs, &in))
         return false;
     if (in.is_dropped || in.count < 2)
         LOG(LOG_WARNING, "message dropped", LOG_I("frames", (int64_t)in.count));
-    else if (!may_speak(self->broker, &in.frames[in.count - 1], &user_id))
+    else if (!admission_caller(self->admission, incoming_user_id(&in), &in.caller))
         refuse(self, &in, (struct text){NULL, 0}, BURSAR_E_FORBIDDEN, (struct text){NULL, 0});
-    else
-        take_job(self, &in, user_id);
-    release(&in);
+    else if (!admission_is_deaf(&in.caller))
+        take_job(self, &in);
+    incoming_release(&in);
     return true;
 }
 
 static bool take_from_intake(struct dispatcher *self)
 {
     struct incoming in;
-    const char *user_id;
-    if (!receive(self->intake, &in))
+    if (!incoming_receive(self->intake, &in))
         return false;
-    if (!in.is_dropped && may_speak(self->broker, &in.frames[in.count - 1], &user_id))
+    if (!in.is_dropped && admission_caller(self->admission, incoming_user_id(&in), &in.caller))
         take_intake(self, &in);
-    release(&in);
+    incoming_release(&in);
     return true;
 }
 
@@ -398,6 +370,24 @@ static void take_answer(struct dispatcher *self, struct answer *answer)
     answer_free(answer);
 }
 
+static void open_to_others(const struct dispatcher *self)
+{
+    bool is_open = principals_have_others(admission_principals(self->admission));
+    socket_set_open(&self->broker->config->jobs, is_open);
+    socket_set_open(&self->broker->config->intake, is_open);
+}
+
+/* The last of those that it comes to: from here on nobody decides by the old set. */
+static void take_principals(struct dispatcher *self, struct principals_message *message)
+{
+    admission_replace(self->admission, principals_hold(message->principals));
+    open_to_others(self);
+    if (message->answer)
+        take_answer(self, message->answer);
+    message->answer = NULL;
+    principals_message_free(message);
+}
+
 static void take_answers(struct dispatcher *self)
 {
     for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
@@ -405,6 +395,10 @@ static void take_answers(struct dispatcher *self)
         next = mail->next;
         if (message->type == MESSAGE_ANSWER) {
             take_answer(self, (struct answer *)mail);
+            continue;
+        }
+        if (message->type == MESSAGE_PRINCIPALS) {
+            take_principals(self, (struct principals_message *)mail);
             continue;
         }
         if (message->type == MESSAGE_HOLD) {
@@ -464,8 +458,12 @@ static int open_sockets(struct dispatcher *self)
         return BURSAR_E_IO;
     zmq_setsockopt(self->jobs, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
     zmq_setsockopt(self->intake, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
-    int result = socket_bind(self->jobs, &config->jobs, self->open_error);
-    return result < 0 ? result : socket_bind(self->intake, &config->intake, self->open_error);
+    int result = socket_bind(self->jobs, config, &config->jobs, self->open_error);
+    if (result == 0)
+        result = socket_bind(self->intake, config, &config->intake, self->open_error);
+    if (result == 0)
+        open_to_others(self);
+    return result;
 }
 
 static void *run(void *context)
@@ -499,6 +497,7 @@ int dispatcher_new(struct broker *broker, struct dispatcher **out_dispatcher)
     self->reader = job_reader_new();
     self->warm = warm_table_new(WARM_ENTRIES_MAX);
     self->pending = pending_new();
+    self->admission = admission_new(broker, principals_hold(broker->principals));
     self->held = memory_new((broker->connectors->count + 1) * sizeof *self->held);
     int result = mailbox_init(&self->inbox);
     if (result == 0)
@@ -538,11 +537,14 @@ void dispatcher_free(struct dispatcher *self)
         next = mail->next;
         if (((struct message *)mail)->type == MESSAGE_ANSWER)
             answer_free((struct answer *)mail);
+        else if (((struct message *)mail)->type == MESSAGE_PRINCIPALS)
+            principals_message_free((struct principals_message *)mail);
         else
             free(mail);
     }
     mailbox_fini(&self->inbox);
     pending_free(self->pending);
+    admission_free(self->admission);
     warm_table_free(self->warm);
     free(self->held);
     job_reader_free(self->reader);
@@ -554,6 +556,11 @@ void dispatcher_free(struct dispatcher *self)
 void dispatcher_send(struct dispatcher *self, struct answer *answer)
 {
     mailbox_send(&self->inbox, &answer->message.mail);
+}
+
+void dispatcher_send_principals(struct dispatcher *self, struct principals_message *message)
+{
+    mailbox_send(&self->inbox, &message->message.mail);
 }
 
 void dispatcher_hold(struct dispatcher *self, struct text provider, int change)

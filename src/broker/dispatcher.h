@@ -16,6 +16,8 @@ void dispatcher_free(struct dispatcher *dispatcher);
 
 /* Takes the answer. */
 void dispatcher_send(struct dispatcher *dispatcher, struct answer *answer);
+/* Takes the message: who may speak from now on. */
+void dispatcher_send_principals(struct dispatcher *dispatcher, struct principals_message *message);
 /* The provider's connections are not answered from memory while there is a reason (change 1, -1 takes one
  * back): what the worker has told the dispatcher before is taken in first. */
 void dispatcher_hold(struct dispatcher *dispatcher, struct text provider, int change);

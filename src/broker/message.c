@@ -47,8 +47,34 @@ void request_free(struct request *request)
     if (request->counted)
         atomic_fetch_sub(request->counted, 1);
     job_reader_free(request->reader);
+    principals_release(request->principals);
     buf_free(&request->body);
     free(request);
+}
+
+/* ---- principals -------------------------------------------------------------------------------- */
+
+struct principals_message *principals_message_new(struct principals *principals)
+{
+    struct principals_message *message = memory_new(sizeof *message);
+    message->message.type = MESSAGE_PRINCIPALS;
+    message->principals = principals_hold(principals);
+    return message;
+}
+
+void principals_message_free(struct principals_message *message)
+{
+    principals_release(message->principals);
+    answer_free(message->answer);
+    free(message);
+}
+
+void reload_message_free(struct reload_message *message)
+{
+    for (size_t i = 0; i < message->count; i++)
+        principal_fini(&message->items[i]);
+    free(message->items);
+    free(message);
 }
 
 /* ---- warm entries ------------------------------------------------------------------------------ */

@@ -11,20 +11,23 @@
 #include "base/buf.h"
 #include "base/id.h"
 #include "base/mailbox.h"
+#include "broker/principals.h"
 #include "store/store.h"
 #include "wire/job.h"
 
 enum message_type {
-    MESSAGE_REQUEST, /* dispatcher -> worker, query: struct request */
-    MESSAGE_ANSWER,  /* worker, query -> dispatcher: struct answer */
-    MESSAGE_WRITE,   /* worker -> store -> the same worker: struct write_message */
-    MESSAGE_EVENTS,  /* store -> publisher: struct events_message */
-    MESSAGE_START,   /* all is up: what is due may be begun: struct message */
-    MESSAGE_SWEEP,   /* query -> workers: a sweep was begun or cancelled: struct message */
-    MESSAGE_HOLD,    /* query, worker -> dispatcher: struct hold_message */
-    MESSAGE_DRAIN,   /* end what is under way, begin nothing: struct message */
-    MESSAGE_DRAINED, /* the answer to it: struct message */
-    MESSAGE_STOP,    /* end now: struct message */
+    MESSAGE_REQUEST,    /* dispatcher -> worker, query: struct request */
+    MESSAGE_ANSWER,     /* worker, query -> dispatcher: struct answer */
+    MESSAGE_WRITE,      /* worker -> store -> the same worker: struct write_message */
+    MESSAGE_EVENTS,     /* store -> publisher: struct events_message */
+    MESSAGE_START,      /* all is up: what is due may be begun: struct message */
+    MESSAGE_SWEEP,      /* query -> workers: a sweep was begun or cancelled: struct message */
+    MESSAGE_HOLD,       /* query, worker -> dispatcher: struct hold_message */
+    MESSAGE_PRINCIPALS, /* query -> publisher -> zap -> dispatcher: struct principals_message */
+    MESSAGE_RELOAD,     /* main -> query: struct reload_message */
+    MESSAGE_DRAIN,      /* end what is under way, begin nothing: struct message */
+    MESSAGE_DRAINED,    /* the answer to it: struct message */
+    MESSAGE_STOP,       /* end now: struct message */
 };
 
 struct message {
@@ -47,7 +50,10 @@ struct request {
     struct job_reader *reader;
     struct job job; /* borrows from body and reader */
     bool may_export;
-    atomic_uint_fast64_t *counted; /* one less when it ends; NULL: none */
+    struct principals *principals;     /* held; NULL: the broker's own work */
+    const struct principal *principal; /* who asks, of principals */
+    char peer[PEER_MAX];               /* and from where */
+    atomic_uint_fast64_t *counted;     /* one less when it ends; NULL: none */
     /* The worker's: */
     struct request *next; /* among those that wait for one flight */
     bool has_waited;      /* for a flight; wait_error is how that ended */
@@ -131,6 +137,26 @@ struct hold_message {
     size_t worker; /* its index in the broker */
     int change;    /* 1: one more reason, -1: one less */
 };
+
+/* ---- who may speak, from now on ---------------------------------------------------------------------- */
+
+/* Goes from one to the next: when it has reached the dispatcher all of them decide by the new set, and
+ * then who asked for the change is told so. */
+struct principals_message {
+    struct message message;
+    struct principals *principals; /* one hold for each that it still comes to */
+    struct answer *answer;         /* NULL: nobody waits for it */
+};
+struct principals_message *principals_message_new(struct principals *principals);
+void principals_message_free(struct principals_message *message);
+
+/* The principals of a configuration that was read again. */
+struct reload_message {
+    struct message message;
+    struct principal *items;
+    size_t count;
+};
+void reload_message_free(struct reload_message *message);
 
 /* ---- committed events ------------------------------------------------------------------------------ */
 

@@ -15,12 +15,15 @@
 
 #define PENDING_MAX 65536
 
+struct load;
+
 struct pending {
     struct heap_node deadline; /* boot time in ms; first member */
     uint64_t ticket;           /* 0: free */
     zmq_msg_t *envelope;       /* identity and what else came before the body */
     size_t envelope_count;
-    struct buf id; /* the job's, packed; empty: none */
+    struct buf id;     /* the job's, packed; empty: none */
+    struct load *load; /* whose principal's it counts as; borrowed */
     bool wants_secret;
     bool may_export;
     uint32_t next_free;

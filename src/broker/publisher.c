@@ -12,23 +12,31 @@
 #include "base/log.h"
 #include "broker/memory.h"
 #include "broker/sockets.h"
+#include "broker/subscriptions.h"
 #include "broker/thread.h"
+#include "broker/zap.h"
+#include "policy/access.h"
 #include "store/event.h"
+
+enum { BIND_AGAIN_MS = 1000 };
 
 struct publisher {
     const struct broker *broker;
     struct thread thread;
     struct mailbox inbox;
-    void *socket;
+    void *socket;                  /* NULL: it could not be bound again yet */
+    struct principals *principals; /* held */
+    struct subscriptions *subscriptions;
     struct buf *open_error;
     uint64_t last_seq;
     int64_t alive_at_ms; /* boot time */
+    int64_t bind_at_ms;  /* boot time: when binding is tried again */
     bool is_stopping;
 };
 
 static void send_event(struct publisher *self, struct text topic, struct text body)
 {
-    if (socket_send(self->socket, topic, ZMQ_SNDMORE) == 0)
+    if (self->socket && socket_send(self->socket, topic, ZMQ_SNDMORE) == 0)
         socket_send(self->socket, body, 0);
 }
 
@@ -44,25 +52,106 @@ static void send_alive(struct publisher *self)
     self->alive_at_ms = clock_boot_ms() + BURSAR_ALIVE_EVERY_MS;
 }
 
-/* In manual mode nothing is delivered before the broker says so for this subscriber. Who may connect
- * at all was asked before (zap.h); all of them may see all owners until principals are configured. */
-static void take_subscription(struct publisher *self)
+/* In manual mode nothing is delivered before the broker says so for this subscriber. */
+static bool may_subscribe(struct publisher *self, const char *peer, struct text prefix)
+{
+    const struct principal *principal = principals_of_peer(self->principals, peer);
+    if (!principal || !access_subscription(principal, prefix)) {
+        LOG(LOG_WARNING, "subscription refused", LOG_S("peer", peer ? peer : ""),
+            LOG_S("principal", principal ? principal->name : "-"), LOG_T("prefix", prefix));
+        return false;
+    }
+    if (subscriptions_count(self->subscriptions, principal) >= principal->limits.subscriptions) {
+        LOG(LOG_WARNING, "subscription refused: a principal is at its bound",
+            LOG_S("principal", principal->name));
+        return false;
+    }
+    subscriptions_add(self->subscriptions, peer, principal, prefix);
+    return true;
+}
+
+static void take_subscription(struct publisher *self, zmq_msg_t *frame)
+{
+    const char *data = zmq_msg_data(frame), *peer = zmq_msg_gets(frame, "User-Id");
+    struct text prefix = {data + 1, zmq_msg_size(frame) - 1};
+    if (data[0] == 0) {
+        subscriptions_remove(self->subscriptions, peer, prefix);
+        zmq_setsockopt(self->socket, ZMQ_UNSUBSCRIBE, prefix.data, prefix.len);
+    } else if (may_subscribe(self, peer, prefix)) {
+        zmq_setsockopt(self->socket, ZMQ_SUBSCRIBE, prefix.data, prefix.len);
+        self->alive_at_ms = 0; /* a new subscriber learns at once where the log stands */
+    }
+}
+
+static void take_subscriptions(struct publisher *self)
 {
     zmq_msg_t frame;
     zmq_msg_init(&frame);
-    while (zmq_msg_recv(&frame, self->socket, ZMQ_DONTWAIT) >= 0) {
+    while (self->socket && zmq_msg_recv(&frame, self->socket, ZMQ_DONTWAIT) >= 0) {
         const char *data = zmq_msg_data(&frame);
         size_t len = zmq_msg_size(&frame);
-        bool is_subscribe = len > 0 && data[0] == 1;
         if (!zmq_msg_more(&frame) && len > 0 && (data[0] == 0 || data[0] == 1))
-            zmq_setsockopt(self->socket, is_subscribe ? ZMQ_SUBSCRIBE : ZMQ_UNSUBSCRIBE, data + 1,
-                           len - 1);
-        /* A new subscriber learns at once where the log stands. */
-        if (is_subscribe)
-            self->alive_at_ms = 0;
+            take_subscription(self, &frame);
     }
     zmq_msg_close(&frame);
 }
+
+/* ---- the socket ---------------------------------------------------------------------------------- */
+
+static int open_socket(struct publisher *self, struct buf *error)
+{
+    int one = 1;
+    const struct config *config = self->broker->config;
+    void *socket = socket_new(self->broker->zmq, ZMQ_XPUB, error);
+    if (!socket)
+        return BURSAR_E_IO;
+    /* Before it is bound: no subscription is ever taken without being asked about. */
+    zmq_setsockopt(socket, ZMQ_XPUB_MANUAL, &one, sizeof one);
+    zmq_setsockopt(socket, ZMQ_XPUB_VERBOSER, &one, sizeof one);
+    int result = socket_bind(socket, config, &config->events, error);
+    if (result == 0) {
+        self->socket = socket;
+        socket_set_open(&config->events, principals_have_others(self->principals));
+    } else
+        socket_close(socket);
+    return result;
+}
+
+static void bind_again(struct publisher *self)
+{
+    struct buf error = buf_make(1024);
+    if (open_socket(self, &error) < 0) {
+        LOG(LOG_ERROR, "events cannot be published: bound again later",
+            LOG_T("error", buf_text(&error)));
+        self->bind_at_ms = clock_boot_ms() + BIND_AGAIN_MS;
+    }
+    buf_free(&error);
+}
+
+/* ZeroMQ cannot take a subscription from one peer alone. So all are cut off; they connect again by
+ * themselves, are asked who they are, and subscribe again to what they still may; what they missed meanwhile
+ * they see by the numbers. */
+static void cut_off(struct publisher *self)
+{
+    LOG(LOG_INFO, "subscribers are cut off and asked again: principals have changed");
+    subscriptions_clear(self->subscriptions);
+    if (self->socket)
+        socket_close_bound(self->broker->zmq, self->socket, &self->broker->config->events);
+    self->socket = NULL;
+    bind_again(self);
+}
+
+static void take_principals(struct publisher *self, struct principals_message *message)
+{
+    principals_release(self->principals);
+    self->principals = principals_hold(message->principals);
+    socket_set_open(&self->broker->config->events, principals_have_others(self->principals));
+    zap_send_principals(self->broker->zap, message);
+    if (!subscriptions_hold(self->subscriptions, self->principals))
+        cut_off(self);
+}
+
+/* ---- the thread ---------------------------------------------------------------------------------- */
 
 static void take_messages(struct publisher *self)
 {
@@ -72,6 +161,10 @@ static void take_messages(struct publisher *self)
         if (message->type == MESSAGE_STOP) {
             self->is_stopping = true;
             free(message);
+            continue;
+        }
+        if (message->type == MESSAGE_PRINCIPALS) {
+            take_principals(self, (struct principals_message *)mail);
             continue;
         }
         struct events_message *events = (struct events_message *)mail;
@@ -84,7 +177,6 @@ static void take_messages(struct publisher *self)
 
 static int open_all(struct publisher *self)
 {
-    int one = 1;
     struct store_reader *reader = NULL;
     struct store_counts counts;
     const struct broker *broker = self->broker;
@@ -95,13 +187,17 @@ static int open_all(struct publisher *self)
     if (result < 0)
         return result;
     self->last_seq = counts.last_seq;
-    self->socket = socket_new(broker->zmq, ZMQ_XPUB, self->open_error);
-    if (!self->socket)
-        return BURSAR_E_IO;
-    /* Before it is bound: no subscription is ever taken without being asked about. */
-    zmq_setsockopt(self->socket, ZMQ_XPUB_MANUAL, &one, sizeof one);
-    zmq_setsockopt(self->socket, ZMQ_XPUB_VERBOSER, &one, sizeof one);
-    return socket_bind(self->socket, &broker->config->events, self->open_error);
+    return open_socket(self, self->open_error);
+}
+
+/* How long nothing is to be done without a message. */
+static int64_t wait_ms(const struct publisher *self)
+{
+    int64_t until_ms = self->alive_at_ms;
+    if (!self->socket && self->bind_at_ms < until_ms)
+        until_ms = self->bind_at_ms;
+    int64_t wait_ms = until_ms - clock_boot_ms();
+    return wait_ms > 0 ? wait_ms : 0;
 }
 
 static void *run(void *context)
@@ -115,17 +211,33 @@ static void *run(void *context)
     }
     self->alive_at_ms = clock_boot_ms();
     while (!self->is_stopping) {
-        int64_t wait_ms = self->alive_at_ms - clock_boot_ms();
-        zmq_pollitem_t items[] = {{.socket = self->socket, .events = ZMQ_POLLIN},
-                                  {.fd = mailbox_fd(&self->inbox), .events = ZMQ_POLLIN}};
-        zmq_poll(items, 2, wait_ms > 0 ? (long)wait_ms : 0);
-        take_subscription(self);
+        zmq_pollitem_t items[] = {{.fd = mailbox_fd(&self->inbox), .events = ZMQ_POLLIN},
+                                  {.socket = self->socket, .events = ZMQ_POLLIN}};
+        zmq_poll(items, self->socket ? 2 : 1, (long)wait_ms(self));
+        take_subscriptions(self);
         take_messages(self);
+        if (!self->socket && clock_boot_ms() >= self->bind_at_ms)
+            bind_again(self);
         if (clock_boot_ms() >= self->alive_at_ms)
             send_alive(self);
     }
     socket_close(self->socket);
     return NULL;
+}
+
+static void publisher_free(struct publisher *self)
+{
+    for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
+        next = mail->next; /* what came behind the end */
+        if (((struct message *)mail)->type == MESSAGE_PRINCIPALS)
+            principals_message_free((struct principals_message *)mail);
+        else
+            events_free((struct events_message *)mail);
+    }
+    mailbox_fini(&self->inbox);
+    principals_release(self->principals);
+    subscriptions_free(self->subscriptions);
+    free(self);
 }
 
 int publisher_start(const struct broker *broker, struct publisher **out_publisher,
@@ -134,12 +246,13 @@ int publisher_start(const struct broker *broker, struct publisher **out_publishe
     struct publisher *self = memory_new(sizeof *self);
     self->broker = broker;
     self->open_error = error;
+    self->principals = principals_hold(broker->principals);
+    self->subscriptions = subscriptions_new();
     int result = mailbox_init(&self->inbox);
     if (result == 0)
         result = thread_start(&self->thread, "publisher", run, self);
     if (result < 0) {
-        mailbox_fini(&self->inbox);
-        free(self);
+        publisher_free(self);
         return result;
     }
     *out_publisher = self;
@@ -152,11 +265,15 @@ void publisher_stop(struct publisher *self)
         return;
     mailbox_send(&self->inbox, &message_new(MESSAGE_STOP)->mail);
     thread_join(&self->thread);
-    mailbox_fini(&self->inbox);
-    free(self);
+    publisher_free(self);
 }
 
 void publisher_send(struct publisher *self, struct events_message *message)
+{
+    mailbox_send(&self->inbox, &message->message.mail);
+}
+
+void publisher_send_principals(struct publisher *self, struct principals_message *message)
 {
     mailbox_send(&self->inbox, &message->message.mail);
 }

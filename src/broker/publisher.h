@@ -1,5 +1,6 @@
 /* The publisher: owns the events socket, checks subscriptions, sends what was committed.
- * Thread: start and stop: the main thread; publisher_send: any. */
+ * Thread: start and stop: the main thread; publisher_send: any;
+ * publisher_send_principals: the query thread. */
 #ifndef BROKER_PUBLISHER_H
 #define BROKER_PUBLISHER_H
 
@@ -11,6 +12,9 @@ int publisher_start(const struct broker *broker, struct publisher **out_publishe
                     struct buf *error);
 /* Ends after what was sent before is handed to the sockets. */
 void publisher_stop(struct publisher *publisher);
+
+/* Takes the message, and sends it on to ZAP. */
+void publisher_send_principals(struct publisher *publisher, struct principals_message *message);
 
 /* Takes the message. */
 void publisher_send(struct publisher *publisher, struct events_message *message);

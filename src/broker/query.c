@@ -14,6 +14,7 @@
 #include "broker/query_parts.h"
 #include "broker/record.h"
 #include "broker/refs.h"
+#include "broker/store_thread.h"
 #include "broker/worker.h"
 
 enum {
@@ -330,17 +331,18 @@ static int answer_connector(struct query *self, const struct job *job, struct an
     return catalog_view_get(self->broker, job->provider, &answer->body, &answer->text);
 }
 
-/* An operator is a principal's, and no principal can be configured: nobody is one. */
-static int answer_operator(struct query *self, const struct job *job, struct answer *answer)
-{
-    (void)self, (void)job;
-    struct pack map = pack_map(&answer->body);
-    pack_bool(&map, "is_operator", false);
-    pack_close(&map);
-    return 0;
-}
-
 /* ---- the thread -------------------------------------------------------------------------------- */
+
+void query_write(struct query *self, struct write_message *message, write_done_fn *done,
+                 void *context)
+{
+    message->reply_to = &self->inbox;
+    message->done = done;
+    message->context = context;
+    message->change.at_ms = clock_wall_ms();
+    self->writes++;
+    store_send(self->broker->store_thread, message);
+}
 
 typedef int answer_fn(struct query *self, const struct job *job, struct answer *answer);
 
@@ -352,11 +354,18 @@ static answer_fn *const functions[OP_END] = {[OP_SWEEP_GET] = query_sweep,
                                              [OP_STATUS] = answer_status,
                                              [OP_CONNECTOR_LIST] = answer_connectors,
                                              [OP_CONNECTOR_GET] = answer_connector,
-                                             [OP_IS_OPERATOR] = answer_operator};
+                                             [OP_IS_OPERATOR] = query_operator,
+                                             [OP_PRINCIPAL_LIST] = query_principals,
+                                             [OP_PRINCIPAL_GET] = query_principal};
 
 static void answer_request(struct query *self, struct request *request)
 {
     const struct job *job = &request->job;
+    if (job->op == OP_PRINCIPAL_ADD || job->op == OP_PRINCIPAL_UPDATE ||
+        job->op == OP_PRINCIPAL_REMOVE) {
+        query_change_principal(self, request);
+        return;
+    }
     if (job->op == OP_SWEEP_CANCEL || !functions[job->op]) {
         query_change_sweep(self, request);
         return;
@@ -391,6 +400,10 @@ static void *run(void *context)
                     ->done(((struct write_message *)mail)->context, (struct write_message *)mail);
                 continue;
             }
+            if (message->type == MESSAGE_RELOAD) {
+                query_reload(self, (struct reload_message *)mail);
+                continue;
+            }
             is_stopping = true;
             free(message);
         }
@@ -399,17 +412,36 @@ static void *run(void *context)
     return NULL;
 }
 
+static void copy_configured(struct query *self)
+{
+    const struct config *config = self->broker->config;
+    self->configured = memory_new((config->principal_count + 1) * sizeof *self->configured);
+    for (size_t i = 0; i < config->principal_count; i++) {
+        if (!principal_copy(&config->principals[i], &self->configured[self->configured_count++]))
+            abort();
+    }
+}
+
+static void query_free(struct query *self)
+{
+    query_forget_configured(self);
+    principals_release(self->principals);
+    mailbox_fini(&self->inbox);
+    free(self);
+}
+
 int query_start(const struct broker *broker, struct query **out_query, struct buf *error)
 {
     struct query *self = memory_new(sizeof *self);
     self->broker = broker;
     self->open_error = error;
+    self->principals = principals_hold(broker->principals);
+    copy_configured(self);
     int result = mailbox_init(&self->inbox);
     if (result == 0)
         result = thread_start(&self->thread, "query", run, self);
     if (result < 0) {
-        mailbox_fini(&self->inbox);
-        free(self);
+        query_free(self);
         return result;
     }
     *out_query = self;
@@ -422,11 +454,15 @@ void query_stop(struct query *self)
         return;
     mailbox_send(&self->inbox, &message_new(MESSAGE_STOP)->mail);
     thread_join(&self->thread);
-    mailbox_fini(&self->inbox);
-    free(self);
+    query_free(self);
 }
 
 void query_send(struct query *self, struct request *request)
 {
     mailbox_send(&self->inbox, &request->message.mail);
+}
+
+void query_send_reload(struct query *self, struct reload_message *message)
+{
+    mailbox_send(&self->inbox, &message->message.mail);
 }

@@ -1,5 +1,6 @@
 /* The query thread: answers what belongs to no one provider.
- * Thread: start and stop: the main thread; query_send: the dispatcher's. */
+ * Thread: start and stop: the main thread; query_send: the dispatcher's; query_send_reload: the
+ * main thread. */
 #ifndef BROKER_QUERY_H
 #define BROKER_QUERY_H
 
@@ -12,5 +13,7 @@ void query_stop(struct query *query);
 /* Takes the request: connection.list, events.since, status, connector.list, .get, principal.is_operator,
  * sweep.*, and what begins a sweep. */
 void query_send(struct query *query, struct request *request);
+/* Takes the message: the principals of the configuration are others now. */
+void query_send_reload(struct query *query, struct reload_message *message);
 
 #endif

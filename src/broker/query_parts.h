@@ -12,8 +12,26 @@ struct query {
     struct mailbox inbox;
     struct store_reader *reader;
     struct buf *open_error;
-    size_t writes; /* changes that are with the store */
+    size_t writes;                /* changes that are with the store */
+    struct principal *configured; /* principals of the configuration */
+    size_t configured_count;
+    struct principals *principals; /* these and those of the store; held */
 };
+
+/* query.c: sends a change to the store; done gets it back. */
+void query_write(struct query *self, struct write_message *message, write_done_fn *done,
+                 void *context);
+
+/* query_principal.c */
+
+int query_principals(struct query *self, const struct job *job, struct answer *answer);
+int query_principal(struct query *self, const struct job *job, struct answer *answer);
+int query_operator(struct query *self, const struct job *job, struct answer *answer);
+/* principal.add, .update and .remove. Takes the request. */
+void query_change_principal(struct query *self, struct request *request);
+/* Takes the principals of a configuration that was read again. */
+void query_reload(struct query *self, struct reload_message *message);
+void query_forget_configured(struct query *self);
 
 /* query_sweep.c */
 

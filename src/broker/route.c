@@ -17,19 +17,21 @@ static void name_shared(struct job *job, const struct connector *connector)
     job->account = TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
 }
 
-static void list_shared(const struct connectors *connectors, struct buf *out)
+static void list_shared(const struct connectors *connectors, const struct principal *principal,
+                        struct buf *out)
 {
     const char *before = "; there are: ";
     for (size_t i = 0; i < connectors->count; i++) {
-        if (!connectors->items[i].shared_id)
+        const char *id = connectors->items[i].shared_id;
+        if (!id || !name_list_has(&principal->refs, text_of(id + 1)))
             continue;
-        buf_printf(out, "%s%s", before, connectors->items[i].shared_id + 1);
+        buf_printf(out, "%s%s", before, id + 1);
         before = ", ";
     }
 }
 
-static struct worker *route_shared(const struct broker *broker, struct job *job, struct buf *error,
-                                   int *out_error)
+static struct worker *route_shared(const struct broker *broker, const struct principal *principal,
+                                   struct job *job, struct buf *error, int *out_error)
 {
     const struct connectors *connectors = broker->connectors;
     const struct connector *connector = connectors_find_shared(connectors, job->ref);
@@ -39,10 +41,12 @@ static struct worker *route_shared(const struct broker *broker, struct job *job,
         *out_error = BURSAR_E_BAD_REQUEST;
         return NULL;
     }
+    if (connector && !name_list_has(&principal->refs, job->ref))
+        connector = NULL;
     if (!connector) {
         refs_note_unknown(broker->refs, job->ref);
         buf_append_string(error, "no shared credential has this name");
-        list_shared(connectors, error);
+        list_shared(connectors, principal, error);
         *out_error = BURSAR_E_NOT_FOUND;
         return NULL;
     }
@@ -51,12 +55,12 @@ static struct worker *route_shared(const struct broker *broker, struct job *job,
     return broker_worker(broker, job->provider);
 }
 
-static struct worker *route_named(const struct broker *broker, struct job *job, struct buf *error,
-                                  int *out_error)
+static struct worker *route_named(const struct broker *broker, const struct principal *principal,
+                                  struct job *job, struct buf *error, int *out_error)
 {
     struct text provider = job->provider;
     if (job->ref.data)
-        return route_shared(broker, job, error, out_error);
+        return route_shared(broker, principal, job, error, out_error);
     if (job->connection.data) {
         provider = id_provider(job->connection);
         *out_error = BURSAR_E_NOT_FOUND;
@@ -91,12 +95,12 @@ static struct worker *route_state(const struct broker *broker, const struct job 
     return worker;
 }
 
-struct worker *route_job(const struct broker *broker, struct job *job, struct buf *error,
-                         int *out_error)
+struct worker *route_job(const struct broker *broker, const struct principal *principal,
+                         struct job *job, struct buf *error, int *out_error)
 {
     buf_clear(error);
     return job->op == OP_CONNECT_COMPLETE ? route_state(broker, job, error, out_error)
-                                          : route_named(broker, job, error, out_error);
+                                          : route_named(broker, principal, job, error, out_error);
 }
 
 bool route_is_sweep(const struct job *job)
@@ -111,5 +115,7 @@ bool route_is_query(const struct job *job)
     return route_is_sweep(job) || op == OP_SWEEP_GET || op == OP_SWEEP_LIST ||
            op == OP_SWEEP_RECEIPTS || op == OP_SWEEP_CANCEL || op == OP_LIST ||
            op == OP_EVENTS_SINCE || op == OP_STATUS || op == OP_CONNECTOR_LIST ||
-           op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR;
+           op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR || op == OP_PRINCIPAL_LIST ||
+           op == OP_PRINCIPAL_GET || op == OP_PRINCIPAL_ADD || op == OP_PRINCIPAL_UPDATE ||
+           op == OP_PRINCIPAL_REMOVE;
 }

@@ -8,9 +8,10 @@
 #include "wire/job.h"
 
 /* The worker of the job's connection, provider, shared credential or consent; NULL with the refusal in
- * out_error and error (cleared first). A `ref` is replaced by what it stands for. */
-struct worker *route_job(const struct broker *broker, struct job *job, struct buf *error,
-                         int *out_error);
+ * out_error and error (cleared first). A `ref` is replaced by what it stands for; one
+ * that the principal may not use is as one that there is not, and only those that it may use are named. */
+struct worker *route_job(const struct broker *broker, const struct principal *principal,
+                         struct job *job, struct buf *error, int *out_error);
 
 /* Whether a job is about many connections at once, and not about one that it names. */
 bool route_is_sweep(const struct job *job);

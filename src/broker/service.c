@@ -24,14 +24,6 @@ static int name_unsupported(const struct config *config, const char *path, struc
     if (config->is_audit_strict)
         buf_printf(errors, "%s: audit: this version writes no audit log, so none can be strict\n",
                    path);
-    for (size_t i = 0; i < config->provider_count; i++) {
-        const struct config_provider *one = &config->providers[i];
-        if (settings_text(&one->settings, "guard").data)
-            buf_printf(errors,
-                       "%s: %s.%s.guard: this version knows no operators, so nobody could"
-                       " vend it\n",
-                       one->place, one->is_shared ? "auth" : "providers", one->id);
-    }
     return errors->len > 0 ? BURSAR_E_CONFIG : 0;
 }
 

@@ -419,6 +419,13 @@ static void exchange_code(struct completion *completion, const struct node *kept
     exchange_start(exchange, exchanged, completion);
 }
 
+/* Whether who asks may have to do with this owner, and has named no other. */
+static bool is_owner(const struct request *request, struct text owner)
+{
+    return (!request->job.owner.data || text_equal(request->job.owner, owner)) &&
+           (!request->principal || name_list_has(&request->principal->owners, owner));
+}
+
 /* Whoever comes with a state that is another owner's, or from another issuer, spends it. */
 static void look_at(struct completion *completion)
 {
@@ -426,7 +433,7 @@ static void look_at(struct completion *completion)
     struct request *request = completion->request;
     const struct job *job = &request->job;
     const struct node *kept = tree_root(self->made_tree);
-    if (job->owner.data && !text_equal(job->owner, node_text(node_get(kept, "owner")))) {
+    if (!is_owner(request, node_text(node_get(kept, "owner")))) {
         refuse_state(self, request);
     } else if (!is_issuer(self, kept, job->iss)) {
         worker_refuse(self, request, BURSAR_E_INVALID_CREDENTIAL,

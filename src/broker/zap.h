@@ -1,8 +1,9 @@
 /* Who may connect: answers ZeroMQ's authentication questions (ZAP, 0MQ RFC 27).
- * Thread: start and stop: the main thread.
+ * Thread: start and stop: the main thread; zap_send_principals: the publisher's.
  *
- * On ipc the question names the peer's uid, gid and pid as the kernel told them. Until principals are
- * configured the daemon's own uid and root may connect, and nobody else. */
+ * On ipc the question names the peer's uid, gid and pid as the kernel told them; on tcp its CURVE key, whose
+ * secret half it has proved to have. Whoever no principal is recognised by is refused, and so is what is not
+ * understood. */
 #ifndef BROKER_ZAP_H
 #define BROKER_ZAP_H
 
@@ -11,12 +12,21 @@
 
 #include "base/text.h"
 #include "broker/broker.h"
+#include "broker/message.h"
 
 /* Must run before the first socket with a ZAP domain is bound. 0 or BURSAR_E_IO. */
 int zap_start(const struct broker *broker, struct zap **out_zap, struct buf *error);
 void zap_stop(struct zap *zap);
 
-/* The uid in an address `localhost:UID:GID:PID`; false for any other. */
-bool zap_uid_of(struct text address, uid_t *out_uid);
+/* Takes the message, and sends it on to the dispatcher. */
+void zap_send_principals(struct zap *zap, struct principals_message *message);
+
+struct zap_process {
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
+};
+/* What an address `localhost:UID:GID:PID` says; false for any other. */
+bool zap_process_of(struct text address, struct zap_process *out_process);
 
 #endif

@@ -117,8 +117,7 @@ static void tell_manager(const char *state)
 #endif
 }
 
-/* Reads the configuration again and says what of it is new. What is running keeps running: this
- * version changes the log level alone while it runs. */
+/* Reads the configuration again: who may speak and what is logged change while it runs, nothing else. */
 static void reload(struct daemon *self)
 {
     struct config *config = NULL;
@@ -131,7 +130,8 @@ static void reload(struct daemon *self)
         LOG(LOG_ERROR, "the configuration has errors: nothing was changed");
     } else {
         log_set(config->log_level, config->log_format);
-        LOG(LOG_INFO, "log level read again; other changes need a restart");
+        broker_reload(&self->service.broker, config);
+        LOG(LOG_INFO, "log and principals read again; other changes need a restart");
         config_free(config);
     }
     buf_free(&errors);

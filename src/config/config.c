@@ -8,6 +8,7 @@
 #include "config/catalog.h"
 #include "config/files.h"
 #include "config/interpolate.h"
+#include "config/principal.h"
 #include "config/problem.h"
 #include "config/provider.h"
 #include "config/schema.h"
@@ -25,6 +26,7 @@ struct loading {
     struct interpolate_vars vars;
     struct value_rules rules;
     struct settings top;
+    struct principal_section principals;
     struct provider_reading provider_reading;
     struct config *config;
     const struct yaml_node **keys; /* of the entries read so far: where each stands */
@@ -48,6 +50,9 @@ void config_free(struct config *config)
     list_free(&config->catalog);
     list_free(&config->modules);
     secret_free(&config->curve_key);
+    for (size_t i = 0; i < config->principal_count; i++)
+        principal_fini(&config->principals[i]);
+    free(config->principals);
     free(config->store);
     free(config->keyring);
     free(config->ca_file);
@@ -173,6 +178,22 @@ static void read_entries(struct loading *loading, const struct yaml_node *map, c
         loading->keys[config->provider_count] = key;
         config->providers[config->provider_count++] = provider;
     }
+}
+
+static void read_principals(struct loading *loading, const struct yaml_node *map,
+                            const char *section)
+{
+    (void)section;
+    principal_section_read(&loading->principals, map, &loading->rules, &loading->problems);
+}
+
+/* The configuration's from now on. */
+static void take_principals(struct loading *loading)
+{
+    loading->config->principals = loading->principals.items;
+    loading->config->principal_count = loading->principals.count;
+    loading->principals.items = NULL;
+    loading->principals.count = 0;
 }
 
 /* ---- the top level -------------------------------------------------------------------------- */
@@ -364,6 +385,8 @@ static void read_all(struct loading *loading)
     read_known(loading);
     each_section(loading, "providers", read_entries);
     each_section(loading, "auth", read_entries);
+    each_section(loading, "principals", read_principals);
+    take_principals(loading);
 }
 
 static int result_of(struct loading *loading, struct buf *errors)
@@ -383,6 +406,7 @@ static void loading_free(struct loading *loading)
     catalog_free(&loading->catalog);
     interpolate_vars_free(&loading->vars);
     settings_free(&loading->top);
+    principal_section_free(&loading->principals);
     settings_free(&loading->provider_reading.defaults);
     free(loading->keys);
     config_free(loading->config);

@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "config/settings.h"
 #include "config/value.h"
+#include "policy/principal.h"
 
 struct config_list {
     char **items;
@@ -35,7 +36,7 @@ struct config_provider {
 };
 
 struct config {
-    struct config_list jobs, intake, events; /* endpoints to bind, all ipc:// */
+    struct config_list jobs, intake, events; /* endpoints to bind: ipc://, tcp:// */
     struct secret curve_key;                 /* Z85; absent where not given */
     char *store;                             /* sqlite:PATH */
     char *keyring;                           /* file:PATH */
@@ -49,7 +50,9 @@ struct config {
     bool allow_experimental;
     bool allow_http_loopback;
     bool allow_private_addresses;
-    char *ca_file; /* PEM; NULL: the system's */
+    char *ca_file;                /* PEM; NULL: the system's */
+    struct principal *principals; /* who may speak; none: the daemon's own user and root */
+    size_t principal_count;
     struct config_provider *providers;
     size_t provider_count;
     /* Every entry of the catalogue folders as it is there, sorted by id: what could be configured. */

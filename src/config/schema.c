@@ -12,10 +12,23 @@ static bool begins_with(struct text text, const char *prefix)
     return text.len >= len && memcmp(text.data, prefix, len) == 0;
 }
 
+/* `tcp://HOST:PORT` with a port of its own, so that it is the same after it was bound again. */
+static const char *check_tcp(struct text endpoint)
+{
+    const char *colon = memrchr(endpoint.data, ':', endpoint.len);
+    size_t at = (size_t)(colon - endpoint.data);
+    uint64_t port;
+    if (at <= strlen("tcp://") ||
+        !text_to_uint((struct text){colon + 1, endpoint.len - at - 1}, UINT16_MAX, &port) ||
+        port == 0)
+        return "must be tcp://HOST:PORT";
+    return NULL;
+}
+
 static const char *check_endpoint(struct text endpoint, bool has_curve_key)
 {
     if (begins_with(endpoint, "tcp://"))
-        return has_curve_key ? "this version listens on ipc:// only"
+        return has_curve_key ? check_tcp(endpoint)
                              : "tcp endpoints speak CURVE only: set listen.curve_key";
     if (!begins_with(endpoint, "ipc:///"))
         return "must be ipc:// and an absolute path";
@@ -101,8 +114,7 @@ static const struct schema_row rows[] = {
     ROW("defaults", MAP, NULL, "what providers have that do not say otherwise", .is_section = true),
     ROW("providers", MAP, NULL, "providers by their id", .is_section = true),
     ROW("auth", MAP, NULL, "shared credentials by their name", .is_section = true),
-    ROW("principals", MAP, NULL, "who may speak",
-        .refusal = "not supported by this version; only the daemon's own uid and root may speak"),
+    ROW("principals", MAP, NULL, "who may speak", .is_section = true),
 };
 
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };

@@ -41,6 +41,7 @@ enum change_type {
     CHANGE_SWEEP_CANCEL, /* it ends before its time */
     CHANGE_SUSPECT,      /* a sign of a second spender of a row's grant */
     CHANGE_PAUSE,        /* a provider's refreshing is held, or goes on: is_begin */
+    CHANGE_PRINCIPAL,    /* a principal that was made by a job is added, changed or removed */
     CHANGE_TYPE_END
 };
 
@@ -90,7 +91,11 @@ struct store_change {
     int64_t consent_expires_at; /* CONSENT, seconds */
     bool is_device;             /* CONSENT: the provider is polled for its end */
     struct sweep_change *sweep; /* SWEEP…, RECEIPT; also provider */
-    struct buf *taken;          /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
+    struct text
+        principal; /* PRINCIPAL: its name. is_new: BURSAR_E_CONFLICT where it is there already,
+                             * else BURSAR_E_NOT_FOUND where it is not */
+    struct text definition; /* PRINCIPAL: MessagePack (wire/principal.h); absent: it is removed */
+    struct buf *taken;      /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
                                  * none of this provider, or its time is over */
 
     /* Filled by store_apply(). */
@@ -143,6 +148,7 @@ typedef bool store_part_fn(void *context, const struct sweep_part_row *row);
 typedef bool store_receipt_fn(void *context, const struct sweep_receipt *row);
 typedef bool store_tally_fn(void *context, struct text provider, enum conn_state state,
                             struct text tags);
+typedef bool store_principal_fn(void *context, struct text name, struct text definition);
 typedef bool store_event_fn(void *context, uint64_t seq, struct text owner, struct text body);
 
 struct store_writer;
@@ -209,6 +215,8 @@ struct store_engine {
                  store_tally_fn *each, void *context);
     /* Since when a provider is paused; 0: it is not. */
     int (*paused)(struct store_reader *reader, struct text provider, int64_t *out_since);
+    /* The principals that were made by jobs, by name. */
+    int (*principals)(struct store_reader *reader, store_principal_fn *each, void *context);
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
     /* When the last event was, in ms since 1970 UTC; 0: there is none. */
     int (*last_at)(struct store_reader *reader, int64_t *out_at_ms);

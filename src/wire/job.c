@@ -26,54 +26,6 @@ struct job_reader {
     struct buf id;
 };
 
-static const struct job_rule rules[] = {
-    [OP_NONE] = {.name = "", .role = ROLE_NONE},
-    [OP_VEND] = {.name = "vend", .role = ROLE_VEND, .names_connection = true},
-    [OP_REFRESH] = {.name = "refresh",
-                    .role = ROLE_REFRESH,
-                    .names_connection = true,
-                    .is_intake = true},
-    [OP_INVALIDATE] = {.name = "invalidate",
-                       .role = ROLE_REFRESH,
-                       .names_connection = true,
-                       .is_intake = true},
-    [OP_PUT] = {.name = "credential.put", .role = ROLE_CONNECT, .names_connection = true},
-    [OP_CREATE] = {.name = "connection.create", .role = ROLE_CONNECT, .names_connection = true},
-    [OP_GET] = {.name = "connection.get", .role = ROLE_VEND, .names_connection = true},
-    [OP_LIST] = {.name = "connection.list", .role = ROLE_MANAGE},
-    [OP_UPDATE] = {.name = "connection.update", .role = ROLE_MANAGE, .names_connection = true},
-    [OP_REVOKE] = {.name = "connection.revoke", .role = ROLE_MANAGE, .names_connection = true},
-    [OP_RESTORE] = {.name = "connection.restore", .role = ROLE_MANAGE, .names_connection = true},
-    [OP_FREEZE] = {.name = "connection.freeze", .role = ROLE_MANAGE, .names_connection = true},
-    [OP_THAW] = {.name = "connection.thaw", .role = ROLE_MANAGE, .names_connection = true},
-    [OP_EXPORT] = {.name = "connection.export", .role = ROLE_EXPORT, .names_connection = true},
-    [OP_DELETE] = {.name = "connection.delete", .role = ROLE_MANAGE, .names_connection = true},
-    [OP_CONNECT_BEGIN] = {.name = "connect.begin", .role = ROLE_CONNECT, .names_provider = true},
-    [OP_CONNECT_COMPLETE] = {.name = "connect.complete", .role = ROLE_CONNECT},
-    [OP_CONNECT_DEVICE] = {.name = "connect.device", .role = ROLE_CONNECT, .names_provider = true},
-    [OP_CONNECTOR_LIST] = {.name = "connector.list", .role = ROLE_CONNECT},
-    [OP_CONNECTOR_GET] = {.name = "connector.get", .role = ROLE_CONNECT},
-    [OP_CONNECTOR_VALIDATE] = {.name = "connector.validate",
-                               .role = ROLE_CONNECT,
-                               .names_provider = true},
-    [OP_IS_OPERATOR] = {.name = "principal.is_operator", .role = ROLE_NONE},
-    [OP_EVENTS_SINCE] = {.name = "events.since", .role = ROLE_EVENTS},
-    [OP_SWEEP_GET] = {.name = "sweep.get", .role = ROLE_MANAGE},
-    [OP_SWEEP_LIST] = {.name = "sweep.list", .role = ROLE_MANAGE},
-    [OP_SWEEP_RECEIPTS] = {.name = "sweep.receipts", .role = ROLE_MANAGE},
-    [OP_SWEEP_CANCEL] = {.name = "sweep.cancel", .role = ROLE_MANAGE},
-    [OP_PAUSE] = {.name = "provider.pause", .role = ROLE_ADMIN, .names_provider = true},
-    [OP_RESUME] = {.name = "provider.resume", .role = ROLE_ADMIN, .names_provider = true},
-    [OP_STATUS] = {.name = "status", .role = ROLE_NONE},
-    [OP_WHOAMI] = {.name = "whoami", .role = ROLE_NONE},
-};
-static_assert(sizeof rules / sizeof rules[0] == OP_END, "one rule an op");
-
-const struct job_rule *job_rule(enum job_op op)
-{
-    return &rules[op];
-}
-
 /* ---- the keys -------------------------------------------------------------------------------- */
 
 enum key_type {
@@ -82,9 +34,9 @@ enum key_type {
     KEY_UINT32, /* to max, into a uint32_t */
     KEY_INT64,  /* 0 to max, into an int64_t */
     KEY_BOOL,
-    KEY_NODE_MAP,  /* map of texts, numbers or booleans */
-    KEY_NODE_LIST, /* list of texts */
-    KEY_NODE_SECRET,
+    KEY_NODE_MAP,     /* map of texts, numbers or booleans */
+    KEY_NODE_LIST,    /* list of texts */
+    KEY_NODE_ANY_MAP, /* looked into by who takes it */
     KEY_INCLUDE,
     KEY_SELECT,
     KEY_ELSEWHERE, /* read before the others; stands here so that it stands once */
@@ -116,7 +68,7 @@ static const struct key {
     {"generation", KEY_UINT, AT(generation), AT(has_generation), INT64_MAX},
     {"access_token_sha256", KEY_TEXT, AT(access_token_sha256), NO_FLAG, 64},
     {"vend", KEY_BOOL, AT(vend), NO_FLAG, 0},
-    {"secret", KEY_NODE_SECRET, AT(secret), NO_FLAG, 0},
+    {"secret", KEY_NODE_ANY_MAP, AT(secret), NO_FLAG, 0},
     {"scopes", KEY_NODE_LIST, AT(scopes), NO_FLAG, 256},
     {"expires_at", KEY_INT64, AT(expires_at), AT(has_expires_at), (uint64_t)1 << 40},
     {"expect_generation", KEY_UINT, AT(expect_generation), AT(has_expect_generation), INT64_MAX},
@@ -138,6 +90,8 @@ static const struct key {
     {"fields", KEY_NODE_MAP, AT(fields), NO_FLAG, PAIRS_MAX},
     {"email", KEY_TEXT, AT(email), NO_FLAG, 320},
     {"scope", KEY_TEXT, AT(scope), NO_FLAG, 128},
+    {"principal", KEY_TEXT, AT(principal), NO_FLAG, 64},
+    {"definition", KEY_NODE_ANY_MAP, AT(definition), NO_FLAG, 0},
     {"state", KEY_TEXT, AT(state), NO_FLAG, 256},
     {"cursor", KEY_TEXT, AT(cursor), NO_FLAG, CURSOR_MAX_BYTES},
     {"limit", KEY_UINT32, AT(limit), NO_FLAG, 10000},
@@ -307,7 +261,7 @@ static int take_key(const struct key *key, const struct node *node, struct job *
     case KEY_NODE_LIST:
         return take_node(is_text_list(node, key->max), key, node, to,
                          "must be a short list of texts", error);
-    case KEY_NODE_SECRET:
+    case KEY_NODE_ANY_MAP:
         return take_node(node_type(node) == NODE_MAP, key, node, to, "must be a map", error);
     case KEY_INCLUDE: return take_include(node, to, error);
     case KEY_SELECT: return take_select(node, to, error);
@@ -455,6 +409,14 @@ static int check_op(const struct job *job, struct buf *error)
     case OP_SWEEP_GET:
     case OP_SWEEP_RECEIPTS:
     case OP_SWEEP_CANCEL: return job->sweep.data ? 0 : refuse(error, "sweep", "is required");
+    case OP_PRINCIPAL_GET:
+    case OP_PRINCIPAL_REMOVE:
+        return job->principal.data ? 0 : refuse(error, "principal", "is required");
+    case OP_PRINCIPAL_ADD:
+    case OP_PRINCIPAL_UPDATE:
+        if (!job->principal.data || !job->definition)
+            return refuse(error, job->principal.data ? "definition" : "principal", "is required");
+        return 0;
     case OP_IS_OPERATOR:
         if (!job->email.data || !job->scope.data)
             return refuse(error, job->email.data ? "scope" : "email", "is required");
@@ -468,18 +430,12 @@ static int take_op(const struct node *root, struct job *job, struct buf *error)
     const struct node *op = node_get(root, "op");
     if (node_type(op) != NODE_TEXT)
         return refuse(error, "op", op ? "must be a text" : "is required");
-    for (int i = OP_NONE + 1; i < OP_END; i++) {
-        if (text_is(node_text(op), rules[i].name)) {
-            job->op = (enum job_op)i;
-            return 0;
-        }
-    }
+    job->op = job_op_of(node_text(op));
+    if (job->op != OP_NONE)
+        return 0;
     if (!text_is_printable(node_text(op)) || node_text(op).len > 64)
         return refuse(error, "op", "must be the name of an operation");
-    const char *names[OP_END];
-    for (int i = 1; i < OP_END; i++)
-        names[i - 1] = rules[i].name;
-    const char *near = text_nearest(node_text(op), names, OP_END - 1);
+    const char *near = job_op_near(node_text(op));
     buf_append_string(error, "no operation ");
     buf_append_text(error, node_text(op));
     if (near)
@@ -527,9 +483,9 @@ int job_read(struct job_reader *reader, struct text body, struct job *out_job, s
         result = take_op(root, out_job, error);
     if (result == 0)
         result = take_pairs(root, out_job, error);
-    if (result == 0 && rules[out_job->op].names_connection)
+    if (result == 0 && job_rule(out_job->op)->names_connection)
         result = check_name(out_job, error);
-    if (result == 0 && rules[out_job->op].names_provider)
+    if (result == 0 && job_rule(out_job->op)->names_provider)
         result = check_provider(out_job, error);
     if (result == 0)
         result = check_op(out_job, error);

@@ -12,62 +12,8 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "wire/op.h"
 #include "wire/tree.h"
-
-enum job_op {
-    OP_NONE,
-    OP_VEND,
-    OP_REFRESH,
-    OP_INVALIDATE,
-    OP_PUT,
-    OP_CREATE,
-    OP_GET,
-    OP_LIST,
-    OP_UPDATE,
-    OP_REVOKE,
-    OP_RESTORE,
-    OP_FREEZE,
-    OP_THAW,
-    OP_EXPORT,
-    OP_DELETE,
-    OP_CONNECT_BEGIN,
-    OP_CONNECT_COMPLETE,
-    OP_CONNECT_DEVICE,
-    OP_CONNECTOR_LIST,
-    OP_CONNECTOR_GET,
-    OP_CONNECTOR_VALIDATE,
-    OP_IS_OPERATOR,
-    OP_EVENTS_SINCE,
-    OP_SWEEP_GET,
-    OP_SWEEP_LIST,
-    OP_SWEEP_RECEIPTS,
-    OP_SWEEP_CANCEL,
-    OP_PAUSE,
-    OP_RESUME,
-    OP_STATUS,
-    OP_WHOAMI,
-    OP_END
-};
-
-enum job_role {
-    ROLE_NONE,
-    ROLE_VEND,
-    ROLE_REFRESH,
-    ROLE_CONNECT,
-    ROLE_MANAGE,
-    ROLE_EVENTS,
-    ROLE_EXPORT,
-    ROLE_ADMIN
-};
-
-/* What holds for every job of an op. */
-struct job_rule {
-    const char *name;
-    enum job_role role;
-    bool names_connection; /* owner, and connection or provider with account */
-    bool is_intake;        /* may come without anybody waiting for the answer */
-    bool names_provider;   /* provider alone, perhaps with owner and account */
-};
 
 /* `select`: many connections at once, those for which all that is given holds. */
 struct job_select {
@@ -111,12 +57,14 @@ struct job {
     uint32_t rate_per_s;      /* with it; 0: not given */
     struct text sweep;        /* sweep.* */
 
-    struct text redirect_uri;     /* connect.begin */
-    struct text reconnect;        /* connect.begin, .device: the connection that is to stay */
-    struct text code, error, iss; /* connect.complete, and its `state` */
-    const struct node *callback;  /* connect.complete: what else came back */
-    const struct node *fields;    /* connector.validate: a map of texts */
-    struct text email, scope;     /* principal.is_operator */
+    struct text redirect_uri;      /* connect.begin */
+    struct text reconnect;         /* connect.begin, .device: the connection that is to stay */
+    struct text code, error, iss;  /* connect.complete, and its `state` */
+    const struct node *callback;   /* connect.complete: what else came back */
+    const struct node *fields;     /* connector.validate: a map of texts */
+    struct text email, scope;      /* principal.is_operator */
+    struct text principal;         /* principal.get, .add, .update, .remove */
+    const struct node *definition; /* principal.add, .update */
 
     struct text state, cursor; /* connection.list */
     uint32_t limit;            /* and events.since; 0: not given */
@@ -131,7 +79,5 @@ void job_reader_free(struct job_reader *reader);
  * BURSAR_E_BAD_REQUEST, BURSAR_E_UNSUPPORTED_OP (job->id is set where the body has one), or
  * BURSAR_E_NOMEM; error gets one line for people. */
 int job_read(struct job_reader *reader, struct text body, struct job *out_job, struct buf *error);
-
-const struct job_rule *job_rule(enum job_op op);
 
 #endif

@@ -8,39 +8,45 @@
 
 #include "broker/zap.h"
 
-static void test_uid_of_address(void **state)
+static void test_process_of_address(void **state)
 {
     static const struct {
         const char *address;
         bool is_known;
-        uid_t uid;
+        struct zap_process process;
     } cases[] = {
-        {"localhost:0:0:17", true, 0},
-        {"localhost:1000:100:4242", true, 1000},
-        {"localhost:4294967294:1:1", true, 4294967294U},
-        {"localhost:4294967295:1:1", false, 0}, /* (uid_t)-1 is nobody */
-        {"localhost:-1:0:1", false, 0},
-        {"localhost:+1:0:1", false, 0},
-        {"localhost: 1:0:1", false, 0},
-        {"localhost::0:1", false, 0},
-        {"localhost:", false, 0},
-        {"localhost:7", false, 0},
-        {"localhost", false, 0},
-        {"", false, 0},
-        {"127.0.0.1", false, 0},
-        {"localhostx:0:0:1", false, 0},
+        {"localhost:0:0:17", true, {0, 0, 17}},
+        {"localhost:1000:100:4242", true, {1000, 100, 4242}},
+        {"localhost:4294967294:1:1", true, {4294967294U, 1, 1}},
+        {"localhost:4294967295:1:1", false, {0}}, /* (uid_t)-1 is nobody */
+        {"localhost:1:4294967295:1", false, {0}},
+        {"localhost:-1:0:1", false, {0}},
+        {"localhost:+1:0:1", false, {0}},
+        {"localhost: 1:0:1", false, {0}},
+        {"localhost::0:1", false, {0}},
+        {"localhost:1:0:", false, {0}},
+        {"localhost:1:0:1:2", false, {0}},
+        {"localhost:1:0", false, {0}},
+        {"localhost:", false, {0}},
+        {"localhost:7", false, {0}},
+        {"localhost", false, {0}},
+        {"", false, {0}},
+        {"127.0.0.1", false, {0}},
+        {"localhostx:0:0:1", false, {0}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        uid_t uid = 77;
-        bool is_known = zap_uid_of(text_of(cases[i].address), &uid);
-        if (is_known != cases[i].is_known || uid != (is_known ? cases[i].uid : 77))
-            fail_msg("%s: %d %u", cases[i].address, is_known, (unsigned)uid);
+        struct zap_process process = {77, 78, 79};
+        struct zap_process wanted = cases[i].is_known ? cases[i].process : process;
+        bool is_known = zap_process_of(text_of(cases[i].address), &process);
+        if (is_known != cases[i].is_known || process.uid != wanted.uid ||
+            process.gid != wanted.gid || process.pid != wanted.pid)
+            fail_msg("%s: %d %u", cases[i].address, is_known, (unsigned)process.uid);
     }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_uid_of_address)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_process_of_address)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,68 +68,49 @@ static void expect(struct job_reader *reader, const char *json, int result, cons
 
 /* ---- ops ------------------------------------------------------------------------------------- */
 
+/* Ops that need more keys than an owner and a provider, and what is said where they are not there. */
 static const struct {
     enum job_op op;
-    const char *name;
-    enum job_role role;
-    bool names_connection, is_intake;
-    const char *more; /* keys without which it is refused */
+    const char *more;
     const char *message;
-} ops[] = {
-    {OP_VEND, "vend", ROLE_VEND, true, false, "", NULL},
-    {OP_REFRESH, "refresh", ROLE_REFRESH, true, true, "", NULL},
-    {OP_INVALIDATE, "invalidate", ROLE_REFRESH, true, true, "", NULL},
-    {OP_PUT, "credential.put", ROLE_CONNECT, true, false, ", \"secret\": {}", "secret is required"},
-    {OP_CREATE, "connection.create", ROLE_CONNECT, true, false, "", NULL},
-    {OP_GET, "connection.get", ROLE_VEND, true, false, "", NULL},
-    {OP_LIST, "connection.list", ROLE_MANAGE, false, false, "", NULL},
-    {OP_UPDATE, "connection.update", ROLE_MANAGE, true, false, ", \"tags\": []",
-     "metadata or tags is required"},
-    {OP_REVOKE, "connection.revoke", ROLE_MANAGE, true, false, "", NULL},
-    {OP_RESTORE, "connection.restore", ROLE_MANAGE, true, false, "", NULL},
-    {OP_FREEZE, "connection.freeze", ROLE_MANAGE, true, false, "", NULL},
-    {OP_THAW, "connection.thaw", ROLE_MANAGE, true, false, "", NULL},
-    {OP_EXPORT, "connection.export", ROLE_EXPORT, true, false, "", NULL},
-    {OP_DELETE, "connection.delete", ROLE_MANAGE, true, false, "", NULL},
-    {OP_CONNECT_BEGIN, "connect.begin", ROLE_CONNECT, false, false,
-     ", \"redirect_uri\": \"https://a.example/\"", "redirect_uri is required"},
-    {OP_CONNECT_COMPLETE, "connect.complete", ROLE_CONNECT, false, false,
-     ", \"state\": \"p.x\", \"code\": \"c\"", "state is required"},
-    {OP_CONNECT_DEVICE, "connect.device", ROLE_CONNECT, false, false, "", NULL},
-    {OP_CONNECTOR_LIST, "connector.list", ROLE_CONNECT, false, false, "", NULL},
-    {OP_CONNECTOR_GET, "connector.get", ROLE_CONNECT, false, false, "", NULL},
-    {OP_CONNECTOR_VALIDATE, "connector.validate", ROLE_CONNECT, false, false, ", \"fields\": {}",
-     "fields is required"},
-    {OP_IS_OPERATOR, "principal.is_operator", ROLE_NONE, false, false,
-     ", \"email\": \"a@b\", \"scope\": \"s\"", "email is required"},
-    {OP_EVENTS_SINCE, "events.since", ROLE_EVENTS, false, false, "", NULL},
-    {OP_SWEEP_GET, "sweep.get", ROLE_MANAGE, false, false, ", \"sweep\": \"s\"",
-     "sweep is required"},
-    {OP_SWEEP_LIST, "sweep.list", ROLE_MANAGE, false, false, "", NULL},
-    {OP_SWEEP_RECEIPTS, "sweep.receipts", ROLE_MANAGE, false, false, ", \"sweep\": \"s\"",
-     "sweep is required"},
-    {OP_SWEEP_CANCEL, "sweep.cancel", ROLE_MANAGE, false, false, ", \"sweep\": \"s\"",
-     "sweep is required"},
-    {OP_PAUSE, "provider.pause", ROLE_ADMIN, false, false, "", NULL},
-    {OP_RESUME, "provider.resume", ROLE_ADMIN, false, false, "", NULL},
-    {OP_STATUS, "status", ROLE_NONE, false, false, "", NULL},
-    {OP_WHOAMI, "whoami", ROLE_NONE, false, false, "", NULL},
+} needs[] = {
+    {OP_PUT, ", \"secret\": {}", "secret is required"},
+    {OP_UPDATE, ", \"tags\": []", "metadata or tags is required"},
+    {OP_CONNECT_BEGIN, ", \"redirect_uri\": \"https://a.example/\"", "redirect_uri is required"},
+    {OP_CONNECT_COMPLETE, ", \"state\": \"p.x\", \"code\": \"c\"", "state is required"},
+    {OP_CONNECTOR_VALIDATE, ", \"fields\": {}", "fields is required"},
+    {OP_IS_OPERATOR, ", \"email\": \"a@b\", \"scope\": \"s\"", "email is required"},
+    {OP_PRINCIPAL_GET, ", \"principal\": \"web\"", "principal is required"},
+    {OP_PRINCIPAL_ADD, ", \"principal\": \"web\", \"definition\": {}", "principal is required"},
+    {OP_PRINCIPAL_UPDATE, ", \"principal\": \"web\", \"definition\": {}", "principal is required"},
+    {OP_PRINCIPAL_REMOVE, ", \"principal\": \"web\"", "principal is required"},
+    {OP_SWEEP_GET, ", \"sweep\": \"s\"", "sweep is required"},
+    {OP_SWEEP_RECEIPTS, ", \"sweep\": \"s\"", "sweep is required"},
+    {OP_SWEEP_CANCEL, ", \"sweep\": \"s\"", "sweep is required"},
 };
+
+static const char *more_of(int op, const char **out_message)
+{
+    for (size_t i = 0; i < COUNT(needs); i++) {
+        if ((int)needs[i].op != op)
+            continue;
+        *out_message = needs[i].message;
+        return needs[i].more;
+    }
+    *out_message = NULL;
+    return "";
+}
 
 static void test_ops(void **state)
 {
     char json[500];
-    assert_int_equal(COUNT(ops), OP_END - 1);
-    for (size_t i = 0; i < COUNT(ops); i++) {
-        const struct job_rule *rule = job_rule(ops[i].op);
-        assert_string_equal(rule->name, ops[i].name);
-        assert_int_equal(rule->role, ops[i].role);
-        assert_int_equal(rule->names_connection, ops[i].names_connection);
-        assert_int_equal(rule->is_intake, ops[i].is_intake);
+    const char *message;
+    for (int op = OP_NONE + 1; op < OP_END; op++) {
+        const char *more = more_of(op, &message);
         snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\", \"provider\": \"p\"%s}",
-                 ops[i].name, ops[i].more);
+                 job_rule((enum job_op)op)->name, more);
         struct job job = read_right(*state, json);
-        assert_int_equal(job.op, ops[i].op);
+        assert_int_equal(job.op, op);
         assert_true(text_is(job.owner, "o") && text_is(job.provider, "p"));
     }
 }
@@ -137,26 +118,27 @@ static void test_ops(void **state)
 static void test_required_keys(void **state)
 {
     char json[500];
-    for (size_t i = 0; i < COUNT(ops); i++) {
-        snprintf(json, sizeof json, "{\"op\": \"%s\"%s}", ops[i].name, ops[i].more);
-        if (ops[i].names_connection)
+    for (int op = OP_NONE + 1; op < OP_END; op++) {
+        const char *message, *more = more_of(op, &message);
+        const struct job_rule *rule = job_rule((enum job_op)op);
+        snprintf(json, sizeof json, "{\"op\": \"%s\"%s}", rule->name, more);
+        if (rule->names_connection)
             BAD(json, "owner is required");
-        else if (job_rule(ops[i].op)->names_provider || ops[i].op == OP_CONNECTOR_GET)
+        else if (rule->names_provider || op == OP_CONNECTOR_GET)
             BAD(json, "provider is required");
         else
             read_right(*state, json);
-        snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\"%s}", ops[i].name,
-                 ops[i].more);
-        if (ops[i].names_connection)
+        snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\"%s}", rule->name, more);
+        if (rule->names_connection)
             BAD(json, "connection or provider is required");
         snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\", \"account\": \"a\"%s}",
-                 ops[i].name, ops[i].more);
-        if (ops[i].names_connection)
+                 rule->name, more);
+        if (rule->names_connection)
             BAD(json, "connection or provider is required");
         snprintf(json, sizeof json, "{\"op\": \"%s\", \"owner\": \"o\", \"provider\": \"p\"}",
-                 ops[i].name);
-        if (ops[i].message)
-            BAD(json, ops[i].message);
+                 rule->name);
+        if (message)
+            BAD(json, message);
     }
 }
 

@@ -583,6 +583,7 @@ static apply_fn *const functions[] = {
     [CHANGE_RECEIPT] = apply_receipt,
     [CHANGE_SWEEP_CANCEL] = apply_sweep_cancel,
     [CHANGE_PAUSE] = apply_pause,
+    [CHANGE_PRINCIPAL] = apply_principal,
     [CHANGE_SUSPECT] = apply_suspect,
 };
 static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");

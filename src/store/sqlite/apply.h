@@ -70,6 +70,9 @@ enum apply_statement {
     RECEIPT_TRIM,
     PAUSE_ADD,
     PAUSE_DROP,
+    PRINCIPAL_ADD,
+    PRINCIPAL_SET,
+    PRINCIPAL_DROP,
     LAST_SEQ,
     APPLY_STATEMENT_COUNT
 };
@@ -96,6 +99,7 @@ int apply_sweep(struct store_writer *writer, struct store_change *change);
 int apply_sweep_step(struct store_writer *writer, struct store_change *change);
 int apply_receipt(struct store_writer *writer, struct store_change *change);
 int apply_sweep_cancel(struct store_writer *writer, struct store_change *change);
+int apply_principal(struct store_writer *writer, struct store_change *change);
 int apply_pause(struct store_writer *writer, struct store_change *change);
 /* Drops receipts of sweeps that ended before so many seconds since 1970, STORE_TRIM_ROWS at a time, and
  * those sweeps whose last has gone. out_count: how many receipts. */

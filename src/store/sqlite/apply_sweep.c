@@ -233,3 +233,22 @@ int apply_pause(struct store_writer *writer, struct store_change *change)
         db_bind_int(statement, 2, change->at_ms / 1000);
     return db_run(&writer->db, statement);
 }
+
+/* ---- a principal ----------------------------------------------------------------------------- */
+
+int apply_principal(struct store_writer *writer, struct store_change *change)
+{
+    enum apply_statement which = !change->definition.data ? PRINCIPAL_DROP
+                                 : change->is_new         ? PRINCIPAL_ADD
+                                                          : PRINCIPAL_SET;
+    sqlite3_stmt *statement = db_statement(&writer->db, which);
+    db_bind_text(statement, 1, change->principal);
+    if (which != PRINCIPAL_DROP) {
+        db_bind_blob(statement, 2, change->definition);
+        db_bind_int(statement, 3, change->at_ms / 1000);
+    }
+    int result = db_run(&writer->db, statement);
+    if (result < 0 || sqlite3_changes(writer->db.handle) > 0)
+        return result;
+    return which == PRINCIPAL_ADD ? BURSAR_E_CONFLICT : BURSAR_E_NOT_FOUND;
+}

@@ -103,6 +103,10 @@ const char *const apply_texts[] = {
                      " (SELECT r.sweep, r.connection FROM sweep JOIN receipt AS r ON r.sweep = id"
                      " WHERE ended_at < ?1 LIMIT ?2)",
     [PAUSE_ADD] = "INSERT INTO pause (provider, since) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    [PRINCIPAL_ADD] = "INSERT INTO principal (name, definition, updated_at) VALUES (?1, ?2, ?3)"
+                      " ON CONFLICT DO NOTHING",
+    [PRINCIPAL_SET] = "UPDATE principal SET definition = ?2, updated_at = ?3 WHERE name = ?1",
+    [PRINCIPAL_DROP] = "DELETE FROM principal WHERE name = ?1",
     [PAUSE_DROP] = "DELETE FROM pause WHERE provider = ?1",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
     [APPLY_STATEMENT_COUNT] = NULL,

@@ -81,6 +81,7 @@ static const char *const texts[] = {
     [TALLY_OF_OWNER] = "SELECT provider, state, tags FROM connection"
                        " WHERE owner = ?1 AND (?2 IS NULL OR provider = ?2)",
     [PAUSED] = "SELECT since FROM pause WHERE provider = ?1",
+    [PRINCIPALS] = "SELECT name, definition FROM principal ORDER BY name",
     [STATEMENT_COUNT] = NULL,
 };
 

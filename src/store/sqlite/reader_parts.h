@@ -39,6 +39,7 @@ enum statement {
     TALLY,
     TALLY_OF_OWNER,
     PAUSED,
+    PRINCIPALS,
     STATEMENT_COUNT
 };
 

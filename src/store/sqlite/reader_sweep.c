@@ -162,3 +162,14 @@ int reader_paused(struct store_reader *reader, struct text provider, int64_t *ou
         *out_since = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     return ended(reader, statement, code, "paused");
 }
+
+int reader_principals(struct store_reader *reader, store_principal_fn *each, void *context)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, PRINCIPALS);
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (!each(context, db_column_text(statement, 0), db_column_text(statement, 1)))
+            break;
+    }
+    return ended(reader, statement, code, "principals");
+}

@@ -145,6 +145,12 @@ static const char *const migrations[] = {
     "  provider TEXT PRIMARY KEY,"
     "  since INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;",
+    /* 5: Principals that were made by jobs; those of the configuration stand there alone. */
+    "CREATE TABLE principal ("
+    "  name TEXT PRIMARY KEY,"
+    "  definition BLOB NOT NULL,"
+    "  updated_at INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 

@@ -31,6 +31,7 @@ const struct store_engine sqlite_engine = {
     .prior = reader_prior,
     .tally = reader_tally,
     .paused = reader_paused,
+    .principals = reader_principals,
     .counts = reader_counts,
     .last_at = reader_last_at,
 };

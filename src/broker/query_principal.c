@@ -1,0 +1,293 @@
+/* principal.*: who may speak, changed while the broker runs.
+ *
+ * A principal stands in the configuration or in the store, never in both. Each change makes a new set of both,
+ * which goes from the publisher over ZAP to the dispatcher; whoever asked for it has the answer when all of
+ * them decide by it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <bursar/error.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "broker/dispatcher.h"
+#include "broker/memory.h"
+#include "broker/publisher.h"
+#include "broker/query_parts.h"
+#include "broker/store_thread.h"
+#include "wire/principal.h"
+
+enum { DEFINITION_MAX = 1 << 20 };
+
+/* ---- what the store keeps ------------------------------------------------------------------------ */
+
+struct principal_list {
+    struct principal *items;
+    size_t count;
+};
+
+static void list_free(struct principal_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        principal_fini(&list->items[i]);
+    free(list->items);
+    *list = (struct principal_list){0};
+}
+
+static bool clashes(const struct principal_list *list, const struct principal *one)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i].name, one->name) == 0 || principal_shared(&list->items[i], one))
+            return true;
+    }
+    return false;
+}
+
+/* One that cannot be read is not let in, and one that the configuration has too neither: what an operator
+ * wrote there holds. */
+static bool add_stored(void *context, struct text name, struct text definition)
+{
+    struct principal_list *list = context;
+    struct principal one;
+    struct buf error = buf_make(1024);
+    struct tree *tree = tree_new();
+    int result = tree ? tree_fill(tree, definition) : BURSAR_E_NOMEM;
+    if (result == 0)
+        result = principal_read(name, tree_root(tree), &one, &error);
+    if (result < 0) {
+        LOG(LOG_ERROR, "a principal of the store cannot be read and may do nothing",
+            LOG_T("principal", name), LOG_T("error", buf_text(&error)));
+    } else if (clashes(list, &one)) {
+        LOG(LOG_WARNING, "a principal of the store is one of the configuration too, which holds",
+            LOG_T("principal", name));
+        principal_fini(&one);
+    } else {
+        list->items = memory_resize(list->items, (list->count + 1) * sizeof *list->items);
+        list->items[list->count++] = one;
+    }
+    tree_free(tree);
+    buf_free(&error);
+    return true;
+}
+
+int principals_read(const struct broker *broker, struct store_reader *reader,
+                    const struct principal *configured, size_t count,
+                    struct principals **out_principals)
+{
+    struct principal_list list = {memory_new((count + 1) * sizeof *list.items), 0};
+    for (size_t i = 0; i < count; i++) {
+        if (!principal_copy(&configured[i], &list.items[list.count++]))
+            abort();
+    }
+    int result = broker->store->principals(reader, add_stored, &list);
+    if (result == 0)
+        *out_principals = principals_new(list.items, list.count, broker->uid);
+    list_free(&list);
+    return result;
+}
+
+/* ---- a new set ----------------------------------------------------------------------------------- */
+
+/* Takes the answer, which whoever asked gets when the set holds everywhere. */
+static void spread(struct query *self, struct answer *answer)
+{
+    struct principals *principals = NULL;
+    int result = principals_read(self->broker, self->reader, self->configured,
+                                 self->configured_count, &principals);
+    if (result < 0) {
+        /* What was committed holds after the next change or start; the caller hears that it does not yet. */
+        LOG(LOG_ERROR, "principals could not be read again: the old ones hold");
+        if (answer) {
+            answer->error = result;
+            dispatcher_send(self->broker->dispatcher, answer);
+        }
+        return;
+    }
+    principals_release(self->principals);
+    self->principals = principals;
+    struct principals_message *message = principals_message_new(principals);
+    message->answer = answer;
+    publisher_send_principals(self->broker->publisher, message);
+}
+
+void query_reload(struct query *self, struct reload_message *message)
+{
+    query_forget_configured(self);
+    self->configured = message->items;
+    self->configured_count = message->count;
+    message->items = NULL;
+    message->count = 0;
+    reload_message_free(message);
+    spread(self, NULL);
+}
+
+void query_forget_configured(struct query *self)
+{
+    for (size_t i = 0; i < self->configured_count; i++)
+        principal_fini(&self->configured[i]);
+    free(self->configured);
+    self->configured = NULL;
+    self->configured_count = 0;
+}
+
+/* ---- principal.list, .get ------------------------------------------------------------------------ */
+
+static bool is_configured(const struct query *self, struct text name)
+{
+    for (size_t i = 0; i < self->configured_count; i++) {
+        if (text_is(name, self->configured[i].name))
+            return true;
+    }
+    return false;
+}
+
+static void pack_one(const struct query *self, struct pack *map, const struct principal *principal)
+{
+    struct text name = text_of(principal->name);
+    pack_text(map, "principal", name);
+    pack_string(map, "from",
+                is_configured(self, name) ? "configuration"
+                : principal_is_name(name) ? "store"
+                                          : "built_in");
+    principal_pack(map, principal);
+}
+
+int query_principals(struct query *self, const struct job *job, struct answer *answer)
+{
+    struct pack map = pack_map(&answer->body);
+    struct pack list = pack_array_in(&map, "principals");
+    (void)job;
+    for (size_t i = 0; i < principals_count(self->principals); i++) {
+        struct pack one = pack_item_map(&list);
+        pack_one(self, &one, principals_at(self->principals, i));
+        pack_close(&one);
+    }
+    pack_close(&list);
+    pack_close(&map);
+    return 0;
+}
+
+int query_principal(struct query *self, const struct job *job, struct answer *answer)
+{
+    const struct principal *principal = principals_find(self->principals, job->principal);
+    if (!principal) {
+        buf_append_string(&answer->text, "no principal has this name");
+        return BURSAR_E_NOT_FOUND;
+    }
+    struct pack map = pack_map(&answer->body);
+    pack_one(self, &map, principal);
+    pack_close(&map);
+    return 0;
+}
+
+int query_operator(struct query *self, const struct job *job, struct answer *answer)
+{
+    bool is_operator = false;
+    for (size_t i = 0; i < principals_count(self->principals) && !is_operator; i++) {
+        const struct principal *one = principals_at(self->principals, i);
+        is_operator =
+            text_equal(text_of(one->email), job->email) && name_list_has(&one->scopes, job->scope);
+    }
+    struct pack map = pack_map(&answer->body);
+    pack_bool(&map, "is_operator", is_operator);
+    pack_close(&map);
+    return 0;
+}
+
+/* ---- principal.add, .update, .remove ------------------------------------------------------------- */
+
+static void refuse(struct query *self, struct request *request, int error, struct text text)
+{
+    struct answer *answer = answer_new(request->ticket);
+    answer->error = error;
+    buf_append_text(&answer->text, text);
+    request_free(request);
+    dispatcher_send(self->broker->dispatcher, answer);
+}
+
+static struct text why(int result, enum job_op op)
+{
+    if (result == BURSAR_E_CONFLICT && op == OP_PRINCIPAL_ADD)
+        return TEXT_LITERAL("a principal of this name is there already");
+    if (result == BURSAR_E_NOT_FOUND)
+        return TEXT_LITERAL("no principal of this name was made by principal.add");
+    return (struct text){NULL, 0};
+}
+
+static void changed(void *context, struct write_message *message)
+{
+    struct query *self = context;
+    struct request *request = message->request;
+    int result = message->change.result;
+    message->request = NULL;
+    write_free(message);
+    if (result < 0) {
+        refuse(self, request, result, why(result, request->job.op));
+        return;
+    }
+    LOG(LOG_WARNING, "principals have changed", LOG_S("op", job_rule(request->job.op)->name),
+        LOG_T("principal", request->job.principal), LOG_S("by", request->principal->name));
+    struct answer *answer = answer_new(request->ticket);
+    struct pack map = pack_map(&answer->body);
+    pack_text(&map, "principal", request->job.principal);
+    pack_close(&map);
+    request_free(request);
+    spread(self, answer);
+}
+
+/* Nobody may be recognised as two. */
+static int check_others(const struct query *self, const struct principal *made, struct buf *error)
+{
+    for (size_t i = 0; i < principals_count(self->principals); i++) {
+        const struct principal *other = principals_at(self->principals, i);
+        const char *shared = principal_shared(made, other);
+        bool is_built_in = !principal_is_name(text_of(other->name));
+        if (!shared || is_built_in || strcmp(other->name, made->name) == 0)
+            continue;
+        buf_printf(error, "has a %s that %s has too", shared, other->name);
+        return BURSAR_E_CONFLICT;
+    }
+    return 0;
+}
+
+/* The definition as it is kept: read and written anew, so that it is whole and known in all. */
+static int make_definition(const struct query *self, const struct job *job, struct buf *out,
+                           struct buf *error)
+{
+    struct principal made;
+    int result = principal_read(job->principal, job->definition, &made, error);
+    if (result < 0)
+        return result;
+    result = check_others(self, &made, error);
+    struct pack map = pack_map(out);
+    principal_pack(&map, &made);
+    pack_close(&map);
+    principal_fini(&made);
+    return result == 0 ? buf_error(out) : result;
+}
+
+void query_change_principal(struct query *self, struct request *request)
+{
+    const struct job *job = &request->job;
+    struct buf error = buf_make(1024), definition = buf_make(DEFINITION_MAX);
+    int result = 0;
+    if (is_configured(self, job->principal)) {
+        buf_append_string(&error, "this principal is in the configuration: change it there");
+        result = BURSAR_E_CONFLICT;
+    } else if (job->op != OP_PRINCIPAL_REMOVE) {
+        result = make_definition(self, job, &definition, &error);
+    }
+    if (result < 0) {
+        refuse(self, request, result, buf_text(&error));
+    } else {
+        struct write_message *message = write_new(CHANGE_PRINCIPAL, (struct text){NULL, 0});
+        message->change.principal = job->principal;
+        message->change.is_new = job->op == OP_PRINCIPAL_ADD;
+        if (definition.len > 0)
+            message->change.definition = write_keep(message, buf_text(&definition));
+        message->request = request;
+        query_write(self, message, changed, self);
+    }
+    buf_free(&error);
+    buf_free(&definition);
+}
