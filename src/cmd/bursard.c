@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "broker/service.h"
+#include "cmd/sandbox.h"
 #include "config/config.h"
 #include "connector/registry.h"
 
@@ -72,6 +73,8 @@ static void harden(void)
     struct rlimit none = {0, 0}, locked;
     setrlimit(RLIMIT_CORE, &none);
     prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    close_range(STDERR_FILENO + 1, ~0U, 0); /* what whoever started it has left open */
     if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0) {
         locked.rlim_cur = locked.rlim_max;
         setrlimit(RLIMIT_MEMLOCK, &locked);
@@ -102,6 +105,8 @@ static int start(struct daemon *self)
 {
     struct buf error = buf_make(SERVICE_ERRORS_MAX);
     int result = service_start(&self->service, &error);
+    if (result == 0) /* what is opened and started once is there */
+        result = sandbox_enter(self->service.config->sandbox, &error);
     if (result < 0)
         fail("bursard cannot start", &error, result);
     buf_free(&error);
@@ -144,6 +149,8 @@ static void run(struct daemon *self, const sigset_t *signals)
     if (!memory.is_locked)
         LOG(LOG_WARNING, "secrets cannot be locked in memory: raise LimitMEMLOCK",
             LOG_I("bytes", (int64_t)memory.bytes));
+    if (!sandbox_is_there())
+        LOG(LOG_WARNING, "built without a sandbox: any system call is possible");
     LOG(LOG_INFO, "ready", LOG_S("version", bursar_version()),
         LOG_I("providers", (int64_t)self->service.connectors.count));
     tell_manager("READY=1");

@@ -263,6 +263,14 @@ static void take_log(const struct settings *top, struct config *config)
     config->log_format = text_is(settings_text(top, "log.format"), "json") ? LOG_JSON : LOG_TEXT;
 }
 
+static void take_sandbox(const struct settings *top, struct config *config)
+{
+    struct text mode = settings_text(top, "sandbox");
+    config->sandbox = text_is(mode, "off")   ? CONFIG_SANDBOX_OFF
+                      : text_is(mode, "log") ? CONFIG_SANDBOX_LOG
+                                             : CONFIG_SANDBOX_ENFORCE;
+}
+
 static void take_top(struct loading *loading)
 {
     const struct settings *top = &loading->top;
@@ -276,6 +284,7 @@ static void take_top(struct loading *loading)
     take_text(loading, "keyring", &config->keyring);
     take_text(loading, "connectors.ca_file", &config->ca_file);
     take_log(top, config);
+    take_sandbox(top, config);
     if (secret_copy(settings_text(top, "listen.curve_key"), &config->curve_key) != 0)
         loading->problems.is_out_of_memory = true;
     config->is_audit_strict = text_is(settings_text(top, "audit"), "strict");

@@ -35,12 +35,19 @@ struct config_provider {
     struct settings settings; /* common options and those of the kind */
 };
 
+enum config_sandbox {
+    CONFIG_SANDBOX_ENFORCE, /* it ends the process */
+    CONFIG_SANDBOX_LOG,     /* the kernel's log has a line of it */
+    CONFIG_SANDBOX_OFF,
+};
+
 struct config {
     struct config_list jobs, intake, events; /* endpoints to bind: ipc://, tcp:// */
     struct secret curve_key;                 /* Z85; absent where not given */
     char *store;                             /* sqlite:PATH */
     char *keyring;                           /* file:PATH */
     bool is_audit_strict;                    /* an answer waits for its audit row */
+    enum config_sandbox sandbox;
     enum log_level log_level;
     enum log_format log_format;
     uint32_t max_job_bytes;

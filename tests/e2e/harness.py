@@ -155,6 +155,7 @@ class Daemon:
         self.dir = tempfile.mkdtemp(prefix="b", dir="/tmp")  # socket paths have 107 bytes at most
         self.env, self.args, self.wrapper = dict(env or {}), list(args), list(wrapper)
         self.ready_timeout, self.child, self.notified = ready_timeout, None, []
+        self.popen = {}  # further arguments of subprocess.Popen
         self.config_file, self.log_file = self.path("bursar.yaml"), self.path("log")
         self.db = self.path("bursar.db")
         self.jobs, self.intake, self.events_endpoint = (
@@ -226,7 +227,7 @@ class Daemon:
             self._notify.recv(4096)  # of an earlier life
         with open(self.log_file, "ab") as log:
             self.child = Child(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                               cwd=self.dir, env=environment)
+                               cwd=self.dir, env=environment, **self.popen)
         if wait:
             self.wait_ready(self.ready_timeout)
         return self

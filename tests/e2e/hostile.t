@@ -8,15 +8,14 @@ import os
 import random
 import re
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import ROOT, Daemon, limit, run
+from building import module
+from harness import Daemon, limit, run
 from provider_site import Site
 from scene import database, make_secret, now, record, until, wait_state
 
@@ -266,48 +265,6 @@ def test_shared_and_dead(t):
 
 
 # ---- modules ---------------------------------------------------------------------------------------
-
-MODULE = r"""
-#include <bursar/connector.h>
-#include <stdlib.h>
-static const struct bursar_option options[] = {
-    {"token_url", BURSAR_OPTION_URL, .required = true, .help = "where tokens are made"}, {0}};
-static int build(const struct bursar_call *call)
-{
-    struct bursar_text url = call->setting(call, "token_url");
-    call->emit(call, BURSAR_REQ_URL, NULL, url.data, url.len);
-    @BUILD@
-    return 0;
-}
-static enum bursar_read take(const struct bursar_call *call, const struct bursar_response *response)
-{
-    (void)response;
-    call->emit(call, BURSAR_OUT_ACCESS_TOKEN, NULL, "token-of-a-module", 17);
-    return BURSAR_READ_OK;
-}
-static const struct bursar_connector module = {
-    .abi = BURSAR_CONNECTOR_ABI, .kind = "mine", .summary = "a module of a test",
-    .flags = BURSAR_CONNECTOR_MINTS, .secret_kind = "@KIND@", .options = options,
-    .exchanges = {[BURSAR_REFRESH] = {build, take}}};
-__attribute__((visibility("default"))) const struct bursar_connector *bursar_connector_module(void)
-{
-    @LOAD@
-    return &module;
-}
-"""
-
-
-def module(t, kind="oauth2", load="", build=""):
-    """A folder with a module in it."""
-    folder = t.use(tempfile.TemporaryDirectory(prefix="bmod"))
-    source = os.path.join(folder, "m.c")
-    text = MODULE.replace("@KIND@", kind).replace("@LOAD@", load).replace("@BUILD@", build)
-    with open(source, "w", encoding="utf-8") as file:
-        file.write(text)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-I", str(ROOT / "include"), "-o",
-                    os.path.join(folder, "m.so"), source], check=True, timeout=60)
-    return folder
-
 
 def refusal(t, config):
     """Why a daemon does not start with this configuration."""
