@@ -7,10 +7,6 @@
 #ifndef BROKER_ZAP_H
 #define BROKER_ZAP_H
 
-#include <stdbool.h>
-#include <sys/types.h>
-
-#include "base/text.h"
 #include "broker/broker.h"
 #include "broker/message.h"
 
@@ -20,13 +16,5 @@ void zap_stop(struct zap *zap);
 
 /* Takes the message, and sends it on to the dispatcher. */
 void zap_send_principals(struct zap *zap, struct principals_message *message);
-
-struct zap_process {
-    uid_t uid;
-    gid_t gid;
-    pid_t pid;
-};
-/* What an address `localhost:UID:GID:PID` says; false for any other. */
-bool zap_process_of(struct text address, struct zap_process *out_process);
 
 #endif

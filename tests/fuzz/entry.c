@@ -9,8 +9,7 @@
 #include "connector/registry.h"
 #include "fuzz.h"
 
-int entry_load(struct text yaml, const struct config_kinds *kinds, const char *more,
-               struct config_provider *out_provider, struct buf *errors)
+const char *entry_file(struct text content)
 {
     static int fd = -1;
     static char path[64];
@@ -20,8 +19,14 @@ int entry_load(struct text yaml, const struct config_kinds *kinds, const char *m
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     }
     FUZZ_MUST(ftruncate(fd, 0) == 0);
-    FUZZ_MUST(pwrite(fd, yaml.data, yaml.len, 0) == (ssize_t)yaml.len);
-    return config_load_entry(path, kinds, more, false, out_provider, errors);
+    FUZZ_MUST(pwrite(fd, content.data, content.len, 0) == (ssize_t)content.len);
+    return path;
+}
+
+int entry_load(struct text yaml, const struct config_kinds *kinds, const char *more,
+               struct config_provider *out_provider, struct buf *errors)
+{
+    return config_load_entry(entry_file(yaml), kinds, more, false, out_provider, errors);
 }
 
 void entries_open(const char *const *entries, size_t count, const char *more,

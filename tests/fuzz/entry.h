@@ -9,6 +9,9 @@
 #include "config/config.h"
 #include "connector/connector.h"
 
+/* The path of a file with this content, good until the next call. */
+const char *entry_file(struct text content);
+
 /* As config_load_entry(). more: further keys, as YAML. */
 int entry_load(struct text yaml, const struct config_kinds *kinds, const char *more,
                struct config_provider *out_provider, struct buf *errors);
