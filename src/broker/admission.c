@@ -206,6 +206,7 @@ int admission_check(const struct admission *self, const struct caller *caller, s
                                                               : job->provider,
                              .ref = rule->names_connection ? job->ref : (struct text){NULL, 0}};
     if (route_is_sweep(job)) {
+        ask.is_about_one = false;
         ask.is_about_all = true;
         ask.owner = job->select.owner;
         ask.provider = job->select.provider;

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import ROOT, Daemon, limit, program, run
-from scene import make_secret
+from scene import make_secret, until
 
 CATALOG = ROOT / "workers" / "catalog"
 GOOD = """# Acme
@@ -112,10 +112,34 @@ def test_acts_as(t):
 
 @limit(60)
 def test_guard(t):
-    """What cannot be kept is not promised."""
-    d = t.use(Daemon({"providers": {"safe": {"kind": "static", "guard": "vault"}}}, start=False))
-    status, said = check(d)
-    t.ok(status == 1 and "providers.safe.guard" in said, "a guard without operators", said)
+    """A provider's guard: only an operator of that scope has its secrets."""
+    plain = {"plain": {"kind": "static", "guard": "weather"}}
+    d = t.use(Daemon({"providers": plain}))
+    c = d.client()
+    c.ask("credential.put", owner="o", provider="plain",
+          secret={"kind": "bearer", "token": make_secret("guarded")})
+    refused = c.call("vend", owner="o", provider="plain")["error"]
+    t.eq(refused["code"], "forbidden", "nobody is an operator: nobody vends it")
+    t.ok("operator" in refused["message"], "and is told why")
+    t.eq(c.code("connection.get", owner="o", provider="plain"), "ok", "its record is no secret")
+    me = {"uids": [os.getuid()], "owners": ["*"], "operator_scopes": ["weather"],
+          "email": "ops@example.com", "roles": ["vend", "refresh", "connect", "export"]}
+    d.configure({"providers": plain, "principals": {"ops": me}})
+    d.restart()
+    c = d.client()
+    for op in ("vend", "connection.export"):
+        t.eq(c.code(op, owner="o", provider="plain"), "ok", f"an operator: {op}")
+    t.eq([c.ask("principal.is_operator", email=email, scope=scope)["is_operator"]
+          for email, scope in (("ops@example.com", "weather"), ("ops@example.com", "climate"),
+                               ("web@example.com", "weather"))], [True, False, False],
+         "who is an operator")
+    me["operator_scopes"] = ["climate"]
+    d.configure({"providers": plain, "principals": {"ops": me}})
+    offset = len(d.log())
+    d.reload()
+    d.wait_log("read again", since=offset)
+    t.ok(until(lambda: c.code("vend", owner="o", provider="plain") == "forbidden", "refused"),
+         "of another scope, since the configuration was read again")
 
 
 @limit(60)

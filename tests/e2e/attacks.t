@@ -1,0 +1,345 @@
+#!/usr/bin/python3
+"""What somebody who means harm tries: as a principal that is bound to one owner, with the database in hand,
+by what a provider's address or a field may hold, and with files that others can read."""
+
+import os
+import random
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+import zmq
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from harness import Client, Daemon, Endpoint, limit, program, run
+from scene import SANITIZED, edit, make_secret, put, record, rows, scaled
+
+ROLES = ["vend", "refresh", "connect", "manage", "events", "export"]
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Bound:
+    """A daemon on ipc and on tcp with CURVE; `owners` are names of principals that are bound to the owner of
+    the same name, each with a key of its own."""
+
+    def __init__(self, t, owners, config=None, limits=None):
+        self.server, secret = (k.decode() for k in zmq.curve_keypair())
+        self.keys = {name: zmq.curve_keypair() for name in owners}
+        ports = [free_port(), free_port()]
+        principals = {"ops": {"uids": [os.getuid()], "owners": ["*"], "roles": [*ROLES, "admin"]}}
+        for name, (public, _) in self.keys.items():
+            principals[name] = {"curve_keys": [public.decode()], "owners": [name], "roles": ROLES,
+                                **(limits or {})}
+        self.d = t.use(Daemon({"principals": principals, **(config or {})}, start=False))
+        self.tcp, self.tcp_events = (f"tcp://127.0.0.1:{port}" for port in ports)
+        over = {"listen": {"jobs": [self.d.jobs, self.tcp], "intake": [self.d.intake],
+                           "events": [self.d.events_endpoint, self.tcp_events], "curve_key": secret}}
+        self.d.configure({"principals": principals, **(config or {}), **over})
+        self.d.start()
+        self.t = t
+
+    def setup(self, name):
+        public, secret = self.keys[name]
+
+        def apply(sock):
+            sock.curve_serverkey, sock.curve_publickey, sock.curve_secretkey = (
+                self.server.encode(), public, secret)
+        return apply
+
+    def client(self, name):
+        return self.t.use(Client(self.tcp, setup=self.setup(name)))
+
+
+def plain(name):
+    return {"kind": "bearer", "token": make_secret(name)}
+
+
+# ---- somebody else's connections -------------------------------------------------------------------
+
+def unknown_like(connection, rng):
+    provider, _, rest = connection.partition(".")
+    digits = "0123456789abcdefghjkmnpqrstvwxyz"
+    return f"{provider}.{rest[:10]}{''.join(rng.choice(digits) for _ in range(16))}"
+
+
+def test_forged_owner(t):
+    """The owner in a job's body is no proof: each op about somebody else's connection is answered, byte for
+    byte, as one about a connection that is not there."""
+    b = Bound(t, ["acme", "globex"], {"providers": {"plain": {"kind": "static"}}})
+    acme, globex, ops = b.client("acme"), b.client("globex"), b.d.client()
+    mine = acme.ask("credential.put", owner="acme", provider="plain", account="a", secret=plain("mine"))
+    connection, rng = mine["connection"], random.Random(1)
+    before = record(ops, connection, "acme")
+    for op, more in (("vend", {}), ("refresh", {"force": True}), ("invalidate", {}),
+                     ("connection.get", {}), ("connection.update", {"tags": ["x"]}),
+                     ("connection.revoke", {}), ("connection.restore", {}), ("connection.freeze", {}),
+                     ("connection.thaw", {}), ("connection.export", {}), ("connection.delete", {})):
+        replies = []
+        for owner, one in (("acme", connection), ("acme", unknown_like(connection, rng)),
+                           ("globex", connection), ("globex", unknown_like(connection, rng)),
+                           ("nobody", connection)):
+            globex.call(op, id=7, owner=owner, connection=one, **more)
+            replies.append(globex.last_body)
+        t.eq(len(set(replies)), 1, f"{op}: five answers, all the same bytes")
+        for owner in ("acme", "globex", "nobody"):
+            globex.call(op, id=7, owner=owner, provider="plain", account="a", **more)
+            replies.append(globex.last_body)
+        t.eq(len(set(replies[5:])), 1, f"{op} by account: three more")
+    for op, more in (("credential.put", {"secret": plain("forged")}), ("connection.create", {})):
+        t.eq(globex.code(op, owner="acme", provider="plain", account="b", **more), "forbidden",
+             f"{op} for somebody else")
+    t.eq(globex.code("connection.list", owner="acme"), "forbidden", "no list of somebody else's")
+    t.eq(globex.code("connection.list"), "forbidden", "nor of everybody's")
+    t.eq(globex.code("events.since", seq=0), "forbidden", "nor the events of everybody")
+    for select in ({"owner": "acme"}, {"provider": "plain"}, {"tag": "x"}):
+        t.eq(globex.code("connection.freeze", select=select), "forbidden", f"no sweep by {select}")
+    t.eq(record(ops, connection, "acme"), before, "and nothing has changed")
+
+
+@limit(120)
+def test_timing(t):
+    """A connection that is somebody else's takes as long to refuse as one that is not there."""
+    b = Bound(t, ["acme", "globex"], {"providers": {"plain": {"kind": "static"}}})
+    acme, globex, rng = b.client("acme"), b.client("globex"), random.Random(2)
+    ids = [acme.ask("credential.put", owner="acme", provider="plain", account=f"a{i}",
+                    secret=plain("timed"))["connection"] for i in range(50)]
+    for one in ids:
+        acme.ask("vend", owner="acme", connection=one)  # warm, as what is in use is
+    tries = scaled(20000, 2000)
+    times = {"foreign": [], "unknown": []}
+    for _ in range(tries):
+        kind = rng.choice(("foreign", "unknown"))
+        one = rng.choice(ids)
+        if kind == "unknown":
+            one = unknown_like(one, rng)
+        begin = time.perf_counter_ns()
+        globex.call("vend", owner="globex", connection=one)
+        times[kind].append(time.perf_counter_ns() - begin)
+    medians = {kind: statistics.median(values) for kind, values in times.items()}
+    gap = abs(medians["foreign"] - medians["unknown"])
+    # What chance alone makes of the same two groups: the labels are dealt anew.
+    everything = times["foreign"] + times["unknown"]
+    half, chance = len(times["foreign"]), []
+    for _ in range(30):
+        rng.shuffle(everything)
+        chance.append(abs(statistics.median(everything[:half]) - statistics.median(everything[half:])))
+    bound = max(3 * max(chance), 0.02 * medians["unknown"])
+    t.diag(f"{tries} tries: medians {medians['foreign'] / 1000:.1f} and {medians['unknown'] / 1000:.1f} us,"
+           f" apart {gap / 1000:.2f} us; by chance up to {max(chance) / 1000:.2f} us")
+    t.le(gap, bound, "the medians are as near as chance makes them, or within two in a hundred")
+
+
+# ---- with the database in hand ---------------------------------------------------------------------
+
+def edited(d, sql, *values):
+    """Changes the database as somebody would who can write its file, while the daemon is down. Gives a client
+    of the daemon that finds it so."""
+    d.stop()
+    edit(d, sql, *values)
+    d.start()
+    return d.client()
+
+
+def test_rows_exchanged(t):
+    """A sealed secret opens in its own row alone: moved to another owner's row, it is nobody's."""
+    sim = t.use(Endpoint(prefix="ROW"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+    c = d.client()
+    a = put(c, sim.issue("alice", ttl=3600), owner="a", lives_s=3600)
+    b = put(c, sim.issue("bob", ttl=3600), owner="b", lives_s=3600)
+    sealed = dict(rows(d, "SELECT id, secret FROM connection"))
+    c = edited(d, "UPDATE connection SET secret = ? WHERE id = ?", sealed[a], b)
+    t.eq(c.code("vend", owner="a", connection=a), "ok", "the row that was left alone")
+    reply = c.call("vend", owner="b", connection=b)
+    t.ok(not reply["ok"] and "secret" not in reply, "the one that was filled from it: refused", reply)
+    c = edited(d, "UPDATE connection SET secret = ? WHERE id = ?", sealed[b][:-1], b)
+    t.eq(c.call("vend", owner="b", connection=b)["ok"], False, "cut short: refused")
+    c = edited(d, "UPDATE connection SET secret = ?, owner = 'a2' WHERE id = ?", sealed[b], b)
+    t.eq(c.call("vend", owner="a2", connection=b)["ok"], False, "given to another owner: refused")
+    c = edited(d, "UPDATE connection SET owner = 'b', generation = generation + 1 WHERE id = ?", b)
+    t.eq(c.call("vend", owner="b", connection=b)["ok"], False, "as another generation: refused")
+    c = edited(d, "UPDATE connection SET generation = generation - 1 WHERE id = ?", b)
+    t.eq(c.code("vend", owner="b", connection=b), "ok", "as it was: served")
+
+
+def test_wrong_key(t):
+    d = t.use(Daemon({"providers": {"plain": {"kind": "static"}}}))
+    c = d.client()
+    c.ask("credential.put", owner="o", provider="plain", secret=plain("key"))
+    d.stop()
+    shutil.move(d.path("etc/keyring"), d.path("etc/keyring.away"))
+    done = subprocess.run([*program("bursar", "BURSAR"), "init", d.path("other")], timeout=60,
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    t.eq(done.returncode, 0, "another keyring")
+    shutil.move(d.path("other/keyring"), d.path("etc/keyring"))
+    try:
+        d.start()
+        reply = d.client().call("vend", owner="o", provider="plain")
+        t.ok(not reply["ok"] and "secret" not in reply, "with it nothing opens", reply)
+    except RuntimeError as error:
+        t.ok("key" in str(error), "with it the daemon does not start, and says why", str(error))
+    d.stop()
+    shutil.move(d.path("etc/keyring.away"), d.path("etc/keyring"))
+    d.start()
+    t.eq(d.client().code("vend", owner="o", provider="plain"), "ok", "with its own all is there")
+
+
+def test_key_files(t):
+    """A keyring that others can read, or that a link leads to, is none."""
+    d = t.use(Daemon({"providers": {"plain": {"kind": "static"}}}, start=False))
+    keyring = d.path("etc/keyring")
+
+    def refused(what):
+        try:
+            d.start()
+        except RuntimeError as error:
+            t.ok("keyring" in str(error), f"{what}: refused, and named", str(error)[-400:])
+            return
+        t.fail(f"{what}: it starts")
+        d.stop()
+
+    for mode in (0o640, 0o604, 0o660):
+        os.chmod(keyring, mode)
+        refused(f"mode {mode:o}")
+    os.chmod(keyring, 0o600)
+    os.rename(keyring, keyring + ".real")
+    os.symlink(keyring + ".real", keyring)
+    refused("a symbolic link")
+    os.unlink(keyring)
+    os.mkfifo(keyring, 0o600)
+    refused("a pipe")
+    os.unlink(keyring)
+    os.rename(keyring + ".real", keyring)
+    d.start()
+    t.ok(d.running(), "the file itself")
+
+
+# ---- addresses that lead inside --------------------------------------------------------------------
+
+@limit(90)
+def test_addresses(t):
+    """No provider's address leads to this machine or its networks, however it is written, and wherever its
+    name leads when it is asked for."""
+    with socket.socket() as listener, socket.socket(socket.AF_INET6) as other:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        listener.listen(50)
+        listening = [listener]
+        try:
+            other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            other.bind(("::1", port))
+            other.listen(50)
+            listening.append(other)
+        except OSError:
+            t.diag("no IPv6 here")
+        hosts = {"a-name": "localhost", "v4": "127.0.0.1", "decimal": "2130706433", "hex": "0x7f000001",
+                 "short": "127.1", "octal": "0177.0.0.1", "zero": "0.0.0.0", "any": "0",
+                 "v6": "[::1]", "mapped": "[::ffff:127.0.0.1]", "unspecified": "[::]",
+                 "compat": "[::127.0.0.1]", "metadata": "169.254.169.254", "decimal-metadata": "2852039166",
+                 "mapped-metadata": "[::ffff:a9fe:a9fe]", "private": "10.0.0.1", "unique-local": "[fd00::1]",
+                 "nat64": "[64:ff9b::7f00:1]", "sixto4": "[2002:7f00:1::1]"}
+        base = {"kind": "oauth2_refresh", "client_id": "c", "client_secret": make_secret("cs"),
+                "connect_timeout_s": 2, "timeout_s": 3}
+        providers = {name: {**base, "token_url": f"https://{host}:{port}/token"}
+                     for name, host in hosts.items()}
+        d = t.use(Daemon({"connectors": {"allow_http_loopback": False}, "providers": providers}))
+        c = d.client()
+        asked = {}
+        for name in providers:
+            put(c, {"access_token": make_secret("at"), "refresh_token": make_secret("rt"),
+                    "account": "x"}, provider=name, account="x")
+            asked[name] = c.send("vend", owner="o", provider=name, account="x", deadline_ms=1500)
+        for name, job in asked.items():
+            reply = c.recv_id(job, timeout=20)
+            t.ok(not reply["ok"], f"{hosts[name]}: no token comes of it", reply)
+        for sock in listening:
+            sock.setblocking(False)
+            try:
+                sock.accept()
+                t.fail("somebody connected")
+            except BlockingIOError:
+                t.ok(True, f"nobody connected to {sock.getsockname()[0]}")
+
+
+def test_redirects(t):
+    """A token endpoint that leads elsewhere is not followed: not inside, not anywhere."""
+    inside = t.use(Endpoint(prefix="INSIDE"))
+    for status in (301, 302, 303, 307, 308):
+        sim = t.use(Endpoint(prefix="REDIR"))
+        sim.script({"status": status, "headers": {"Location": inside.provider()["token_url"]},
+                    "body": "", "times": -1})
+        d = t.use(Daemon({"providers": {"acme": sim.provider()}}))
+        c = d.client()
+        connection = put(c, sim.issue("alice", ttl=3600))
+        t.ok(not c.call("vend", owner="o", connection=connection, deadline_ms=1500)["ok"],
+             f"{status}: refused")
+        t.eq(record(c, connection)["state"], "ACTIVE", "and the grant lives")
+        d.close(expect=None)
+    t.eq(inside.journal(), [], "nobody came where it leads")
+
+
+# ---- fields, files, bodies -------------------------------------------------------------------------
+
+def test_header_injection(t):
+    """A field cannot become a header of its own: neither in a request to a provider nor in what a client is
+    told to send."""
+    sim = t.use(Endpoint(prefix="HEAD"))
+    d = t.use(Daemon({"providers": {"plain": {"kind": "static"}, "acme": sim.provider(),
+                                    "key": {"kind": "api_key"}}}))
+    c = d.client()
+    evil = ["x\r\nX-Evil: 1", "x\nX-Evil: 1", "x\rX-Evil: 1", "x\x00y", "x\x7f", "\r\n\r\nGET / HTTP/1.1"]
+    for value in evil:
+        for provider, secret in (("plain", {"kind": "bearer", "token": value}),
+                                 ("plain", {"kind": "header", "name": value, "value": "v" * 9}),
+                                 ("plain", {"kind": "header", "name": "X-Key", "value": value}),
+                                 ("plain", {"kind": "basic", "username": value, "password": "p" * 9}),
+                                 ("key", {"kind": "api_key", "api_key": value}),
+                                 ("acme", {"kind": "oauth2", "access_token": value,
+                                           "refresh_token": "r" * 9})):
+            reply = c.call("credential.put", owner="o", provider=provider, secret=secret)
+            if not reply["ok"]:
+                continue
+            given = c.call("vend", owner="o", provider=provider)
+            apply = given.get("secret", {}).get("apply", []) if given["ok"] else []
+            bad = [row for row in apply if row["in"] == "header"
+                   and re.search(r"[\r\n\0]", row["name"] + row["value"])]
+            t.eq(bad, [], f"{provider} {secret['kind']} {value!r}: no such header is handed out")
+    t.ok(True, "all tried")
+
+
+@limit(30)
+def test_bombs(t):
+    """Small texts that unfold into large ones cost nothing."""
+    d = t.use(Daemon({"providers": {"plain": {"kind": "static"}}}))
+    c = d.client()
+    before = d.rss_kib()
+    bodies = [b"\x81\xa2op\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff",
+              b"\x91" * 60000 + b"\xc0", b"\x81\xa2op\xdb\xff\xff\xff\xffx", b"\xc9\xff\xff\xff\xff\x01",
+              b"\x81\xa2op" + b"\xdc\xff\xff" * 20000, b"\x81\xa1" * 30000]
+    for body in bodies:
+        t.eq(c.raw(body)["error"]["code"], "bad_request", f"{body[:6]!r}…: refused")
+    t.le(d.rss_kib(), before * (3 if SANITIZED else 1.3), "and took no memory")
+    bomb = "".join(f"{chr(97 + i)}: &{chr(97 + i)} [{', '.join(['x' if i == 0 else '*' + chr(96 + i)] * 9)}]\n"
+                   for i in range(12))
+    bad = Daemon(f"vars: {{q: 1}}\n{bomb}", start=False)
+    t.cleanup(bad.close, None)
+    begin = time.monotonic()
+    done = subprocess.run([*program("bursard", "BURSARD"), "-c", bad.config_file, "--check"],
+                          capture_output=True, timeout=20, check=False)
+    t.eq(done.returncode, 1, "a configuration that unfolds to 9^12 words: refused")
+    t.le(time.monotonic() - begin, 10, "at once")
+    t.ok(len(done.stderr) < 20000, "in few words")
+
+
+run([test_forged_owner, test_timing, test_rows_exchanged, test_wrong_key, test_key_files, test_addresses,
+     test_redirects, test_header_injection, test_bombs])
