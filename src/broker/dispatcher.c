@@ -28,8 +28,11 @@
 #include "wire/principal.h"
 
 enum {
-    JOBS_AT_ONCE = 256,   /* before answers are looked at again */
-    FRAME_MAX = 16 << 20, /* a peer that sends more is cut off; over max_job_bytes: bad_request */
+    JOBS_AT_ONCE = 256, /* before answers are looked at again */
+    FRAME_MAX =
+        2
+        << 20, /* at least; a peer that sends more is cut off, so that what 1 000 of them have begun to
+                          * send fits into memory; over max_job_bytes it is bad_request */
     REPLY_MAX = 64 << 20,
 };
 
@@ -450,8 +453,10 @@ static bool is_finished(const struct dispatcher *self)
 
 static int open_sockets(struct dispatcher *self)
 {
-    int64_t frame_max = FRAME_MAX;
     const struct config *config = self->broker->config;
+    int64_t frame_max = (int64_t)config->max_job_bytes * 2;
+    if (frame_max < FRAME_MAX)
+        frame_max = FRAME_MAX;
     self->jobs = socket_new(self->broker->zmq, ZMQ_ROUTER, self->open_error);
     self->intake = socket_new(self->broker->zmq, ZMQ_PULL, self->open_error);
     if (!self->jobs || !self->intake)

@@ -70,11 +70,15 @@ static int read_arguments(struct daemon *self, int argc, char **argv)
 /* No core file, no debugger, no /proc/PID/mem for others: the memory holds keys. */
 static void harden(void)
 {
-    struct rlimit none = {0, 0}, locked;
+    struct rlimit none = {0, 0}, locked, files;
     setrlimit(RLIMIT_CORE, &none);
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     close_range(STDERR_FILENO + 1, ~0U, 0); /* what whoever started it has left open */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* each peer is one */
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0) {
         locked.rlim_cur = locked.rlim_max;
         setrlimit(RLIMIT_MEMLOCK, &locked);

@@ -12,53 +12,11 @@ import subprocess
 import sys
 import time
 
-import zmq
-
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import Client, Daemon, Endpoint, limit, program, run
+from bound import Bound
+from harness import Daemon, Endpoint, limit, program, run
 from scene import SANITIZED, edit, make_secret, put, record, rows, scaled
-
-ROLES = ["vend", "refresh", "connect", "manage", "events", "export"]
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-class Bound:
-    """A daemon on ipc and on tcp with CURVE; `owners` are names of principals that are bound to the owner of
-    the same name, each with a key of its own."""
-
-    def __init__(self, t, owners, config=None, limits=None):
-        self.server, secret = (k.decode() for k in zmq.curve_keypair())
-        self.keys = {name: zmq.curve_keypair() for name in owners}
-        ports = [free_port(), free_port()]
-        principals = {"ops": {"uids": [os.getuid()], "owners": ["*"], "roles": [*ROLES, "admin"]}}
-        for name, (public, _) in self.keys.items():
-            principals[name] = {"curve_keys": [public.decode()], "owners": [name], "roles": ROLES,
-                                **(limits or {})}
-        self.d = t.use(Daemon({"principals": principals, **(config or {})}, start=False))
-        self.tcp, self.tcp_events = (f"tcp://127.0.0.1:{port}" for port in ports)
-        over = {"listen": {"jobs": [self.d.jobs, self.tcp], "intake": [self.d.intake],
-                           "events": [self.d.events_endpoint, self.tcp_events], "curve_key": secret}}
-        self.d.configure({"principals": principals, **(config or {}), **over})
-        self.d.start()
-        self.t = t
-
-    def setup(self, name):
-        public, secret = self.keys[name]
-
-        def apply(sock):
-            sock.curve_serverkey, sock.curve_publickey, sock.curve_secretkey = (
-                self.server.encode(), public, secret)
-        return apply
-
-    def client(self, name):
-        return self.t.use(Client(self.tcp, setup=self.setup(name)))
-
 
 def plain(name):
     return {"kind": "bearer", "token": make_secret(name)}
