@@ -74,7 +74,7 @@ static void harden(void)
     setrlimit(RLIMIT_CORE, &none);
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    close_range(STDERR_FILENO + 1, ~0U, 0); /* what whoever started it has left open */
+    close_range(STDERR_FILENO + 1, ~0U, 0);      /* what whoever started it has left open */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* each peer is one */
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
