@@ -185,6 +185,16 @@ bool cmd_principal_is_somebody(const json_t *definition)
 
 /* ---- YAML ---------------------------------------------------------------------------------------- */
 
+/* `${` in a key is not to be looked up. */
+static void append_value(const char *text, struct buf *out)
+{
+    for (; *text; text++) {
+        if (text[0] == '$' && text[1] == '{')
+            buf_append_byte(out, '$');
+        buf_append_byte(out, (uint8_t)*text);
+    }
+}
+
 /* JSON is YAML, written as people write it. */
 void cmd_principal_yaml(const char *name, const json_t *definition, struct buf *out)
 {
@@ -195,7 +205,9 @@ void cmd_principal_yaml(const char *name, const json_t *definition, struct buf *
     buf_printf(out, "principals:\n  %s:\n", name);
     json_object_foreach(members, key, value) {
         char *text = json_dumps(value, JSON_ENCODE_ANY);
-        buf_printf(out, "    %s: %s\n", key, text ? text : "");
+        buf_printf(out, "    %s: ", key);
+        append_value(text ? text : "", out);
+        buf_append_byte(out, '\n');
         release(text);
     }
 }
