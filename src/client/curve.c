@@ -57,8 +57,8 @@ void curve_close(struct curve *curve)
 
 bool curve_is_for(const char *endpoint)
 {
-    static const char ipc[] = "ipc://";
-    return strncmp(endpoint, ipc, sizeof ipc - 1) != 0;
+    static const char tcp[] = "tcp://";
+    return strncmp(endpoint, tcp, sizeof tcp - 1) == 0;
 }
 
 bool curve_use(const struct curve *curve, void *socket)

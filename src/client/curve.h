@@ -16,7 +16,7 @@ int curve_open(const struct bursar_client_options *options, struct curve **out_c
 /* Wipes them; NULL is fine. */
 void curve_close(struct curve *curve);
 
-/* Whether what is connected to endpoint has to speak CURVE: all but ipc, whose peers the kernel knows. */
+/* Whether what is connected to endpoint has to speak CURVE: tcp alone. */
 bool curve_is_for(const char *endpoint);
 /* Before the socket is connected. */
 bool curve_use(const struct curve *curve, void *socket);

@@ -30,7 +30,7 @@ struct link {
 };
 
 /* Opens a socket of this type (ZMQ_DEALER, ZMQ_SUB) that connects to endpoint, with curve where that
- * is not ipc. 0; else BURSAR_E_BAD_REQUEST (an endpoint that is none, or that needs keys where curve
+ * is on tcp. 0; else BURSAR_E_BAD_REQUEST (an endpoint that is none, or that needs keys where curve
  * is NULL), BURSAR_E_NOMEM or BURSAR_E_IO. */
 int link_open(void *context, int type, const char *endpoint, const struct curve *curve,
               struct link *out_link);
