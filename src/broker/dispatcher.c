@@ -231,6 +231,15 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
     }
 }
 
+/* Of a job that is refused unread, so that its sender knows which one that was. */
+static void read_id(struct dispatcher *self, struct text body, struct job *job)
+{
+    struct buf unsaid = buf_make(1024);
+    if (body.len <= self->broker->config->max_job_bytes)
+        job_read(self->reader, body, job, &unsaid);
+    buf_free(&unsaid);
+}
+
 static void take_job(struct dispatcher *self, struct incoming *in)
 {
     zmq_msg_t *last = &in->frames[in->count - 1];
@@ -241,7 +250,7 @@ static void take_job(struct dispatcher *self, struct incoming *in)
     buf_clear(&self->error);
     int result = admission_count(&in->caller, body.len, &self->error, &retry_after_ms);
     if (result < 0) {
-        /* Not decoded: what is too much costs little. */
+        read_id(self, body, &job);
     } else if (body.len > self->broker->config->max_job_bytes) {
         buf_printf(&self->error, "body has more than %u bytes",
                    (unsigned)self->broker->config->max_job_bytes);
