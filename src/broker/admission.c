@@ -205,7 +205,9 @@ int admission_check(const struct admission *self, const struct caller *caller, s
                              .provider = job->connection.data ? id_provider(job->connection)
                                                               : job->provider,
                              .ref = rule->names_connection ? job->ref : (struct text){NULL, 0}};
-    if (route_is_sweep(job)) {
+    if (route_is_sweep(
+            job)) { /* of no one connection: a foreign owner's are not unseen, but refused */
+        ask.is_about_one = false;
         ask.is_about_all = true;
         ask.owner = job->select.owner;
         ask.provider = job->select.provider;

@@ -328,6 +328,15 @@ static void take_intake(struct dispatcher *self, struct incoming *in)
 
 /* ---- sockets --------------------------------------------------------------------------------------- */
 
+/* Of a peer whose principal was removed since it connected. */
+static void refuse_peer(struct dispatcher *self, struct incoming *in)
+{
+    zmq_msg_t *last = &in->frames[in->count - 1];
+    struct job job = {0};
+    read_id(self, (struct text){zmq_msg_data(last), zmq_msg_size(last)}, &job);
+    refuse(self, in, job.id, BURSAR_E_FORBIDDEN, (struct text){NULL, 0});
+}
+
 static bool take_from_jobs(struct dispatcher *self)
 {
     struct incoming in;
@@ -336,7 +345,7 @@ static bool take_from_jobs(struct dispatcher *self)
     if (in.is_dropped || in.count < 2)
         LOG(LOG_WARNING, "message dropped", LOG_I("frames", (int64_t)in.count));
     else if (!admission_caller(self->admission, incoming_user_id(&in), &in.caller))
-        refuse(self, &in, (struct text){NULL, 0}, BURSAR_E_FORBIDDEN, (struct text){NULL, 0});
+        refuse_peer(self, &in);
     else if (!admission_is_deaf(&in.caller))
         take_job(self, &in);
     incoming_release(&in);

@@ -91,16 +91,16 @@ def test_uids_and_gids(t):
     os.chmod(d.dir, 0o755)
     for name in ("jobs", "intake", "events"):
         t.eq(os.stat(d.path(name)).st_mode & 0o777, 0o666, f"{name}: ZAP asks, not the file's mode")
-    jobs = [{"op": "whoami"}, {"op": "vend", "owner": "acme", "provider": "plain"},
-            {"op": "connection.list", "owner": "acme"}]
+    jobs = [{"op": "whoami", "id": 1}, {"op": "vend", "id": 2, "owner": "acme", "provider": "plain"},
+            {"op": "connection.list", "id": 3, "owner": "acme"}]
     put_plain(d.client(), "acme")
-    found = as_user(NOBODY, d, send=jobs, wait_ms=500)
+    found = as_user(NOBODY, d, send=jobs, wait_ms=250)
     t.eq((found["principals"][0], found["ok"]), ("user", [True, True, False]), "by uid")
-    found = as_user(NOBODY - 1, d, gid=NOBODY - 2, send=jobs, wait_ms=500)
+    found = as_user(NOBODY - 1, d, gid=NOBODY - 2, send=jobs, wait_ms=250)
     t.eq((found["principals"][0], found["ok"]), ("group", [True, False, True]), "by gid")
-    found = as_user(NOBODY, d, gid=NOBODY - 2, send=jobs, wait_ms=500)
+    found = as_user(NOBODY, d, gid=NOBODY - 2, send=jobs, wait_ms=250)
     t.eq(found["principals"][0], "user", "a uid comes before a gid")
-    found = as_user(NOBODY - 1, d, send=jobs, wait_ms=300)
+    found = as_user(NOBODY - 1, d, send=jobs, wait_ms=250)
     t.eq((found["replies"], found["event"]), (0, False), "neither")
     d.configure({"providers": PLAIN, "principals": {"root": root()}})
     d.reload()
@@ -184,14 +184,12 @@ def test_owners(t):
             c.call(op, id=7, **name, **more)
             bodies.append(c.last_body)
         same = set(bodies)
-        if op == "connection.create":
-            continue
-        t.eq(len(same), 1, f"{op}: by id", [b[:200] for b in same])
+        t.ok(len(same) == 1, f"{op}: by id", same)
         bodies = []
         for name in ({"owner": "other"}, {"owner": "other2"}, {"owner": "acme", "account": "nothing"}):
             c.call(op, id=7, provider="plain", **name, **more)
             bodies.append(c.last_body)
-        t.eq(len(set(bodies)), 1, f"{op}: by account", [b[:200] for b in set(bodies)])
+        t.ok(len(set(bodies)) == 1, f"{op}: by account", set(bodies))
     t.eq(boss.ask("vend", owner="other", connection=theirs)["generation"], 1, "and nothing happened")
     t.eq(len(events_of(boss, owner="other")), 1, "nothing at all")
     for op, job in (("credential.put", {"secret": GRANT}), ("connection.create", {})):
@@ -318,10 +316,10 @@ def test_live(t):
     push.send("invalidate", **ask)
     other.wait_connected()
     boss.ask("connection.revoke", **ask)
-    event = other.expect("revoked")
+    event = other.expect("revoked", where=lambda e: e["seq"] > seq)
     missed = [e["seq"] for e in d.client(stays).ask("events.since", seq=seq)["events"]]
     t.eq(missed, list(range(seq + 1, event["seq"] + 1)), "by number nothing is missed by another")
-    t.ok(all(e["type"] != "revoked" or e["seq"] < seq for e in mine.drain(0.3)), "removed: events")
+    t.ok(all(e["type"] == "alive" or e["seq"] <= seq for e in mine.drain(0.3)), "removed: events")
     record = boss.ask("connection.get", owner="acme", connection=connection)["record"]
     t.eq((record["generation"], [e["type"] for e in events_of(boss, connection=connection)]),
          (1, ["connected", "revoked", "restored", "revoked"]), "removed: the intake")
@@ -447,7 +445,7 @@ def test_commands(t):
     add = ["principal", "add", "app", "--role", "vend", "--role", "events", "--owner", "acme"]
     put_plain(d.client(), "acme")
     status, out, err = cli(d, *add, "--new-key", key, "--max-in-flight", "9")
-    t.eq(status, 0, "add", err)
+    t.ok(status == 0, "add", err)
     secrets.add(open(key, encoding="ascii").read().strip())
     d.may_hold_secrets.append("app.key")
     public = open(f"{key}.pub", encoding="ascii").read().strip()
@@ -459,10 +457,10 @@ def test_commands(t):
     if done.returncode == 0:
         t.ok("'max_in_flight': 9" in done.stdout.decode(), "the entry is YAML", done.stdout)
     status, out, err = cli(d, *tcp, *keys, "vend", "acme", "plain", endpoint=False)
-    t.eq((status, len(out) > 10), (0, True), "and it asks so", err)
+    t.ok(status == 0 and len(out) > 10, "and it asks so", err)
     env = {"BURSAR_ENDPOINT": d.tcp[0], "BURSAR_KEY": key, "BURSAR_SERVER_KEY": d.path("etc/curve.pub")}
     status, out, err = cli(d, "whoami", "--json", env=env, endpoint=False)
-    t.eq(json.loads(out)["principal"], "app", "or by its environment", err)
+    t.ok(json.loads(out)["principal"] == "app", "or by its environment", err)
     follow = subprocess.Popen(
         [*os.environ.get("BURSAR", "bursar").split(), *tcp, *keys, "events", "--follow", "--json",
          "--since", "0", "connected/acme/"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)

@@ -30,6 +30,7 @@ for job in spec["push"]:
 replies = []
 while len(replies) < len(spec["send"]) and jobs.poll(spec["wait_ms"]):
     replies.append(decode(jobs.recv_multipart()[-1]))
+replies.sort(key=lambda r: r.get("id") or 0)
 print(json.dumps({"replies": len(replies), "ok": [r["ok"] for r in replies],
                   "principals": [r.get("principal") for r in replies],
                   "event": bool(sub.poll(spec["wait_ms"])), "heard": bool(monitor.poll(0))}))

@@ -205,8 +205,8 @@ def gather(clients, each=1, timeout=30):
 class Push(_Socket):
     """The intake: jobs without a reply. Closing waits until they have left, 5 s at most."""
 
-    def __init__(self, endpoint):
-        super().__init__(zmq.PUSH, endpoint)
+    def __init__(self, endpoint, setup=None):
+        super().__init__(zmq.PUSH, endpoint, setup)
         self.sock.linger = 5000
 
     def send(self, op, **keys):
