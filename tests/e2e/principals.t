@@ -155,7 +155,7 @@ def test_roles(t):
         for op, needed, job in OPS:
             code = c.code(op, **job)
             if (code == "forbidden") == may(roles, needed) or code == "bad_request" \
-                    and not op.startswith(("sweep.", "connect")):
+                    and not op.startswith("sweep."):
                 wrong.append((op, code))
         t.eq(wrong, [], f"{len(OPS)} ops of {','.join(roles) or 'no role'}")
     known = d.client().call("no.such.op")["error"]["code"]
