@@ -439,12 +439,6 @@ static void *open_socket(struct fake *fake, int type, const char *endpoint, bool
     return socket;
 }
 
-/* The port that a wildcard has become: the next start is at the same one. */
-static void learn_endpoint(void *socket, char *endpoint, size_t size)
-{
-    assert_int_equal(zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
-}
-
 void fake_start(struct fake *fake)
 {
     struct sockets *sockets = calloc(1, sizeof *sockets);
@@ -458,8 +452,10 @@ void fake_start(struct fake *fake)
     sockets->zap = open_socket(fake, ZMQ_REP, "inproc://zeromq.zap.01", false);
     sockets->jobs = open_socket(fake, ZMQ_ROUTER, fake->jobs, true);
     sockets->events = open_socket(fake, ZMQ_XPUB, fake->events, true);
-    learn_endpoint(sockets->jobs, fake->jobs, sizeof fake->jobs);
-    learn_endpoint(sockets->events, fake->events, sizeof fake->events);
+    /* the port that a wildcard has become: the next start is at the same one */
+    size_t jobs_size = sizeof fake->jobs, events_size = sizeof fake->events;
+    zmq_getsockopt(sockets->jobs, ZMQ_LAST_ENDPOINT, fake->jobs, &jobs_size);
+    zmq_getsockopt(sockets->events, ZMQ_LAST_ENDPOINT, fake->events, &events_size);
     sockets->tree = tree_new();
     assert_non_null(sockets->tree);
     assert_int_equal(pthread_create(&fake->thread, NULL, run, sockets), 0);

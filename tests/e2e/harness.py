@@ -16,7 +16,6 @@ must exit 0), and its folder searched for every secret that the tests know.
 """
 
 import copy
-import ctypes
 import json
 import os
 import pathlib
@@ -35,6 +34,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position,unused-import
 import leaks
 import tap as tap_module
+from machine import FileWatch, free_ports
 from sim import SimClient, TokenEndpoint, fingerprint
 from tap import SkipTest, Tap, limit
 from wire import (Client, Events, NoReply, Push, Refused, curve, curve_pair, decode, encode, fan, gather,
@@ -126,34 +126,6 @@ def first_line(child, timeout, what):
             raise RuntimeError(f"{what} did not start")
         text += data
     return json.loads(text)
-
-
-def free_ports(count):
-    """Ports that nobody has now; all different."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
-
-
-class FileWatch:
-    """Waits until a file is written to, by inotify."""
-
-    MODIFY = 0x2
-
-    def __init__(self, path):
-        libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = libc.inotify_init1(os.O_CLOEXEC)
-        if self.fd < 0 or libc.inotify_add_watch(self.fd, os.fsencode(path), self.MODIFY) < 0:
-            raise OSError(ctypes.get_errno(), "inotify")
-
-    def wait(self, timeout):
-        if select.select([self.fd], [], [], max(0, timeout))[0]:
-            os.read(self.fd, 65536)
-
-    def close(self):
-        os.close(self.fd)
 
 
 class Daemon:
