@@ -18,10 +18,11 @@
  * Every function that can fail returns BURSAR_OK or a negative enum bursar_error and then leaves its
  * outputs as they were, unless it says otherwise. Beside what the daemon answers, these can come
  * from here: BURSAR_E_NO_DAEMON (nobody answers at the endpoint, or the connection broke before the
- * reply came: the job may have been done), BURSAR_E_FORBIDDEN (the daemon refuses this process),
+ * reply came: the job may have been done), BURSAR_E_FORBIDDEN (the daemon refuses this process or
+ * its key), BURSAR_E_BAD_REPLY (whoever listens there is no daemon, or not the one with this key),
  * BURSAR_E_DEADLINE_EXCEEDED, BURSAR_E_OVERLOADED (all sockets of the client were in use for the
- * whole deadline), BURSAR_E_BAD_REQUEST (an argument that cannot be sent), BURSAR_E_BAD_REPLY,
- * BURSAR_E_NOMEM and BURSAR_E_IO. Texts are UTF-8 and end with a NUL. Times are seconds since 1970
+ * whole deadline), BURSAR_E_BAD_REQUEST (an argument that cannot be sent), BURSAR_E_NOMEM and
+ * BURSAR_E_IO. Texts are UTF-8 and end with a NUL. Times are seconds since 1970
  * UTC unless the name ends in _ms. Link with `pkg-config --libs bursar`. */
 #ifndef BURSAR_CLIENT_H
 #define BURSAR_CLIENT_H
@@ -49,11 +50,18 @@ struct bursar_client_options {
     uint32_t deadline_ms;        /* BURSAR_DEFAULT_DEADLINE_MS: how long a call may take */
     uint32_t max_sockets;        /* 32, 256 at most: calls that are under way at the same time */
     uint32_t max_jobs;           /* 16384, 1048576 at most: the same for a struct bursar_async */
+
+    /* CURVE keys in Z85, both or none: the daemon's public one, and the caller's own secret one, which
+     * is wiped at the end. For endpoints on tcp://, where the daemon speaks nothing else; on ipc:// the
+     * kernel tells it who asks, and they are not used. */
+    const char *server_public_key;
+    const char *secret_key;
 };
 
 /* Gives a client; options may be NULL. Nothing is sent yet, so a daemon that is not there is told
- * by the first call. BURSAR_E_BAD_REQUEST for an endpoint that is none. A process that forks opens
- * its clients after the fork. */
+ * by the first call. BURSAR_E_BAD_REQUEST for an endpoint that is none, for a key that is none or
+ * stands without the other, and for a tcp:// endpoint without keys. A process that forks opens its
+ * clients after the fork. */
 int bursar_client_open(const struct bursar_client_options *options,
                        struct bursar_client **out_client);
 /* Ends it; NULL is fine. No call may be under way. */
@@ -326,9 +334,12 @@ int bursar_send(struct bursar_source *source, bursar_send_fn *send, void *data,
 /* Whom the daemon takes this process for. Lists are NULL-ended, never NULL. */
 struct bursar_principal {
     char *principal;
+    char *peer; /* what it is recognised by now: `uid:U:gid:G:pid:P`, `curve:KEY`; NULL: not said */
     char *email; /* NULL: none is configured */
     char **roles;
-    char **owners; /* "*" stands for all */
+    char **owners;    /* "*" stands for all, here and in the next two */
+    char **providers; /* at which it may act */
+    char **refs;      /* shared credentials that it may use */
     char **operator_scopes;
 };
 
@@ -437,7 +448,9 @@ struct bursar_event {
 };
 
 /* Subscribes. topics: NULL-ended beginnings of `<type>/<owner>/<provider>/<connection>`, such as
- * "reauth/" or "reauth/acme/"; NULL: everything. has_since: begin with what came after the event
+ * "reauth/" or "reauth/acme/"; NULL: everything. A principal that may act for some owners only gets
+ * nothing of a topic that does not name one of them whole, with the slash behind it; and missed events
+ * only where all topics name the same one. has_since: begin with what came after the event
  * `since`; else with what comes from now on. Looks for the daemon as a call does. */
 int bursar_events_open(const struct bursar_client_options *options, const char *const *topics,
                        bool has_since, uint64_t since, struct bursar_events **out_events,

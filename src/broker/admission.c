@@ -205,6 +205,7 @@ int admission_check(const struct admission *self, const struct caller *caller, s
                              .provider = job->connection.data ? id_provider(job->connection)
                                                               : job->provider,
                              .ref = rule->names_connection ? job->ref : (struct text){NULL, 0}};
+    /* Of no one connection: a foreign owner's are not unseen, but refused. */
     if (route_is_sweep(job)) {
         ask.is_about_one = false;
         ask.is_about_all = true;

@@ -234,6 +234,15 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
     }
 }
 
+/* Of a job that is refused unread, so that its sender knows which one that was. */
+static void read_id(struct dispatcher *self, struct text body, struct job *job)
+{
+    struct buf unsaid = buf_make(1024);
+    if (body.len <= self->broker->config->max_job_bytes)
+        job_read(self->reader, body, job, &unsaid);
+    buf_free(&unsaid);
+}
+
 static void take_job(struct dispatcher *self, struct incoming *in)
 {
     zmq_msg_t *last = &in->frames[in->count - 1];
@@ -244,7 +253,7 @@ static void take_job(struct dispatcher *self, struct incoming *in)
     buf_clear(&self->error);
     int result = admission_count(&in->caller, body.len, &self->error, &retry_after_ms);
     if (result < 0) {
-        /* Not decoded: what is too much costs little. */
+        read_id(self, body, &job);
     } else if (body.len > self->broker->config->max_job_bytes) {
         buf_printf(&self->error, "body has more than %u bytes",
                    (unsigned)self->broker->config->max_job_bytes);
@@ -322,6 +331,15 @@ static void take_intake(struct dispatcher *self, struct incoming *in)
 
 /* ---- sockets --------------------------------------------------------------------------------------- */
 
+/* Of a peer whose principal was removed since it connected. */
+static void refuse_peer(struct dispatcher *self, struct incoming *in)
+{
+    zmq_msg_t *last = &in->frames[in->count - 1];
+    struct job job = {0};
+    read_id(self, (struct text){zmq_msg_data(last), zmq_msg_size(last)}, &job);
+    refuse(self, in, job.id, BURSAR_E_FORBIDDEN, (struct text){NULL, 0});
+}
+
 static bool take_from_jobs(struct dispatcher *self)
 {
     struct incoming in;
@@ -330,7 +348,7 @@ static bool take_from_jobs(struct dispatcher *self)
     if (in.is_dropped || in.count < 2)
         LOG(LOG_WARNING, "message dropped", LOG_I("frames", (int64_t)in.count));
     else if (!admission_caller(self->admission, incoming_user_id(&in), &in.caller))
-        refuse(self, &in, (struct text){NULL, 0}, BURSAR_E_FORBIDDEN, (struct text){NULL, 0});
+        refuse_peer(self, &in);
     else if (!admission_is_deaf(&in.caller))
         take_job(self, &in);
     incoming_release(&in);

@@ -14,6 +14,7 @@
 #include "broker/query_parts.h"
 #include "broker/record.h"
 #include "broker/refs.h"
+#include "broker/sockets.h"
 #include "broker/store_thread.h"
 #include "broker/worker.h"
 
@@ -299,6 +300,7 @@ static void pack_memory(struct pack *map)
 static int answer_status(struct query *self, const struct job *job, struct answer *answer)
 {
     struct store_counts counts;
+    char public_key[SOCKET_KEY_SIZE];
     const struct broker *broker = self->broker;
     (void)job;
     int result = broker->store->counts(self->reader, &counts);
@@ -314,6 +316,8 @@ static int answer_status(struct query *self, const struct job *job, struct answe
     refs_pack_unknown(broker->refs, &map);
     pack_keys(&map, broker->keyring);
     pack_memory(&map);
+    if (socket_public_key(broker->config, public_key))
+        pack_string(&map, "curve_public_key", public_key);
     pack_close(&map);
     return result;
 }

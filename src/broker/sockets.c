@@ -63,6 +63,22 @@ static bool use_curve(void *socket, const struct secret *key)
     return is_set;
 }
 
+static bool has_tcp(const struct config_list *endpoints)
+{
+    for (size_t i = 0; i < endpoints->count; i++) {
+        if (is_tcp(endpoints->items[i]))
+            return true;
+    }
+    return false;
+}
+
+bool socket_public_key(const struct config *config, char out[static SOCKET_KEY_SIZE])
+{
+    bool is_needed = has_tcp(&config->jobs) || has_tcp(&config->intake) || has_tcp(&config->events);
+    return is_needed &&
+           zmq_curve_public(out, (const char *)secret_text(&config->curve_key).data) == 0;
+}
+
 static int bind_all(void *socket, const struct config_list *endpoints, bool of_tcp,
                     struct buf *error)
 {
@@ -78,11 +94,8 @@ static int bind_all(void *socket, const struct config_list *endpoints, bool of_t
 int socket_bind(void *socket, const struct config *config, const struct config_list *endpoints,
                 struct buf *error)
 {
-    bool has_tcp = false;
-    for (size_t i = 0; i < endpoints->count; i++)
-        has_tcp |= is_tcp(endpoints->items[i]);
     int result = bind_all(socket, endpoints, false, error);
-    if (result < 0 || !has_tcp)
+    if (result < 0 || !has_tcp(endpoints))
         return result;
     if (!use_curve(socket, &config->curve_key)) {
         buf_append_string(error, "listen.curve_key is no secret CURVE key");

@@ -20,6 +20,9 @@ int socket_bind(void *socket, const struct config *config, const struct config_l
 /* Lets processes of other users as far as the ipc sockets, where ZAP asks who they are, or keeps them for the
  * daemon's own user and root. */
 void socket_set_open(const struct config_list *endpoints, bool is_open);
+/* Gives the public key that clients on tcp have to know, in Z85; false where none of the endpoints is tcp. */
+#define SOCKET_KEY_SIZE 41 /* 40 characters and the NUL */
+bool socket_public_key(const struct config *config, char out[static SOCKET_KEY_SIZE]);
 void socket_close(void *socket);
 /* The same, and returns when its endpoints can be bound again (or some seconds have passed). */
 void socket_close_bound(void *zmq, void *socket, const struct config_list *endpoints);

@@ -77,6 +77,6 @@ int call_run(struct call *call, struct reply *out_reply, struct bursar_failure *
     if (error == 0)
         error = exchange(call, out_reply);
     if (error != 0)
-        return failure_plain(out_failure, error);
+        return failure_of_link(out_failure, error, curve_is_for(call->client->pool.endpoint));
     return reply_error(out_reply, out_failure);
 }

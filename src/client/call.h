@@ -17,12 +17,14 @@
 #include <bursar/client.h>
 
 #include "base/buf.h"
+#include "client/curve.h"
 #include "client/pool.h"
 #include "client/reply.h"
 #include "wire/pack.h"
 
 struct bursar_client {
     void *context;
+    struct curve *curve; /* NULL: without keys */
     struct pool pool;
     uint32_t deadline_ms;
     uint32_t max_jobs; /* of a struct bursar_async */

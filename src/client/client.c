@@ -45,11 +45,13 @@ int bursar_client_open(const struct bursar_client_options *options,
     client->deadline_ms = or_default(given->deadline_ms, BURSAR_DEFAULT_DEADLINE_MS);
     client->max_jobs = or_default(given->max_jobs, DEFAULT_MAX_JOBS);
     client->context = zmq_ctx_new();
-    error = client->context
-                ? pool_init(&client->pool, client->context, endpoint,
-                            or_default(given->connect_timeout_ms, DEFAULT_CONNECT_TIMEOUT_MS),
-                            or_default(given->max_sockets, DEFAULT_MAX_SOCKETS))
-                : BURSAR_E_NOMEM;
+    error = client->context ? curve_open(given, &client->curve) : BURSAR_E_NOMEM;
+    if (error == 0 && curve_is_for(endpoint) && !client->curve)
+        error = BURSAR_E_BAD_REQUEST;
+    if (error == 0)
+        error = pool_init(&client->pool, client->context, endpoint, client->curve,
+                          or_default(given->connect_timeout_ms, DEFAULT_CONNECT_TIMEOUT_MS),
+                          or_default(given->max_sockets, DEFAULT_MAX_SOCKETS));
     if (error != 0) {
         bursar_client_close(client);
         return error;
@@ -65,6 +67,7 @@ void bursar_client_close(struct bursar_client *client)
     pool_fini(&client->pool);
     if (client->context)
         zmq_ctx_term(client->context);
+    curve_close(client->curve);
     free(client);
 }
 

@@ -13,6 +13,7 @@
 #include "client/failure.h"
 #include "client/replay.h"
 #include "client/sequence.h"
+#include "client/topics.h"
 
 enum {
     SILENCE_MS =
@@ -28,6 +29,7 @@ struct bursar_events {
     struct link link;
     char **topics; /* NULL-ended; NULL: everything */
     struct sequence sequence;
+    char *owner; /* all topics are of this one; NULL: of more, or of nobody's alone */
     struct replay replay;
     uint32_t times_ready; /* of the link, when it was looked at last */
     int64_t heard_at_ms;  /* boot time */
@@ -57,6 +59,7 @@ void bursar_events_close(struct bursar_events *events)
     link_close(&events->link);
     bursar_client_close(events->client);
     free_topics(events->topics);
+    free(events->owner);
     free(events);
 }
 
@@ -110,7 +113,8 @@ static int open_fd(struct bursar_events *events)
 static int connect_to(struct bursar_events *events, const char *endpoint)
 {
     struct pool *pool = &events->client->pool;
-    int error = link_open(events->client->context, ZMQ_SUB, endpoint, &events->link);
+    int error =
+        link_open(events->client->context, ZMQ_SUB, endpoint, events->client->curve, &events->link);
     if (error == 0)
         error = subscribe(events);
     if (error == 0)
@@ -135,12 +139,16 @@ int bursar_events_open(const struct bursar_client_options *options, const char *
     events->tree = tree_new();
     int error = events->tree ? copy_topics(topics, &events->topics) : BURSAR_E_NOMEM;
     if (error == 0)
+        error = topics_owner(topics, &events->owner);
+    events->replay.owner = events->owner;
+    if (error == 0)
         error = bursar_client_open(options, &events->client);
     if (error == 0)
         error = connect_to(events, endpoint);
     if (error != 0) {
+        bool has_keys = events->link.has_keys;
         bursar_events_close(events);
-        return failure_plain(out_failure, error);
+        return failure_of_link(out_failure, error, has_keys);
     }
     if (has_since) {
         sequence_looked(&events->sequence, since);
@@ -295,7 +303,7 @@ static int step(struct bursar_events *events, int64_t until_ms, struct bursar_ev
     look_after(events);
     error = link_error(&events->link);
     if (error != 0 && error != BURSAR_E_NO_DAEMON) /* that one passes */
-        return fail_plainly(out_failure, error);
+        return failure_of_link(out_failure, error, events->link.has_keys);
     *out_is_idle = !has_message;
     if (!has_message || events->replay.is_on)
         return 0;

@@ -39,6 +39,15 @@ int failure_plain(struct bursar_failure *out_failure, int error)
     return failure_say(out_failure, error, bursar_error_text(error));
 }
 
+int failure_of_link(struct bursar_failure *out_failure, int error, bool has_keys)
+{
+    if (error != BURSAR_E_BAD_REPLY || !has_keys)
+        return failure_plain(out_failure, error);
+    return failure_say(out_failure, error,
+                       "whoever listens there does not have this server key, or does not speak the "
+                       "protocol");
+}
+
 int failure_told(struct bursar_failure *out_failure, const struct node *told)
 {
     char code[64];

@@ -11,6 +11,8 @@
 int failure_say(struct bursar_failure *out_failure, int error, const char *message);
 /* The error's own text. */
 int failure_plain(struct bursar_failure *out_failure, int error);
+/* Why no connection was made; has_keys: one that speaks CURVE. */
+int failure_of_link(struct bursar_failure *out_failure, int error, bool has_keys);
 /* The `error` of a reply; BURSAR_E_BAD_REPLY where it says none. */
 int failure_told(struct bursar_failure *out_failure, const struct node *told);
 

@@ -14,10 +14,12 @@ enum {
     RECONNECT_MS = 20, /* a daemon that starts again is found soon */
     RECONNECT_MAX_MS = 1000,
     MAX_MESSAGE_BYTES = 64 << 20,
+    MAX_ENDED = 3, /* handshakes that a daemon which starts or ends may break off */
 };
 
 static const int watched = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-                           ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+                           ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                           ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
 
 static int error_of_errno(void)
 {
@@ -60,13 +62,17 @@ static bool open_monitor(void *context, struct link *link)
            zmq_connect(link->monitor, name) == 0;
 }
 
-int link_open(void *context, int type, const char *endpoint, struct link *out_link)
+int link_open(void *context, int type, const char *endpoint, const struct curve *curve,
+              struct link *out_link)
 {
-    struct link link = {.socket = zmq_socket(context, type)};
+    bool has_keys = curve_is_for(endpoint);
+    if (has_keys && !curve)
+        return BURSAR_E_BAD_REQUEST;
+    struct link link = {.socket = zmq_socket(context, type), .has_keys = has_keys};
     if (!link.socket)
         return error_of_errno();
-    if (!set_options(link.socket, type) || !open_monitor(context, &link) ||
-        zmq_connect(link.socket, endpoint) != 0) {
+    if (!set_options(link.socket, type) || (has_keys && !curve_use(curve, link.socket)) ||
+        !open_monitor(context, &link) || zmq_connect(link.socket, endpoint) != 0) {
         int error = error_of_errno();
         link_close(&link);
         return error;
@@ -92,12 +98,21 @@ void link_message_end(zmq_msg_t *message)
     zmq_msg_close(message);
 }
 
+/* A server whose key is another one cannot read the first message, and ends the connection without a
+ * word, again and again. */
+static void take_end(struct link *link)
+{
+    if (link->has_keys && ++link->times_ended >= MAX_ENDED)
+        link->state = LINK_FOREIGN;
+}
+
 static void take_event(struct link *link, uint16_t event)
 {
     switch (event) {
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         link->state = LINK_READY;
         link->times_ready++;
+        link->times_ended = 0;
         break;
     case ZMQ_EVENT_DISCONNECTED:
         if (link->state == LINK_READY)
@@ -105,6 +120,7 @@ static void take_event(struct link *link, uint16_t event)
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: link->state = LINK_REFUSED; break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL: link->state = LINK_FOREIGN; break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL: take_end(link); break;
     default: break;
     }
 }

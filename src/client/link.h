@@ -11,23 +11,29 @@
 
 #include <zmq.h>
 
+#include "client/curve.h"
+
 enum link_state {
     LINK_CONNECTING,
     LINK_READY,
     LINK_LOST,    /* was ready; libzmq is trying again */
     LINK_REFUSED, /* the daemon knows this process and does not let it in */
-    LINK_FOREIGN, /* whoever listens there does not speak ZeroMQ's protocol */
+    LINK_FOREIGN, /* whoever listens there speaks another protocol, or does not have the key */
 };
 
 struct link {
     void *socket, *monitor;
     enum link_state state;
     uint32_t times_ready; /* grows with each connection made */
+    bool has_keys;        /* it speaks CURVE */
+    uint32_t times_ended; /* by the other side during the handshake, since it was ready */
 };
 
-/* Opens a socket of this type (ZMQ_DEALER, ZMQ_SUB) that connects to endpoint. 0; else
- * BURSAR_E_BAD_REQUEST (an endpoint that is none), BURSAR_E_NOMEM or BURSAR_E_IO. */
-int link_open(void *context, int type, const char *endpoint, struct link *out_link);
+/* Opens a socket of this type (ZMQ_DEALER, ZMQ_SUB) that connects to endpoint, with curve where that
+ * is on tcp. 0; else BURSAR_E_BAD_REQUEST (an endpoint that is none, or that needs keys where curve
+ * is NULL), BURSAR_E_NOMEM or BURSAR_E_IO. */
+int link_open(void *context, int type, const char *endpoint, const struct curve *curve,
+              struct link *out_link);
 void link_close(struct link *link);
 
 /* Takes note of what happened until now, without waiting. */

@@ -8,12 +8,13 @@
 
 #include "base/clock.h"
 
-int pool_init(struct pool *pool, void *context, const char *endpoint, uint32_t connect_timeout_ms,
-              uint32_t max_links)
+int pool_init(struct pool *pool, void *context, const char *endpoint, const struct curve *curve,
+              uint32_t connect_timeout_ms, uint32_t max_links)
 {
     pthread_condattr_t attributes;
     memset(pool, 0, sizeof *pool);
     pool->context = context;
+    pool->curve = curve;
     pool->connect_timeout_ms = connect_timeout_ms;
     pool->max_links = max_links < POOL_MAX_LINKS ? max_links : POOL_MAX_LINKS;
     pool->endpoint = strdup(endpoint);
@@ -109,7 +110,7 @@ int pool_take(struct pool *pool, int64_t until_ms, struct link *out_link)
     if (link.socket && link_update(&link) != LINK_READY)
         link_close(&link); /* the daemon went away since: a new one connects at once */
     if (!link.socket)
-        error = link_open(pool->context, ZMQ_DEALER, pool->endpoint, &link);
+        error = link_open(pool->context, ZMQ_DEALER, pool->endpoint, pool->curve, &link);
     if (error == 0)
         error = link_await(&link, connect_until_ms < until_ms ? connect_until_ms : until_ms);
     if (error != 0) {

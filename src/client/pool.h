@@ -16,6 +16,7 @@
 struct pool {
     void *context;
     char *endpoint;
+    const struct curve *curve; /* borrowed; NULL: none */
     uint32_t connect_timeout_ms;
     uint32_t max_links;
     pthread_mutex_t lock;
@@ -24,9 +25,9 @@ struct pool {
     struct link idle[POOL_MAX_LINKS];
 };
 
-/* Copies endpoint; borrows context. 0, BURSAR_E_NOMEM or BURSAR_E_IO. */
-int pool_init(struct pool *pool, void *context, const char *endpoint, uint32_t connect_timeout_ms,
-              uint32_t max_links);
+/* Copies endpoint; borrows context and curve. 0, BURSAR_E_NOMEM or BURSAR_E_IO. */
+int pool_init(struct pool *pool, void *context, const char *endpoint, const struct curve *curve,
+              uint32_t connect_timeout_ms, uint32_t max_links);
 void pool_fini(struct pool *pool);
 
 /* Gives a ready link. 0; BURSAR_E_OVERLOADED where all were taken until until_ms; else as

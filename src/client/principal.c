@@ -14,9 +14,12 @@ void bursar_principal_free(struct bursar_principal *principal)
     if (!principal)
         return;
     free(principal->principal);
+    free(principal->peer);
     free(principal->email);
     texts_free(principal->roles);
     texts_free(principal->owners);
+    texts_free(principal->providers);
+    texts_free(principal->refs);
     texts_free(principal->operator_scopes);
     *principal = (struct bursar_principal){0};
 }
@@ -24,18 +27,22 @@ void bursar_principal_free(struct bursar_principal *principal)
 static int read_principal(const struct node *reply, struct bursar_principal *out_principal)
 {
     struct text name = node_text(node_get(reply, "principal"));
+    struct text peer = node_text(node_get(reply, "peer"));
     struct text email = node_text(node_get(reply, "email"));
     if (!name.data)
         return BURSAR_E_BAD_REPLY;
     struct bursar_principal made = {
         .principal = text_copy(name),
+        .peer = text_copy(peer),
         .email = text_copy(email),
         .roles = texts_read(node_get(reply, "roles")),
         .owners = texts_read(node_get(reply, "owners")),
+        .providers = texts_read(node_get(reply, "providers")),
+        .refs = texts_read(node_get(reply, "refs")),
         .operator_scopes = texts_read(node_get(reply, "operator_scopes")),
     };
-    if (!made.principal || (email.data && !made.email) || !made.roles || !made.owners ||
-        !made.operator_scopes) {
+    if (!made.principal || (peer.data && !made.peer) || (email.data && !made.email) ||
+        !made.roles || !made.owners || !made.providers || !made.refs || !made.operator_scopes) {
         bursar_principal_free(&made);
         return BURSAR_E_NOMEM;
     }

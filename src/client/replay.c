@@ -15,7 +15,7 @@ void replay_begin(struct replay *replay, uint64_t until)
 void replay_end(struct replay *replay)
 {
     reply_end(&replay->page);
-    *replay = (struct replay){0};
+    *replay = (struct replay){.owner = replay->owner};
 }
 
 static int fetch(struct replay *replay, struct bursar_client *client, uint64_t since,
@@ -30,6 +30,8 @@ static int fetch(struct replay *replay, struct bursar_client *client, uint64_t s
     call.is_repeatable = true;
     pack_uint(&call.map, "seq", since);
     pack_uint(&call.map, "limit", PAGE_EVENTS);
+    if (replay->owner)
+        pack_string(&call.map, "owner", replay->owner);
     int error = call_run(&call, &replay->page, out_failure);
     call_end(&call);
     if (error == 0 && node_type(node_get(replay->page.root, "events")) != NODE_ARRAY)

@@ -12,6 +12,7 @@
 #define REPLAY_TO_THE_END UINT64_MAX
 
 struct replay {
+    const char *owner; /* whose events alone are asked for; NULL: everybody's. Borrowed */
     bool is_on;
     uint64_t until;        /* the number that must be looked at before it ends */
     int64_t not_before_ms; /* boot time: when a failed question may be put again */

@@ -98,7 +98,7 @@ static void finish(struct service *service, struct service_job *job, int error)
     service->waiting[job->slot] = NULL;
     job->error = error;
     if (error != 0 && job->failure.error == 0)
-        failure_plain(&job->failure, error);
+        failure_of_link(&job->failure, error, curve_is_for(service->client->pool.endpoint));
     mailbox_send(service->done, &job->mail);
 }
 
@@ -277,7 +277,7 @@ static void give_up(struct service *service, int64_t now_ms)
 static void open_link(struct service *service)
 {
     struct pool *pool = &service->client->pool;
-    int error = link_open(pool->context, ZMQ_DEALER, pool->endpoint, &service->link);
+    int error = link_open(pool->context, ZMQ_DEALER, pool->endpoint, pool->curve, &service->link);
     if (error != 0)
         finish_unsent(service, error);
 }

@@ -13,6 +13,7 @@
 
 #include "base/secret.h"
 #include "base/text.h"
+#include "cmd/cmd_keys.h"
 #include "cmd/cmd_line.h"
 #include "cmd/cmd_reply.h"
 #include "cmd/cmd_table.h"
@@ -20,11 +21,11 @@
 enum { ARENA_BYTES = 1 << 20, NAME_WIDTH = 12 };
 
 static const struct cmd *const commands[] = {
-    &cmd_init,     &cmd_vend,       &cmd_put,      &cmd_refresh, &cmd_invalidate, &cmd_revoke,
-    &cmd_restore,  &cmd_delete,     &cmd_list,     &cmd_show,    &cmd_events,     &cmd_status,
-    &cmd_whoami,   &cmd_connectors, &cmd_validate, &cmd_connect, &cmd_simulate,   &cmd_conform,
-    &cmd_discover, &cmd_doctor,     &cmd_freeze,   &cmd_thaw,    &cmd_sweep,      &cmd_provider,
-    &cmd_export,   &cmd_import,
+    &cmd_init,     &cmd_vend,       &cmd_put,       &cmd_refresh, &cmd_invalidate, &cmd_revoke,
+    &cmd_restore,  &cmd_delete,     &cmd_list,      &cmd_show,    &cmd_events,     &cmd_status,
+    &cmd_whoami,   &cmd_connectors, &cmd_validate,  &cmd_connect, &cmd_simulate,   &cmd_conform,
+    &cmd_discover, &cmd_doctor,     &cmd_freeze,    &cmd_thaw,    &cmd_sweep,      &cmd_provider,
+    &cmd_export,   &cmd_import,     &cmd_principal,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -122,6 +123,32 @@ static int unknown_command(const char *name)
     return CMD_USAGE;
 }
 
+/* Those ask nobody, and have no use for keys. */
+static bool is_local(const struct cmd *cmd)
+{
+    static const struct cmd *const local[] = {&cmd_init, &cmd_discover, &cmd_conform,
+                                              &cmd_simulate};
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) {
+        if (local[i] == cmd)
+            return true;
+    }
+    return false;
+}
+
+static int run_command(struct cmd_args *args)
+{
+    struct cmd_keys keys = {0};
+    int status = CMD_USAGE;
+    if (is_local(args->cmd))
+        return args->cmd->run(args);
+    if (cmd_keys_read(&keys, args)) {
+        args->keys = &keys;
+        status = args->cmd->run(args);
+    }
+    cmd_keys_wipe(&keys);
+    return status;
+}
+
 static int run_line(int argc, char **argv)
 {
     struct cmd_line line;
@@ -142,7 +169,7 @@ static int run_line(int argc, char **argv)
     if (line.args.word_count < cmd->min_words || line.args.word_count > cmd->max_words)
         return cmd_usage(cmd, "%s arguments",
                          line.args.word_count < cmd->min_words ? "too few" : "too many");
-    return cmd->run(&line.args);
+    return run_command(&line.args);
 }
 
 /* Nothing of this process is to be found in a core file. */

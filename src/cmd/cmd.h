@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CMD_MAX_OPTIONS 12u
+#define CMD_MAX_OPTIONS 20u
 #define CMD_MAX_WORDS 32u
 #define CMD_MAX_USES 64u
 
@@ -43,6 +43,8 @@ struct cmd_args {
     size_t word_count;
     bool is_json;
     const char *endpoint, *events_endpoint; /* NULL: the library's default */
+    const char *key_file, *server_key;      /* --key, --server-key; NULL: absent */
+    struct cmd_keys *keys;                  /* what they say; NULL for a command that asks nobody */
 };
 
 struct cmd {

@@ -67,6 +67,7 @@ static int run(const struct cmd_args *args)
 {
     struct doctor self = {.args = args, .findings = json_array()};
     doctor_look_at_files(&self, cmd_option(args, "config"));
+    doctor_look_at_principals(&self);
     doctor_look_at_clock(&self);
     doctor_look_at_daemon(&self);
     if (args->is_json)

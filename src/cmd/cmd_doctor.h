@@ -2,8 +2,9 @@
  * Thread: the program's only one.
  *
  *     cmd_doctor.c         the command, and its report
- *     cmd_doctor_files.c   the configuration and the files that it names
- *     cmd_doctor_daemon.c  the running daemon */
+ *     cmd_doctor_files.c      the configuration and the files that it names
+ *     cmd_doctor_principal.c  who may speak
+ *     cmd_doctor_daemon.c     the running daemon */
 #ifndef CMD_CMD_DOCTOR_H
 #define CMD_CMD_DOCTOR_H
 
@@ -29,5 +30,11 @@ void doctor_say(struct doctor *self, enum doctor_level level, const char *about,
 void doctor_look_at_files(struct doctor *self, const char *path);
 void doctor_look_at_clock(struct doctor *self);
 void doctor_look_at_daemon(struct doctor *self);
+/* The principals of the configuration. */
+void doctor_look_at_principals(struct doctor *self);
+/* The same of the daemon, as principal.list answers; NULL where it may not be asked. */
+void doctor_compare_principals(struct doctor *self, const json_t *reply);
+/* What of the daemon this principal may not ask about, by the answer of whoami. */
+void doctor_look_at_roles(struct doctor *self, const json_t *whoami);
 
 #endif

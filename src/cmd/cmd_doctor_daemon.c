@@ -316,6 +316,19 @@ static void look_at_incidents(struct doctor *self, const json_t *status)
     json_decref(open);
 }
 
+/* ---- who may speak ------------------------------------------------------------------------------- */
+
+static void look_at_who(struct doctor *self)
+{
+    struct bursar_failure failure;
+    json_t *whoami = ask(self, "whoami", json_object(), &failure);
+    json_t *principals = ask(self, "principal.list", json_object(), &failure);
+    doctor_look_at_roles(self, whoami);
+    doctor_compare_principals(self, principals);
+    json_decref(whoami);
+    json_decref(principals);
+}
+
 /* ---- all ------------------------------------------------------------------------------------------ */
 
 void doctor_look_at_daemon(struct doctor *self)
@@ -332,6 +345,7 @@ void doctor_look_at_daemon(struct doctor *self)
         return;
     }
     doctor_say(self, DOCTOR_OK, "daemon", NULL, "it answers");
+    look_at_who(self);
     look_at_memory(self, status);
     look_at_figures(self, status);
     look_at_shared(self, status);

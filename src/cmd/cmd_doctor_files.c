@@ -240,6 +240,18 @@ static void look_at_folders(struct doctor *self)
     }
 }
 
+/* Where `bursar init` puts it. A file that the configuration names elsewhere is not known here: only its
+ * content is. */
+static void look_at_curve_key(struct doctor *self, const char *config)
+{
+    char folder[PATH_SIZE], path[PATH_SIZE + 16];
+    struct stat status;
+    folder_of(config, folder);
+    snprintf(path, sizeof path, "%s/curve.key", folder);
+    const struct wanted wanted = {"CURVE key", path, false, OTHERS_ALL, DOCTOR_OK, NULL};
+    look_at(self, &wanted, &status);
+}
+
 void doctor_look_at_files(struct doctor *self, const char *path)
 {
     struct stat folder;
@@ -258,6 +270,7 @@ void doctor_look_at_files(struct doctor *self, const char *path)
     look_at_keyring(self, has_store ? &folder : NULL);
     look_at_sockets(self);
     look_at_folders(self);
+    look_at_curve_key(self, file);
 }
 
 /* ---- the clock ------------------------------------------------------------------------------------ */

@@ -12,6 +12,7 @@ enum { MAX_PAGES = 10000000, TYPE_WIDTH = 10 };
 static const struct cmd_option options[] = {
     {"follow", NULL, "wait for what comes, for ever"},
     {"since", "SEQ", "begin behind the event SEQ (0: with the oldest that is kept)"},
+    {"owner", "OWNER", "of the log, this owner's alone"},
     {NULL, NULL, NULL},
 };
 
@@ -77,11 +78,19 @@ static bool put_page(const struct cmd_args *args, const json_t *events)
     return is_ok;
 }
 
+static json_t *log_request(const struct cmd_args *args, json_int_t since)
+{
+    const char *owner = cmd_option(args, "owner");
+    json_t *request = json_pack("{s:I}", "seq", since);
+    if (owner)
+        json_object_set_new(request, "owner", json_string(owner));
+    return request;
+}
+
 static int print_log(const struct cmd_args *args, json_int_t since)
 {
     for (int page = 0; page < MAX_PAGES; page++) {
-        struct cmd_reply reply =
-            cmd_ask_quietly(args, "events.since", json_pack("{s:I}", "seq", since));
+        struct cmd_reply reply = cmd_ask_quietly(args, "events.since", log_request(args, since));
         const json_t *events = json_object_get(reply.root, "events");
         json_int_t next = json_integer_value(json_object_get(reply.root, "next_seq"));
         int status = reply.status;
@@ -129,6 +138,8 @@ static int run(const struct cmd_args *args)
     bool has_since = cmd_option(args, "since") != NULL;
     if (has_since && !cmd_number(args, "since", INT64_MAX, &since))
         return CMD_USAGE;
+    if (cmd_option(args, "follow") && cmd_option(args, "owner"))
+        return cmd_usage(args->cmd, "--owner is for the log; with --follow a TOPIC names an owner");
     if (cmd_option(args, "follow"))
         return follow(args, has_since, since);
     if (args->word_count > 0)
@@ -138,7 +149,7 @@ static int run(const struct cmd_args *args)
 
 const struct cmd cmd_events = {
     "events",
-    "[--since SEQ] [--follow [TOPIC…]]",
+    "[--since SEQ] [--owner OWNER | --follow [TOPIC…]]",
     "print the event log, or what comes to it",
     options,
     0,

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/secret.h"
+#include "cmd/cmd_file.h"
+#include "cmd/cmd_key.h"
 #include "vault/keyring.h"
 
 enum { MAX_FILE = 8192, MAX_SOCKET_PATH = 107 };
@@ -69,31 +70,18 @@ static void take_back(const struct init *init)
 
 /* ---- the files ------------------------------------------------------------------------------ */
 
-static bool write_all(int fd, struct text text)
+static int complain_of(const char *name, int error)
 {
-    while (text.len > 0) {
-        ssize_t n = write(fd, text.data, text.len);
-        if (n < 0 && errno != EINTR)
-            return false;
-        if (n > 0)
-            text = (struct text){text.data + n, text.len - (size_t)n};
-    }
-    return fsync(fd) == 0;
+    return complain(name, error == BURSAR_E_IO ? strerror(errno) : bursar_error_text(error));
 }
 
 static int make_file(struct init *init, size_t file, mode_t mode, struct text text)
 {
-    int fd = openat(init->folder_fd, names[file], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0)
-        return complain(names[file], strerror(errno));
+    int error = cmd_file_make(init->folder_fd, names[file], mode, text);
+    if (error != 0)
+        return complain_of(names[file], error);
     init->is_made[file] = true;
-    bool is_ok = write_all(fd, text);
-    int error = errno;
-    if (close(fd) != 0 && is_ok) {
-        is_ok = false;
-        error = errno;
-    }
-    return is_ok ? CMD_DONE : complain(names[file], strerror(error));
+    return CMD_DONE;
 }
 
 static int make_keyring(struct init *init)
@@ -102,26 +90,22 @@ static int make_keyring(struct init *init)
     snprintf(path, sizeof path, "%s/%s", init->folder, names[FILE_KEYRING]);
     int error = keyring_create_file(path);
     if (error != 0)
-        return complain(names[FILE_KEYRING],
-                        error == BURSAR_E_IO ? strerror(errno) : bursar_error_text(error));
+        return complain_of(names[FILE_KEYRING], error);
     init->is_made[FILE_KEYRING] = true;
     return CMD_DONE;
 }
 
 static int make_curve_keys(struct init *init)
 {
-    char public_key[BURSAR_CURVE_KEY_SIZE + 1];
-    char secret_key[BURSAR_CURVE_KEY_SIZE + 1];
-    int error = bursar_curve_keypair(public_key, secret_key);
+    const char *name = NULL;
+    struct cmd_key_pair pair = {.folder_fd = init->folder_fd,
+                                .secret_name = names[FILE_CURVE_KEY],
+                                .public_name = names[FILE_CURVE_PUB]};
+    int error = cmd_key_pair_make(&pair, &name);
     if (error != 0)
-        return complain(names[FILE_CURVE_KEY], bursar_error_text(error));
-    strcat(public_key, "\n");
-    strcat(secret_key, "\n");
-    int status = make_file(init, FILE_CURVE_KEY, 0600, text_of(secret_key));
-    if (status == CMD_DONE)
-        status = make_file(init, FILE_CURVE_PUB, 0644, text_of(public_key));
-    secret_wipe(secret_key, sizeof secret_key);
-    return status;
+        return complain_of(name, error);
+    init->is_made[FILE_CURVE_KEY] = init->is_made[FILE_CURVE_PUB] = true;
+    return CMD_DONE;
 }
 
 /* A value with the folder in it. JSON's strings are YAML's too, whatever the folder is called. */
@@ -136,16 +120,18 @@ static void append_place(struct buf *out, const struct init *init, const char *b
 static void append_listen(struct buf *out, const struct init *init)
 {
     static const char *const sockets[] = {"jobs", "intake", "events"};
-    buf_append_string(out, "# Where the daemon listens. Only root and the user who runs it are let "
-                           "in.\nlisten:\n");
+    buf_append_string(out, "# Where the daemon listens.\nlisten:\n");
     for (size_t i = 0; i < 3; i++) {
         buf_printf(out, "  %s: [", sockets[i]);
         append_place(out, init, "ipc://", sockets[i]);
         buf_append_string(out, "]\n");
     }
     buf_append_string(out,
-                      "# curve.key and curve.pub are for tcp:// endpoints, which this version does "
-                      "not have.\n");
+                      "# For other machines: another endpoint in each list, such as "
+                      "tcp://0.0.0.0:7340, and this key, whose\n# public half in curve.pub each "
+                      "client needs (`bursar --server-key`).\n#  curve_key: ");
+    append_place(out, init, "${file:", "curve.key}");
+    buf_append_string(out, "\n");
 }
 
 static void append_stores(struct buf *out, const struct init *init)
@@ -175,7 +161,16 @@ static const char examples[] =
     "#    token_url: https://id.acme.example/token\n"
     "#    client_id: my-client\n"
     "#    client_secret: ${secret:ACME_CLIENT_SECRET}\n"
-    "#    rotation: unknown          # none, reuse_grace or strict, where it is known\n";
+    "#    rotation: unknown          # none, reuse_grace or strict, where it is known\n"
+    "\n"
+    "# Who may speak. While there is nobody here, only root and the user who runs the daemon may, and\n"
+    "# may all. `bursar principal add NAME ... --print` writes an entry.\n"
+    "#principals:\n"
+    "#  app:\n"
+    "#    uids: [www-data]               # its processes on this machine\n"
+    "#    #curve_keys: [...]             # or its public keys, on tcp\n"
+    "#    roles: [vend, refresh]         # connect, manage, events, export, admin\n"
+    "#    owners: [\"*\"]                  # for whom it may ask\n";
 
 static int make_config(struct init *init)
 {

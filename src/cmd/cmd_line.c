@@ -10,6 +10,7 @@ enum {
     COMMON_ENDPOINT,
     COMMON_EVENTS,
     COMMON_KEY,
+    COMMON_SERVER_KEY,
     COMMON_JSON,
     COMMON_HELP,
     COMMON_VERSION,
@@ -20,7 +21,9 @@ const struct cmd_option cmd_line_common[] = {
     [COMMON_ENDPOINT] = {"endpoint", "ENDPOINT", "where the daemon takes jobs (BURSAR_ENDPOINT)"},
     [COMMON_EVENTS] = {"events-endpoint", "ENDPOINT",
                        "where it sends events (BURSAR_EVENTS_ENDPOINT)"},
-    [COMMON_KEY] = {"key", "FILE", "a CURVE key; not supported by this version"},
+    [COMMON_KEY] = {"key", "FILE", "your secret CURVE key, for tcp:// (BURSAR_KEY)"},
+    [COMMON_SERVER_KEY] = {"server-key", "KEY|FILE",
+                           "the daemon's public CURVE key (BURSAR_SERVER_KEY)"},
     [COMMON_JSON] = {"json", NULL, "replies as JSON, one object a line"},
     [COMMON_HELP] = {"help", NULL, "print this"},
     [COMMON_VERSION] = {"version", NULL, "print the version"},
@@ -200,13 +203,11 @@ bool cmd_line_read(int argc, char **argv, const struct cmd *cmd, struct cmd_line
     struct cmd_args args = {.cmd = cmd};
     if (!read_all(&reader, &args))
         return false;
-    if (reader.common[COMMON_KEY]) {
-        fprintf(stderr, "bursar: --key: this version speaks on ipc:// only, without keys\n");
-        return false;
-    }
     args.is_json = reader.common[COMMON_JSON] != NULL;
     args.endpoint = or_variable(reader.common[COMMON_ENDPOINT], "BURSAR_ENDPOINT");
     args.events_endpoint = or_variable(reader.common[COMMON_EVENTS], "BURSAR_EVENTS_ENDPOINT");
+    args.key_file = or_variable(reader.common[COMMON_KEY], "BURSAR_KEY");
+    args.server_key = or_variable(reader.common[COMMON_SERVER_KEY], "BURSAR_SERVER_KEY");
     if (!args.events_endpoint)
         args.events_endpoint = events_beside(args.endpoint);
     *out_line = (struct cmd_line){args, reader.common[COMMON_HELP] != NULL,

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/id.h"
 #include "base/secret.h"
+#include "cmd/cmd_keys.h"
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
@@ -113,8 +114,12 @@ int cmd_fail(const struct cmd_args *args, const struct bursar_failure *failure)
 
 struct bursar_client_options cmd_client_options(const struct cmd_args *args)
 {
-    return (struct bursar_client_options){.jobs_endpoint = args->endpoint,
-                                          .events_endpoint = args->events_endpoint};
+    return (struct bursar_client_options){
+        .jobs_endpoint = args->endpoint,
+        .events_endpoint = args->events_endpoint,
+        .server_public_key = args->keys ? cmd_keys_server(args->keys) : NULL,
+        .secret_key = args->keys ? cmd_keys_secret(args->keys) : NULL,
+    };
 }
 
 static int fail_here(struct bursar_failure *failure, int error)

@@ -25,9 +25,12 @@ static void whoami(struct pack *map, const struct node *job)
 {
     (void)job;
     pack_string(map, "principal", "uid:7");
+    pack_string(map, "peer", "uid:7:gid:8:pid:9");
     pack_string(map, "email", "who@example.com");
     pack_list(map, "roles", (const char *const[]){"vend", "refresh", NULL});
     pack_list(map, "owners", (const char *const[]){"acme", NULL});
+    pack_list(map, "providers", (const char *const[]){"*", NULL});
+    pack_list(map, "refs", (const char *const[]){"warehouse", NULL});
     pack_list(map, "operator_scopes", (const char *const[]){NULL});
 }
 

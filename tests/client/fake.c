@@ -36,6 +36,7 @@ struct delayed {
 
 struct fake {
     char folder[64], jobs[128], events[128];
+    char public_key[41], secret_key[41]; /* of one on tcp; else "" */
     pthread_t thread;
     bool is_running;
     void *context, *command; /* PAIR to the thread */
@@ -47,6 +48,7 @@ struct fake {
     struct logged log[MAX_EVENTS];
     uint64_t last_seq;
     char last_job[65536], last_job_copy[65536];
+    char last_key[41], last_key_copy[41];
     char ops[1024][24];
     size_t op_count;
 };
@@ -347,20 +349,24 @@ static void take_subscription(struct sockets *sockets)
 
 static void answer_zap(struct sockets *sockets)
 {
-    char id[256];
+    enum { ID = 1, KEY = 6, KEY_BYTES = 32 };
+    char id[256], key[41] = "";
     int id_len = 0;
     int more = 1;
     size_t more_len = sizeof more;
     for (int i = 0; more; i++) {
         char frame[256];
         int len = zmq_recv(sockets->zap, frame, sizeof frame, 0);
-        if (i == 1 && len > 0) {
+        if (i == ID && len > 0) {
             memcpy(id, frame, (size_t)len);
             id_len = len;
         }
+        if (i == KEY && len == KEY_BYTES)
+            zmq_z85_encode(key, (const uint8_t *)frame, KEY_BYTES);
         zmq_getsockopt(sockets->zap, ZMQ_RCVMORE, &more, &more_len);
     }
     pthread_mutex_lock(&sockets->fake->lock);
+    memcpy(sockets->fake->last_key, key, sizeof key);
     const char *status = sockets->fake->is_refusing ? "400" : "200";
     pthread_mutex_unlock(&sockets->fake->lock);
     zmq_send(sockets->zap, "1.0", 3, ZMQ_SNDMORE);
@@ -419,12 +425,16 @@ static void *run(void *data)
 
 static void *open_socket(struct fake *fake, int type, const char *endpoint, bool has_zap)
 {
-    int no_linger = 0;
+    int no_linger = 0, one = 1;
     void *socket = zmq_socket(fake->context, type);
     assert_non_null(socket);
     zmq_setsockopt(socket, ZMQ_LINGER, &no_linger, sizeof no_linger);
     if (has_zap)
         zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, "bursar", 6);
+    if (has_zap && fake->secret_key[0]) {
+        zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &one, sizeof one);
+        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, fake->secret_key, sizeof fake->secret_key);
+    }
     assert_int_equal(zmq_bind(socket, endpoint), 0);
     return socket;
 }
@@ -442,6 +452,10 @@ void fake_start(struct fake *fake)
     sockets->zap = open_socket(fake, ZMQ_REP, "inproc://zeromq.zap.01", false);
     sockets->jobs = open_socket(fake, ZMQ_ROUTER, fake->jobs, true);
     sockets->events = open_socket(fake, ZMQ_XPUB, fake->events, true);
+    /* the port that a wildcard has become: the next start is at the same one */
+    size_t jobs_size = sizeof fake->jobs, events_size = sizeof fake->events;
+    zmq_getsockopt(sockets->jobs, ZMQ_LAST_ENDPOINT, fake->jobs, &jobs_size);
+    zmq_getsockopt(sockets->events, ZMQ_LAST_ENDPOINT, fake->events, &events_size);
     sockets->tree = tree_new();
     assert_non_null(sockets->tree);
     assert_int_equal(pthread_create(&fake->thread, NULL, run, sockets), 0);
@@ -459,16 +473,32 @@ void fake_stop(struct fake *fake)
     fake->is_running = false;
 }
 
-struct fake *fake_new(void)
+static struct fake *make(void)
 {
     struct fake *fake = calloc(1, sizeof *fake);
     assert_non_null(fake);
     strcpy(fake->folder, "/tmp/bursar-test-XXXXXX");
     assert_non_null(mkdtemp(fake->folder));
-    snprintf(fake->jobs, sizeof fake->jobs, "ipc://%s/jobs", fake->folder);
-    snprintf(fake->events, sizeof fake->events, "ipc://%s/events", fake->folder);
     pthread_mutex_init(&fake->lock, NULL);
     pthread_cond_init(&fake->changed, NULL);
+    return fake;
+}
+
+struct fake *fake_new(void)
+{
+    struct fake *fake = make();
+    snprintf(fake->jobs, sizeof fake->jobs, "ipc://%s/jobs", fake->folder);
+    snprintf(fake->events, sizeof fake->events, "ipc://%s/events", fake->folder);
+    fake_start(fake);
+    return fake;
+}
+
+struct fake *fake_new_on_tcp(void)
+{
+    struct fake *fake = make();
+    strcpy(fake->jobs, "tcp://127.0.0.1:*");
+    strcpy(fake->events, "tcp://127.0.0.1:*");
+    assert_int_equal(zmq_curve_keypair(fake->public_key, fake->secret_key), 0);
     fake_start(fake);
     return fake;
 }
@@ -476,8 +506,10 @@ struct fake *fake_new(void)
 void fake_free(struct fake *fake)
 {
     fake_stop(fake);
-    unlink(fake->jobs + strlen("ipc://"));
-    unlink(fake->events + strlen("ipc://"));
+    if (!fake->public_key[0]) {
+        unlink(fake->jobs + strlen("ipc://"));
+        unlink(fake->events + strlen("ipc://"));
+    }
     assert_int_equal(rmdir(fake->folder), 0);
     pthread_mutex_destroy(&fake->lock);
     pthread_cond_destroy(&fake->changed);
@@ -488,6 +520,8 @@ struct bursar_client_options fake_options(const struct fake *fake)
 {
     return (struct bursar_client_options){.jobs_endpoint = fake->jobs,
                                           .events_endpoint = fake->events,
+                                          .server_public_key =
+                                              fake->public_key[0] ? fake->public_key : NULL,
                                           .connect_timeout_ms = 2000,
                                           .deadline_ms = 5000};
 }
@@ -504,6 +538,14 @@ static void set(struct fake *fake, bool *what, bool value)
 void fake_refuse(struct fake *fake, bool is_refusing)
 {
     set(fake, &fake->is_refusing, is_refusing);
+}
+
+const char *fake_last_key(struct fake *fake)
+{
+    pthread_mutex_lock(&fake->lock);
+    memcpy(fake->last_key_copy, fake->last_key, sizeof fake->last_key);
+    pthread_mutex_unlock(&fake->lock);
+    return fake->last_key_copy;
 }
 
 void fake_lose_log(struct fake *fake, bool is_lost)

@@ -21,16 +21,20 @@ struct fake;
 
 /* Starts one in a folder of its own. Every failure in here fails the test. */
 struct fake *fake_new(void);
+/* The same on tcp, with CURVE as the server of a key of its own. */
+struct fake *fake_new_on_tcp(void);
 void fake_free(struct fake *fake);
 /* Closes all sockets, and opens them again at the same endpoints. The event log stays. */
 void fake_stop(struct fake *fake);
 void fake_start(struct fake *fake);
 
-/* Endpoints of this one, and short times. */
+/* Endpoints of this one (and on tcp its public key), and short times. */
 struct bursar_client_options fake_options(const struct fake *fake);
 
 /* Refuses (or lets in) whoever connects from now on, as ZAP does. */
 void fake_refuse(struct fake *fake, bool is_refusing);
+/* The public key, in Z85, of who connected last; "" where that was without one. Borrowed. */
+const char *fake_last_key(struct fake *fake);
 /* The last job as JSON, without its id; borrowed until the next call. */
 const char *fake_last_job(struct fake *fake);
 /* How many jobs of an op came. */

@@ -304,6 +304,9 @@ static void test_principal(void **state)
     assert_string_equal(principal.email, "who@example.com");
     assert_string_equal(principal.roles[1], "refresh");
     assert_null(principal.operator_scopes[0]);
+    assert_string_equal(principal.peer, "uid:7:gid:8:pid:9");
+    assert_string_equal(principal.providers[0], "*");
+    assert_string_equal(principal.refs[0], "warehouse");
     assert_int_equal(bursar_need_role(&principal, "vend", &failure), 0);
     assert_int_equal(bursar_need_role(&principal, "admin", &failure), BURSAR_E_FORBIDDEN);
     assert_string_equal(failure.message, "uid:7 does not have the role \"admin\"");

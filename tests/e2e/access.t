@@ -1,66 +1,15 @@
 #!/usr/bin/python3
 """Who may speak: the daemon's own user and root, nobody else. Root only."""
 
-import json
 import os
 import re
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, SkipTest, run
 from scene import events_of, make_secret, put, record, types_of
-
-NOBODY = 65534
-
-# What a stranger tries, in a process of its own: it says what came of it.
-TRY = """
-import json, msgpack, sys, zmq
-encode, decode = msgpack.packb, msgpack.unpackb
-spec = json.load(sys.stdin)
-context = zmq.Context()
-context.linger = 0
-jobs, push, sub = context.socket(zmq.DEALER), context.socket(zmq.PUSH), context.socket(zmq.SUB)
-monitor = jobs.get_monitor_socket(zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECT_RETRIED
-                                  | zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-                                  | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
-sub.subscribe(b"")
-for sock, endpoint in ((jobs, spec["jobs"]), (push, spec["intake"]), (sub, spec["events"])):
-    sock.connect(endpoint)
-for job in spec["send"]:
-    jobs.send_multipart([b"", encode(job)])
-for job in spec["push"]:
-    push.send(encode(job), zmq.DONTWAIT) if push.poll(200, zmq.POLLOUT) else None
-replies = []
-while len(replies) < len(spec["send"]) and jobs.poll(spec["wait_ms"]):
-    replies.append(decode(jobs.recv_multipart()[-1]))
-print(json.dumps({"replies": len(replies), "ok": [r["ok"] for r in replies],
-                  "principals": [r.get("principal") for r in replies],
-                  "event": bool(sub.poll(spec["wait_ms"])), "heard": bool(monitor.poll(0))}))
-"""
-
-
-def as_user(uid, d, send=(), push=(), wait_ms=1000):
-    spec = {"jobs": d.jobs, "intake": d.intake, "events": d.events_endpoint, "send": list(send),
-            "push": list(push), "wait_ms": wait_ms}
-    command = [sys.executable, "-c", TRY]
-    if uid != os.getuid():
-        command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *command]
-    done = subprocess.run(command, input=json.dumps(spec).encode(), capture_output=True,
-                          timeout=30, check=False, cwd="/")
-    if done.returncode:
-        raise RuntimeError(done.stderr.decode())
-    return json.loads(done.stdout)
-
-
-def needs_root():
-    if os.getuid() != 0:
-        raise SkipTest("needs root")
-    done = subprocess.run(["setpriv", f"--reuid={NOBODY}", "--clear-groups", sys.executable, "-c",
-                           "import zmq, msgpack"], capture_output=True, check=False, cwd="/")
-    if done.returncode:
-        raise SkipTest("another user has no zmq and msgpack here")
+from strangers import NOBODY, as_user, needs_root
 
 
 def open_up(d):

@@ -16,7 +16,6 @@ must exit 0), and its folder searched for every secret that the tests know.
 """
 
 import copy
-import ctypes
 import json
 import os
 import pathlib
@@ -35,9 +34,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position,unused-import
 import leaks
 import tap as tap_module
+from machine import FileWatch, free_ports
 from sim import SimClient, TokenEndpoint, fingerprint
 from tap import SkipTest, Tap, limit
-from wire import (Client, Events, NoReply, Push, Refused, decode, encode, fan, gather, topic_of)
+from wire import (Client, Events, NoReply, Push, Refused, curve, curve_pair, decode, encode, fan, gather,
+                  topic_of)
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -127,31 +128,12 @@ def first_line(child, timeout, what):
     return json.loads(text)
 
 
-class FileWatch:
-    """Waits until a file is written to, by inotify."""
-
-    MODIFY = 0x2
-
-    def __init__(self, path):
-        libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = libc.inotify_init1(os.O_CLOEXEC)
-        if self.fd < 0 or libc.inotify_add_watch(self.fd, os.fsencode(path), self.MODIFY) < 0:
-            raise OSError(ctypes.get_errno(), "inotify")
-
-    def wait(self, timeout):
-        if select.select([self.fd], [], [], max(0, timeout))[0]:
-            os.read(self.fd, 65536)
-
-    def close(self):
-        os.close(self.fd)
-
-
 class Daemon:
     """bursard in a folder of its own. `config`: keys over the defaults, or the whole text as a str
-    (where @DIR@ stands for the folder)."""
+    (where @DIR@ stands for the folder). `tcp`: all three sockets on tcp too, with CURVE."""
 
     def __init__(self, config=None, env=None, args=(), start=True, ready_timeout=READY_S,
-                 wrapper=()):
+                 wrapper=(), tcp=False):
         self.dir = tempfile.mkdtemp(prefix="b", dir="/tmp")  # socket paths have 107 bytes at most
         self.env, self.args, self.wrapper = dict(env or {}), list(args), list(wrapper)
         self.ready_timeout, self.child, self.notified = ready_timeout, None, []
@@ -160,6 +142,7 @@ class Daemon:
         self.db = self.path("bursar.db")
         self.jobs, self.intake, self.events_endpoint = (
             f"ipc://{self.dir}/{name}" for name in ("jobs", "intake", "events"))
+        self.tcp = [f"tcp://127.0.0.1:{port}" for port in free_ports(3)] if tcp else []
         self._clients, self.may_hold_secrets = [], ["bursar.yaml", "conf.d", "etc"]
         _daemons.append(self)
         try:
@@ -179,9 +162,12 @@ class Daemon:
 
     def defaults(self):
         level = os.environ.get("BURSAR_TEST_LOG_LEVEL", "debug")
-        return {"listen": {"jobs": [self.jobs], "intake": [self.intake],
-                           "events": [self.events_endpoint]},
-                "store": f"sqlite:{self.db}", "keyring": f"file:{self.path('etc/keyring')}",
+        listen = {"jobs": [self.jobs], "intake": [self.intake], "events": [self.events_endpoint]}
+        if self.tcp:
+            for name, endpoint in zip(("jobs", "intake", "events"), self.tcp):
+                listen[name].append(endpoint)
+            listen["curve_key"] = f"${{file:{self.path('etc/curve.key')}}}"
+        return {"listen": listen, "store": f"sqlite:{self.db}", "keyring": f"file:{self.path('etc/keyring')}",
                 "connectors": {"allow_http_loopback": True}, "log": {"level": level}}
 
     def configure(self, config):
@@ -354,20 +340,34 @@ class Daemon:
         self._clients.append(client)
         return client
 
-    def client(self, **kwargs):
-        """A client whose replies (but for secrets) are searched with the rest, closed with us."""
-        return self._keep(Client(self.jobs, capture=self.path("replies.captured"), **kwargs))
+    @property
+    def server_key(self):
+        return pathlib.Path(self.path("etc/curve.pub")).read_text().strip()
+
+    def _way(self, endpoint, tcp, key):
+        """The endpoint and the setup of who comes with this key pair, or with none."""
+        return (self.tcp[tcp], curve(self.server_key, key)) if key else (endpoint, None)
+
+    def client(self, key=None, **kwargs):
+        """A client whose replies (but for secrets) are searched with the rest, closed with us. `key`: a
+        pair, with which it comes by tcp."""
+        endpoint, setup = self._way(self.jobs, 0, key)
+        return self._keep(Client(endpoint, capture=self.path("replies.captured"),
+                                 **{"setup": setup, **kwargs}))
 
     def clients(self, count):
         return [self.client() for _ in range(count)]
 
-    def push(self):
-        return self._keep(Push(self.intake))
+    def push(self, key=None):
+        endpoint, setup = self._way(self.intake, 1, key)
+        return self._keep(Push(endpoint, setup))
 
-    def events(self, topics=("",), **kwargs):
+    def events(self, topics=("",), key=None, **kwargs):
         """A subscriber, connected, and a round trip behind its subscription."""
-        return self._keep(Events(self.events_endpoint, topics, sync=self.round_trip, **kwargs,
-                                 capture=self.path("events.captured")))
+        endpoint, setup = self._way(self.events_endpoint, 2, key)
+        return self._keep(Events(endpoint, topics, sync=self.round_trip,
+                                 capture=self.path("events.captured"),
+                                 **{"setup": setup, **kwargs}))
 
     def round_trip(self):
         with Client(self.jobs) as client:

@@ -44,6 +44,19 @@ def topic_of(event):
     return "/".join(urllib.parse.quote(str(part), safe="") for part in parts)
 
 
+def curve_pair():
+    """A CURVE key pair in Z85: (public, secret)."""
+    return tuple(key.decode() for key in zmq.curve_keypair())
+
+
+def curve(server_key, pair):
+    """What makes a socket speak CURVE: the `setup` of those below."""
+    def setup(sock):
+        sock.curve_serverkey = server_key.encode()
+        sock.curve_publickey, sock.curve_secretkey = (key.encode() for key in pair)
+    return setup
+
+
 class Capture:
     """Keeps what the daemon said in a file of its folder, for the search for secrets."""
 
@@ -192,8 +205,8 @@ def gather(clients, each=1, timeout=30):
 class Push(_Socket):
     """The intake: jobs without a reply. Closing waits until they have left, 5 s at most."""
 
-    def __init__(self, endpoint):
-        super().__init__(zmq.PUSH, endpoint)
+    def __init__(self, endpoint, setup=None):
+        super().__init__(zmq.PUSH, endpoint, setup)
         self.sock.linger = 5000
 
     def send(self, op, **keys):
