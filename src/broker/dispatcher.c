@@ -22,6 +22,7 @@
 #include "broker/warm_table.h"
 #include "broker/worker.h"
 #include "policy/vend.h"
+#include "vault/seal.h"
 #include "wire/pack.h"
 
 enum {
@@ -398,6 +399,12 @@ static void take_answer(struct dispatcher *self, struct answer *answer)
     answer_free(answer);
 }
 
+static bool is_under_old_key(void *context, const struct warm *entry)
+{
+    const struct dispatcher *self = context;
+    return !seal_is_current(self->broker->keyring, entry->owner, entry->secret);
+}
+
 static void take_answers(struct dispatcher *self)
 {
     for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
@@ -405,6 +412,11 @@ static void take_answers(struct dispatcher *self)
         next = mail->next;
         if (message->type == MESSAGE_ANSWER) {
             take_answer(self, (struct answer *)mail);
+            continue;
+        }
+        if (message->type == MESSAGE_KEYS) {
+            warm_table_forget_stale(self->warm, is_under_old_key, self);
+            mailbox_send(((struct keys_message *)mail)->reply_to, mail);
             continue;
         }
         if (message->type == MESSAGE_HOLD) {
@@ -563,6 +575,14 @@ void dispatcher_hold(struct dispatcher *self, struct text provider, int change)
     hold->worker = broker_worker_index(self->broker, provider);
     hold->change = change;
     mailbox_send(&self->inbox, &hold->message.mail);
+}
+
+void dispatcher_send_keys(struct dispatcher *self, struct mailbox *reply_to)
+{
+    struct keys_message *keys = memory_new(sizeof *keys);
+    keys->message.type = MESSAGE_KEYS;
+    keys->reply_to = reply_to;
+    mailbox_send(&self->inbox, &keys->message.mail);
 }
 
 void dispatcher_send_drained(struct dispatcher *self)

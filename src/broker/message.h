@@ -22,6 +22,7 @@ enum message_type {
     MESSAGE_START,   /* all is up: what is due may be begun: struct message */
     MESSAGE_SWEEP,   /* query -> workers: a sweep was begun or cancelled: struct message */
     MESSAGE_HOLD,    /* query, worker -> dispatcher: struct hold_message */
+    MESSAGE_KEYS,    /* query -> workers, dispatcher -> query: struct keys_message */
     MESSAGE_DRAIN,   /* end what is under way, begin nothing: struct message */
     MESSAGE_DRAINED, /* the answer to it: struct message */
     MESSAGE_STOP,    /* end now: struct message */
@@ -130,6 +131,15 @@ struct hold_message {
     struct message message;
     size_t worker; /* its index in the broker */
     int change;    /* 1: one more reason, -1: one less */
+};
+
+/* ---- another key is active --------------------------------------------------------------------------- */
+
+/* Goes to a thread that holds sealed blobs, which wraps them under the keys that are active now or forgets
+ * them, and comes back. */
+struct keys_message {
+    struct message message;
+    struct mailbox *reply_to;
 };
 
 /* ---- committed events ------------------------------------------------------------------------------ */

@@ -10,7 +10,6 @@
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
 #include "broker/query_parts.h"
-#include "broker/store_thread.h"
 #include "broker/worker.h"
 #include "wire/pack.h"
 #include "wire/tags.h"
@@ -378,17 +377,6 @@ static void begun(void *context, struct write_message *message)
     beginning_free(beginning);
 }
 
-static void write_change(struct query *self, struct write_message *message, write_done_fn *done,
-                         void *context)
-{
-    message->reply_to = &self->inbox;
-    message->done = done;
-    message->context = context;
-    message->change.at_ms = clock_wall_ms();
-    self->writes++;
-    store_send(self->broker->store_thread, message);
-}
-
 static void begin(struct query *self, struct request *request)
 {
     static const enum sweep_action actions[OP_END] = {
@@ -420,7 +408,7 @@ static void begin(struct query *self, struct request *request)
             .share_count = beginning->share_count};
         message->change.sweep = &beginning->change;
         message->request = request;
-        write_change(self, message, begun, beginning);
+        query_write(self, message, begun, beginning);
     }
     buf_free(&error);
 }
@@ -460,5 +448,5 @@ void query_change_sweep(struct query *self, struct request *request)
     message->own = change;
     message->change.sweep = change;
     message->request = request;
-    write_change(self, message, cancelled, self);
+    query_write(self, message, cancelled, self);
 }

@@ -105,11 +105,16 @@ bool route_is_sweep(const struct job *job)
            (job->op == OP_FREEZE || job->op == OP_THAW || job->op == OP_REVOKE);
 }
 
+static bool is_key_op(enum job_op op)
+{
+    return op >= OP_KEY_LIST && op <= OP_KEY_RELOAD;
+}
+
 bool route_is_query(const struct job *job)
 {
     enum job_op op = job->op;
     return route_is_sweep(job) || op == OP_SWEEP_GET || op == OP_SWEEP_LIST ||
            op == OP_SWEEP_RECEIPTS || op == OP_SWEEP_CANCEL || op == OP_LIST ||
            op == OP_EVENTS_SINCE || op == OP_STATUS || op == OP_CONNECTOR_LIST ||
-           op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR;
+           op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR || is_key_op(op);
 }

@@ -48,6 +48,7 @@ void config_free(struct config *config)
     list_free(&config->catalog);
     list_free(&config->modules);
     secret_free(&config->curve_key);
+    secret_free(&config->keyring_passphrase);
     free(config->store);
     free(config->keyring);
     free(config->ca_file);
@@ -255,7 +256,8 @@ static void take_top(struct loading *loading)
     take_text(loading, "keyring", &config->keyring);
     take_text(loading, "connectors.ca_file", &config->ca_file);
     take_log(top, config);
-    if (secret_copy(settings_text(top, "listen.curve_key"), &config->curve_key) != 0)
+    if (secret_copy(settings_text(top, "listen.curve_key"), &config->curve_key) != 0 ||
+        secret_copy(settings_text(top, "keyring_passphrase"), &config->keyring_passphrase) != 0)
         loading->problems.is_out_of_memory = true;
     config->is_audit_strict = text_is(settings_text(top, "audit"), "strict");
     config->max_job_bytes = (uint32_t)settings_number(top, "max_job_bytes", 0);

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "store/row.h"
+#include "store/sealed.h"
 #include "store/sweep.h"
 
 /* ---- changes --------------------------------------------------------------------------------- */
@@ -41,6 +42,7 @@ enum change_type {
     CHANGE_SWEEP_CANCEL, /* it ends before its time */
     CHANGE_SUSPECT,      /* a sign of a second spender of a row's grant */
     CHANGE_PAUSE,        /* a provider's refreshing is held, or goes on: is_begin */
+    CHANGE_SEALED,       /* data keys of rows were wrapped under another key */
     CHANGE_TYPE_END
 };
 
@@ -87,10 +89,11 @@ struct store_change {
                                  * BURSAR_E_NOT_FOUND, and nothing put, where it is not there. CONSENTED
                                  * with `error`: `connection` keeps for its record that it was refused */
     struct text sealed;  /* CONSENT: what is kept of it */
-    int64_t consent_expires_at; /* CONSENT, seconds */
-    bool is_device;             /* CONSENT: the provider is polled for its end */
-    struct sweep_change *sweep; /* SWEEP…, RECEIPT; also provider */
-    struct buf *taken;          /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
+    int64_t consent_expires_at;        /* CONSENT, seconds */
+    bool is_device;                    /* CONSENT: the provider is polled for its end */
+    struct sweep_change *sweep;        /* SWEEP…, RECEIPT; also provider */
+    struct sealed_batch *sealed_batch; /* SEALED */
+    struct buf *taken; /* CONSENTED: gets what was kept; BURSAR_E_NOT_FOUND where there is
                                  * none of this provider, or its time is over */
 
     /* Filled by store_apply(). */
@@ -143,6 +146,7 @@ typedef bool store_part_fn(void *context, const struct sweep_part_row *row);
 typedef bool store_receipt_fn(void *context, const struct sweep_receipt *row);
 typedef bool store_tally_fn(void *context, struct text provider, enum conn_state state,
                             struct text tags);
+typedef void store_sealed_fn(void *context, const struct sealed_row *row);
 typedef bool store_event_fn(void *context, uint64_t seq, struct text owner, struct text body);
 
 struct store_writer;
@@ -210,6 +214,12 @@ struct store_engine {
     /* Since when a provider is paused; 0: it is not. */
     int (*paused)(struct store_reader *reader, struct text provider, int64_t *out_since);
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
+    /* The next rows with sealed blobs behind the cursor, which is moved; an owner's, or all where it is absent. At
+     * the end of a table there may be none though the cursor is not at its end yet. */
+    int (*sealed)(struct store_reader *reader, struct text owner, struct sealed_cursor *cursor,
+                  size_t limit, store_sealed_fn *each, void *context);
+    /* About how many rows such a walk through all sees. */
+    int (*sealed_count)(struct store_reader *reader, uint64_t *out_count);
     /* When the last event was, in ms since 1970 UTC; 0: there is none. */
     int (*last_at)(struct store_reader *reader, int64_t *out_at_ms);
     /* Those of a provider that have begun and not ended. */

@@ -64,6 +64,12 @@ static const struct job_rule rules[] = {
     [OP_SWEEP_CANCEL] = {.name = "sweep.cancel", .role = ROLE_MANAGE},
     [OP_PAUSE] = {.name = "provider.pause", .role = ROLE_ADMIN, .names_provider = true},
     [OP_RESUME] = {.name = "provider.resume", .role = ROLE_ADMIN, .names_provider = true},
+    [OP_KEY_LIST] = {.name = "key.list", .role = ROLE_ADMIN},
+    [OP_KEY_NEW] = {.name = "key.new", .role = ROLE_ADMIN},
+    [OP_KEY_ROTATE] = {.name = "key.rotate", .role = ROLE_ADMIN},
+    [OP_KEY_RETIRE] = {.name = "key.retire", .role = ROLE_ADMIN},
+    [OP_KEY_SHRED] = {.name = "key.shred", .role = ROLE_ADMIN},
+    [OP_KEY_RELOAD] = {.name = "key.reload", .role = ROLE_ADMIN},
     [OP_STATUS] = {.name = "status", .role = ROLE_NONE},
     [OP_WHOAMI] = {.name = "whoami", .role = ROLE_NONE},
 };
@@ -138,6 +144,8 @@ static const struct key {
     {"fields", KEY_NODE_MAP, AT(fields), NO_FLAG, PAIRS_MAX},
     {"email", KEY_TEXT, AT(email), NO_FLAG, 320},
     {"scope", KEY_TEXT, AT(scope), NO_FLAG, 128},
+    {"key", KEY_TEXT, AT(key), NO_FLAG, 16},
+    {"activate", KEY_BOOL, AT(activate), NO_FLAG, 0},
     {"state", KEY_TEXT, AT(state), NO_FLAG, 256},
     {"cursor", KEY_TEXT, AT(cursor), NO_FLAG, CURSOR_MAX_BYTES},
     {"limit", KEY_UINT32, AT(limit), NO_FLAG, 10000},
@@ -455,6 +463,12 @@ static int check_op(const struct job *job, struct buf *error)
     case OP_SWEEP_GET:
     case OP_SWEEP_RECEIPTS:
     case OP_SWEEP_CANCEL: return job->sweep.data ? 0 : refuse(error, "sweep", "is required");
+    case OP_KEY_ROTATE:
+        if (job->key.data && job->owner.data)
+            return refuse(error, "key", "and owner exclude each other");
+        return 0;
+    case OP_KEY_RETIRE: return job->key.data ? 0 : refuse(error, "key", "is required");
+    case OP_KEY_SHRED: return job->owner.data ? 0 : refuse(error, "owner", "is required");
     case OP_IS_OPERATOR:
         if (!job->email.data || !job->scope.data)
             return refuse(error, job->email.data ? "scope" : "email", "is required");

@@ -44,6 +44,12 @@ enum job_op {
     OP_SWEEP_CANCEL,
     OP_PAUSE,
     OP_RESUME,
+    OP_KEY_LIST,
+    OP_KEY_NEW,
+    OP_KEY_ROTATE,
+    OP_KEY_RETIRE,
+    OP_KEY_SHRED,
+    OP_KEY_RELOAD,
     OP_STATUS,
     OP_WHOAMI,
     OP_END
@@ -117,6 +123,8 @@ struct job {
     const struct node *callback;  /* connect.complete: what else came back */
     const struct node *fields;    /* connector.validate: a map of texts */
     struct text email, scope;     /* principal.is_operator */
+    struct text key;              /* key.rotate, .retire */
+    bool activate;                /* key.new */
 
     struct text state, cursor; /* connection.list */
     uint32_t limit;            /* and events.since; 0: not given */

@@ -584,6 +584,7 @@ static apply_fn *const functions[] = {
     [CHANGE_SWEEP_CANCEL] = apply_sweep_cancel,
     [CHANGE_PAUSE] = apply_pause,
     [CHANGE_SUSPECT] = apply_suspect,
+    [CHANGE_SEALED] = apply_sealed,
 };
 static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
 

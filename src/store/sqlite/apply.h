@@ -71,6 +71,9 @@ enum apply_statement {
     PAUSE_ADD,
     PAUSE_DROP,
     LAST_SEQ,
+    SEALED_SET_CONNECTION,
+    SEALED_SET_INTENT,
+    SEALED_SET_CONSENT,
     APPLY_STATEMENT_COUNT
 };
 
@@ -106,6 +109,9 @@ int apply_consent(struct store_writer *writer, struct store_change *change);
 int apply_consented(struct store_writer *writer, struct store_change *change);
 /* A put that takes the consent it comes from; the put itself is apply_put(). */
 int apply_put_consented(struct store_writer *writer, struct store_change *change);
+
+/* apply_sealed.c */
+int apply_sealed(struct store_writer *writer, struct store_change *change);
 
 /* apply.c */
 int apply_put(struct store_writer *writer, struct store_change *change);

@@ -32,5 +32,7 @@ const struct store_engine sqlite_engine = {
     .tally = reader_tally,
     .paused = reader_paused,
     .counts = reader_counts,
+    .sealed = reader_sealed,
+    .sealed_count = reader_sealed_count,
     .last_at = reader_last_at,
 };
