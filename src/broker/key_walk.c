@@ -187,7 +187,7 @@ static void ended_row(void *context, struct write_message *message)
     int result = message->change.result;
     walk->writes--;
     if (result == 0) {
-        walk->changed++;
+        walk->changed += !message->change.keeps_current;
     } else if (result != BURSAR_E_NOT_FOUND) {
         walk->lost++; /* another generation, or the store: looked at again */
         if (result == BURSAR_E_STORE_UNAVAILABLE)
@@ -199,10 +199,10 @@ static void ended_row(void *context, struct write_message *message)
     write_free(message);
 }
 
-static bool is_under_own_key(struct key_walk *walk, const struct sealed_row *row)
+static bool is_under_own_key(struct key_walk *walk, const struct sealed_row *row, size_t i)
 {
     struct keyring_hold hold;
-    const uint8_t *id = seal_key_id(row->blobs[0]);
+    const uint8_t *id = seal_key_id(row->blobs[i]);
     const struct key_set *set = keyring_hold(walk->query->broker->keyring, &hold);
     const struct key *key = id ? key_set_find(set, id) : NULL;
     bool is_own = key && key->owner_len > 0 && text_equal(key_owner(key), row->owner);
@@ -212,12 +212,14 @@ static bool is_under_own_key(struct key_walk *walk, const struct sealed_row *row
 
 static void end_row(struct key_walk *walk, const struct sealed_row *row)
 {
-    if (row->table != SEALED_CONNECTION || row->state == CONN_NEEDS_REAUTH ||
-        row->state == CONN_PENDING || !is_under_own_key(walk, row))
+    bool has_current = is_under_own_key(walk, row, 0) || is_under_own_key(walk, row, 1);
+    bool has_prior = is_under_own_key(walk, row, 2) || is_under_own_key(walk, row, 3);
+    if (row->table != SEALED_CONNECTION || (!has_current && !has_prior))
         return;
-    struct write_message *message = write_new(CHANGE_FAILED, row->id);
+    struct write_message *message = write_new(CHANGE_SHRED, row->id);
+    message->change.keeps_current = !has_current;
     message->change.expect_generation = row->generation;
-    message->change.move = MOVE_REFUSED;
+    message->change.move = row->state == CONN_NEEDS_REAUTH ? MOVE_END : MOVE_REFUSED;
     message->change.outcome = VERDICT_GRANT;
     message->change.reason = TEXT_LITERAL("key_destroyed");
     message->change.error = TEXT_LITERAL("the key of this owner was destroyed");

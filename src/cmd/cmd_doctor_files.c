@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "broker/broker.h"
+#include "base/secret.h"
 #include "connector/registry.h"
 #include "vault/keyring.h"
 
@@ -136,7 +136,8 @@ static void look_at_keyring(struct doctor *self, const struct stat *store)
                             DOCTOR_FAIL,
                             "without it no secret opens: bring it back, or for a new installation "
                             "make one with `bursar init DIR`"};
-    struct keyring_source source = broker_keyring_source(self->config);
+    struct keyring_source source = {self->config->keyring,
+                                    secret_text(&self->config->keyring_passphrase)};
     struct keyring *keyring = NULL;
     struct buf error = buf_make(PATH_SIZE);
     struct stat status;

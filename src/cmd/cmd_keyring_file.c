@@ -11,7 +11,7 @@
 #include "cmd/cmd_input.h"
 #include "vault/keyring.h"
 
-enum { PASSPHRASE_MAX = 1024, PASSPHRASE_MIN = 12, ERROR_MAX = 1024 };
+enum { PASSPHRASE_MAX = 65536, PASSPHRASE_MIN = 12, ERROR_MAX = 1024 };
 
 static int fail(struct buf *error, int result)
 {
@@ -27,6 +27,8 @@ static bool ask_passphrase(bool is_new, struct buf *out)
     bool is_given = true;
     if (!cmd_input_is_terminal()) {
         is_given = cmd_input_all(out) == 0;
+        if (!is_given)
+            fprintf(stderr, "bursar: the passphrase cannot be read from standard input\n");
         const char *end = is_given && out->data ? memchr(out->data, '\n', out->len) : NULL;
         if (end)
             buf_truncate(out, (size_t)(end - (const char *)out->data));

@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 
-enum { WORDS_MAX = 32, CHUNK = 4096 };
+enum { WORDS_MAX = 32, CHUNK = 1024 };
 
 static int fail(struct buf *error, const char *what)
 {

@@ -74,6 +74,7 @@ enum apply_statement {
     SEALED_SET_CONNECTION,
     SEALED_SET_INTENT,
     SEALED_SET_CONSENT,
+    SEALED_DROP,
     APPLY_STATEMENT_COUNT
 };
 
@@ -112,8 +113,10 @@ int apply_put_consented(struct store_writer *writer, struct store_change *change
 
 /* apply_sealed.c */
 int apply_sealed(struct store_writer *writer, struct store_change *change);
+int apply_shred(struct store_writer *writer, struct store_change *change);
 
 /* apply.c */
 int apply_put(struct store_writer *writer, struct store_change *change);
+int apply_failed(struct store_writer *writer, struct store_change *change);
 
 #endif

@@ -114,5 +114,8 @@ const char *const apply_texts[] = {
     [SEALED_SET_INTENT] = "UPDATE intent SET reply = ?4"
                           " WHERE connection = ?1 AND generation = ?2 AND reply IS ?3",
     [SEALED_SET_CONSENT] = "UPDATE consent SET sealed = ?3 WHERE digest = ?1 AND sealed IS ?2",
+    [SEALED_DROP] = "UPDATE connection SET prior_secret = NULL, prior_grant = NULL,"
+                    " secret = iif(?3, secret, NULL), \"grant\" = iif(?3, \"grant\", NULL),"
+                    " can_refresh = iif(?3, can_refresh, 0) WHERE id = ?1 AND generation = ?2",
     [APPLY_STATEMENT_COUNT] = NULL,
 };
