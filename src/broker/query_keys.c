@@ -159,6 +159,7 @@ static bool commit(struct query *self, struct key_set *set)
     int result = keyring_source_write(&source, set, &error);
     if (result < 0) {
         LOG(LOG_ERROR, "the keyring cannot be written", LOG_T("why", buf_text(&error)));
+        buf_append_string(&error, "; nothing was changed");
         key_set_free(set);
         refuse(self, BURSAR_E_INTERNAL, buf_text(&error));
     } else {
