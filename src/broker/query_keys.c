@@ -10,29 +10,16 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "broker/dispatcher.h"
-#include "broker/key_walk.h"
+#include "broker/key_desk.h"
 #include "broker/memory.h"
 #include "broker/worker.h"
 
 enum { TEXT_MAX = 1024 };
 
-struct key_desk {
-    struct request *first, *last; /* that wait for their turn */
-    struct request *current;
-    struct key_walk rewrap; /* in the background, whatever is asked */
-    struct key_walk walk;   /* of the current request */
-    bool has_rewrapped;     /* since the start, or does */
-    key_walk_fn *then;      /* behind the barrier */
-    size_t awaited;         /* threads that are to say that they passed it */
-    bool is_at_dispatcher;
-    struct key_set *next; /* what the keys will be when the current request ends */
-    size_t dropped;
-};
-
 static const struct text none = {NULL, 0};
 
 /* This thread alone changes them, so that they stay without being held. */
-static const struct key_set *keys_of(struct query *self)
+const struct key_set *key_desk_set(struct query *self)
 {
     struct keyring_hold hold;
     const struct key_set *set = keyring_hold(self->broker->keyring, &hold);
@@ -42,7 +29,7 @@ static const struct key_set *keys_of(struct query *self)
 
 /* ---- answers ----------------------------------------------------------------------------------- */
 
-static void give(struct query *self, struct answer *answer)
+void key_desk_give(struct query *self, struct answer *answer)
 {
     struct key_desk *desk = self->keys;
     if (answer->error == 0 && buf_error(&answer->body) != 0)
@@ -54,29 +41,18 @@ static void give(struct query *self, struct answer *answer)
     dispatcher_send(self->broker->dispatcher, answer);
 }
 
-static void refuse(struct query *self, int error, struct text text)
+void key_desk_refuse(struct query *self, int error, struct text text)
 {
     struct answer *answer = answer_new(self->keys->current->ticket);
     answer->error = error;
     buf_append_text(&answer->text, text);
-    give(self, answer);
+    key_desk_give(self, answer);
 }
 
 /* What failed in this process crosses the wire as the daemon's own trouble; the text says it. */
-static int wire_error(int error)
+int key_desk_error(int error)
 {
     return error > BURSAR_E_NOMEM ? error : BURSAR_E_INTERNAL;
-}
-
-static void refuse_for_key(struct query *self, const struct key *key, uint64_t rows)
-{
-    char id[KEYRING_ID_SIZE];
-    struct buf text = buf_make(TEXT_MAX);
-    key_id_text(key->id, id);
-    buf_printf(&text, "%llu rows name the key %s: rotate, and wait until all are wrapped anew",
-               (unsigned long long)rows, id);
-    refuse(self, BURSAR_E_CONFLICT, buf_text(&text));
-    buf_free(&text);
 }
 
 static void pack_facts(struct pack *map, const struct key *key)
@@ -93,14 +69,14 @@ static void give_key(struct query *self, const uint8_t *id)
 {
     struct answer *answer = answer_new(self->keys->current->ticket);
     struct pack map = pack_map(&answer->body);
-    pack_facts(&map, key_set_find(keys_of(self), id));
+    pack_facts(&map, key_set_find(key_desk_set(self), id));
     pack_close(&map);
-    give(self, answer);
+    key_desk_give(self, answer);
 }
 
 /* ---- the keyring's text ------------------------------------------------------------------------ */
 
-static bool is_same(const struct key *a, const struct key *b)
+bool key_desk_is_same(const struct key *a, const struct key *b)
 {
     return secret_equal((struct text){(const char *)a->bytes, sizeof a->bytes},
                         (struct text){(const char *)b->bytes, sizeof b->bytes}) &&
@@ -113,7 +89,7 @@ static int check_whole(const struct key_set *used, const struct key_set *found, 
     char id[KEYRING_ID_SIZE];
     for (size_t i = 0; i < used->count; i++) {
         const struct key *key = key_set_find(found, used->keys[i].id);
-        if (key && is_same(key, &used->keys[i]))
+        if (key && key_desk_is_same(key, &used->keys[i]))
             continue;
         key_id_text(used->keys[i].id, id);
         buf_printf(error,
@@ -126,7 +102,7 @@ static int check_whole(const struct key_set *used, const struct key_set *found, 
 }
 
 /* The keys as they stand in the file, to be changed. NULL where they cannot be: refused. */
-static struct key_set *open_to_change(struct query *self)
+struct key_set *key_desk_open(struct query *self)
 {
     struct keyring_source source = broker_keyring_source(self->broker->config);
     struct key_set *found = NULL, *copy = NULL;
@@ -141,18 +117,18 @@ static struct key_set *open_to_change(struct query *self)
     if (result == 0)
         result = keyring_source_read(&source, &found, &error);
     if (result == 0)
-        result = check_whole(keys_of(self), found, &error);
+        result = check_whole(key_desk_set(self), found, &error);
     if (result == 0 && !(copy = key_set_copy(found, 1)))
         result = BURSAR_E_NOMEM;
     key_set_free(found);
     if (result < 0)
-        refuse(self, wire_error(result), buf_text(&error));
+        key_desk_refuse(self, key_desk_error(result), buf_text(&error));
     buf_free(&error);
     return copy;
 }
 
 /* Writes the keys and begins to use them. Takes the set. false: refused. */
-static bool commit(struct query *self, struct key_set *set)
+bool key_desk_commit(struct query *self, struct key_set *set)
 {
     struct keyring_source source = broker_keyring_source(self->broker->config);
     struct buf error = buf_make(TEXT_MAX);
@@ -161,7 +137,7 @@ static bool commit(struct query *self, struct key_set *set)
         LOG(LOG_ERROR, "the keyring cannot be written", LOG_T("why", buf_text(&error)));
         buf_append_string(&error, "; nothing was changed");
         key_set_free(set);
-        refuse(self, BURSAR_E_INTERNAL, buf_text(&error));
+        key_desk_refuse(self, BURSAR_E_INTERNAL, buf_text(&error));
     } else {
         keyring_publish(self->broker->keyring, set);
     }
@@ -191,7 +167,7 @@ static void passed(void *context, struct write_message *message)
     if (is_written)
         self->keys->then(self);
     else
-        refuse(self, BURSAR_E_STORE_UNAVAILABLE, none);
+        key_desk_refuse(self, BURSAR_E_STORE_UNAVAILABLE, none);
 }
 
 static void store_passed(void *context, struct write_message *message)
@@ -201,7 +177,7 @@ static void store_passed(void *context, struct write_message *message)
     bool is_written = message->change.result == 0;
     write_free(message);
     if (!is_written) {
-        refuse(self, BURSAR_E_STORE_UNAVAILABLE, none);
+        key_desk_refuse(self, BURSAR_E_STORE_UNAVAILABLE, none);
         return;
     }
     self->keys->awaited = broker->worker_count;
@@ -221,7 +197,7 @@ void query_keys_heard(struct query *self)
     }
 }
 
-static void barrier(struct query *self, key_walk_fn *then)
+void key_desk_barrier(struct query *self, key_walk_fn *then)
 {
     self->keys->then = then;
     ask_store(self, store_passed);
@@ -237,7 +213,7 @@ static void rewrapped(struct query *self)
         LOG_I("failed", (int64_t)walk->failed));
 }
 
-static void rewrap(struct query *self)
+void key_desk_rewrap(struct query *self)
 {
     self->keys->has_rewrapped = true;
     key_walk_begin(&self->keys->rewrap, self, KEY_WALK_REWRAP, none, rewrapped);
@@ -252,7 +228,7 @@ static void pack_rewrap(struct query *self, struct pack *map)
     if (!self->keys->has_rewrapped)
         return;
     struct pack rewrap = pack_map_in(map, "rewrap");
-    key_id_text(keys_of(self)->keys[0].id, id);
+    key_id_text(key_desk_set(self)->keys[0].id, id);
     pack_bool(&rewrap, "running", walk->is_on);
     pack_string(&rewrap, "to_key", id);
     pack_uint(&rewrap, "total", walk->total > walk->done ? walk->total : walk->done);
@@ -265,7 +241,7 @@ static void pack_rewrap(struct query *self, struct pack *map)
 static void listed(struct query *self)
 {
     const struct key_walk *walk = &self->keys->walk;
-    const struct key_set *set = keys_of(self);
+    const struct key_set *set = key_desk_set(self);
     struct keyring_source source = broker_keyring_source(self->broker->config);
     struct answer *answer = answer_new(self->keys->current->ticket);
     struct pack map = pack_map(&answer->body), keys = pack_array_in(&map, "keys");
@@ -280,7 +256,7 @@ static void listed(struct query *self)
     pack_bool(&map, "writable", keyring_source_file(&source) != NULL);
     pack_rewrap(self, &map);
     pack_close(&map);
-    give(self, answer);
+    key_desk_give(self, answer);
 }
 
 static void list(struct query *self)
@@ -309,17 +285,17 @@ static void add(struct query *self, struct key_set *set, enum key_role role, str
     int result = key_set_add_fresh(set, role, owner, id);
     if (result < 0) {
         key_set_free(set);
-        refuse(self, result == BURSAR_E_NOMEM ? BURSAR_E_INTERNAL : BURSAR_E_CONFLICT,
-               TEXT_LITERAL("the keyring has as many keys as it can: retire some"));
+        key_desk_refuse(self, result == BURSAR_E_NOMEM ? BURSAR_E_INTERNAL : BURSAR_E_CONFLICT,
+                        TEXT_LITERAL("the keyring has as many keys as it can: retire some"));
         return;
     }
-    if (!commit(self, set))
+    if (!key_desk_commit(self, set))
         return;
     key_id_text(id, id_text);
     LOG(LOG_INFO, "a key was made", LOG_S("key", id_text), LOG_S("role", key_role_name(role)),
         LOG_T("owner", owner));
     if (role == KEY_ACTIVE)
-        rewrap(self);
+        key_desk_rewrap(self);
     give_key(self, id);
 }
 
@@ -327,19 +303,19 @@ static void make(struct query *self)
 {
     const struct job *job = &self->keys->current->job;
     struct text owner = owner_of(job);
-    struct key_set *set = open_to_change(self);
+    struct key_set *set = key_desk_open(self);
     if (set)
         add(self, set, job->activate || !has_active(set, owner) ? KEY_ACTIVE : KEY_NEW, owner);
 }
 
 /* The key that the job names; NULL: refused. */
-static const struct key *named_key(struct query *self, const struct key_set *set)
+const struct key *key_desk_named(struct query *self, const struct key_set *set)
 {
     uint8_t id[KEYRING_ID_LEN];
     const struct job *job = &self->keys->current->job;
     const struct key *key = key_id_of_text(job->key, id) ? key_set_find(set, id) : NULL;
     if (!key)
-        refuse(self, BURSAR_E_NOT_FOUND, TEXT_LITERAL("no key has this id"));
+        key_desk_refuse(self, BURSAR_E_NOT_FOUND, TEXT_LITERAL("no key has this id"));
     return key;
 }
 
@@ -350,202 +326,33 @@ static void turn(struct query *self, struct key_set *set, const struct key *key)
     char id_text[KEYRING_ID_SIZE];
     memcpy(id, key->id, sizeof id);
     key_set_turn(set, id, KEY_ACTIVE);
-    if (!commit(self, set))
+    if (!key_desk_commit(self, set))
         return;
     key_id_text(id, id_text);
     LOG(LOG_INFO, "a key is active", LOG_S("key", id_text));
-    rewrap(self);
+    key_desk_rewrap(self);
     give_key(self, id);
 }
 
 static void rotate(struct query *self)
 {
     const struct job *job = &self->keys->current->job;
-    struct key_set *set = open_to_change(self);
+    struct key_set *set = key_desk_open(self);
     if (!set)
         return;
     if (job->key.data) {
-        const struct key *key = named_key(self, set);
+        const struct key *key = key_desk_named(self, set);
         if (key)
             turn(self, set, key);
         else
             key_set_free(set);
     } else if (!has_active(set, owner_of(job))) {
         key_set_free(set);
-        refuse(self, BURSAR_E_NOT_FOUND,
-               TEXT_LITERAL("this owner has no key of its own: key.new makes one"));
+        key_desk_refuse(self, BURSAR_E_NOT_FOUND,
+                        TEXT_LITERAL("this owner has no key of its own: key.new makes one"));
     } else {
         add(self, set, KEY_ACTIVE, owner_of(job));
     }
-}
-
-/* ---- what drops keys: key.retire, key.reload --------------------------------------------------- */
-
-/* No row names them, and nobody holds what is sealed under them. */
-static void drop_them(struct query *self)
-{
-    struct key_desk *desk = self->keys;
-    struct key_set *set = desk->next;
-    bool is_reload = desk->current->job.op == OP_KEY_RELOAD;
-    desk->next = NULL;
-    if (is_reload)
-        keyring_publish(self->broker->keyring, set);
-    else if (!commit(self, set))
-        return;
-    LOG(LOG_WARNING, is_reload ? "the keyring was read again" : "a key was retired",
-        LOG_T("key", is_reload ? TEXT_LITERAL("-") : desk->current->job.key),
-        LOG_I("dropped", (int64_t)desk->dropped));
-    if (is_reload)
-        rewrap(self);
-    struct answer *answer = answer_new(desk->current->ticket);
-    struct pack map = pack_map(&answer->body);
-    pack_uint(&map, "dropped", desk->dropped);
-    pack_uint(&map, "count", keys_of(self)->count);
-    pack_close(&map);
-    give(self, answer);
-}
-
-/* Refuses where a row names one that is to go. */
-static void counted(struct query *self)
-{
-    struct key_desk *desk = self->keys;
-    const struct key_set *set = keys_of(self);
-    for (size_t i = 0; i < set->count; i++) {
-        if (desk->walk.counts[i] > 0 && !key_set_find(desk->next, set->keys[i].id)) {
-            refuse_for_key(self, &set->keys[i], desk->walk.counts[i]);
-            return;
-        }
-    }
-    barrier(self, drop_them);
-}
-
-static void count(struct query *self)
-{
-    key_walk_begin(&self->keys->walk, self, KEY_WALK_COUNT, none, counted);
-}
-
-static void retire(struct query *self)
-{
-    struct key_set *set = open_to_change(self);
-    const struct key *key = set ? named_key(self, set) : NULL;
-    if (!key) {
-        key_set_free(set);
-        return;
-    }
-    if (key->role == KEY_ACTIVE) {
-        refuse(self, BURSAR_E_CONFLICT,
-               key->owner_len > 0
-                   ? TEXT_LITERAL("the key is active: rotate first, or key.shred for good")
-                   : TEXT_LITERAL("the key is active: rotate first"));
-        key_set_free(set);
-        return;
-    }
-    key_set_remove(set, key->id);
-    self->keys->next = set;
-    self->keys->dropped = 1;
-    barrier(self, count);
-}
-
-/* How many keys that are in use are not in the other set; SIZE_MAX where one is another there. */
-static size_t missing(const struct key_set *used, const struct key_set *found)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < used->count; i++) {
-        const struct key *key = key_set_find(found, used->keys[i].id);
-        if (key && !is_same(key, &used->keys[i]))
-            return SIZE_MAX;
-        count += !key;
-    }
-    return count;
-}
-
-static void reload(struct query *self)
-{
-    struct keyring_source source = broker_keyring_source(self->broker->config);
-    struct key_desk *desk = self->keys;
-    struct buf error = buf_make(TEXT_MAX);
-    int result = keyring_source_read(&source, &desk->next, &error);
-    if (result == 0 && (desk->dropped = missing(keys_of(self), desk->next)) == SIZE_MAX) {
-        buf_append_string(&error, "a key that is in use is another one there");
-        result = BURSAR_E_CONFLICT;
-    }
-    if (result < 0)
-        refuse(self, wire_error(result), buf_text(&error));
-    else if (desk->dropped > 0)
-        barrier(self, count);
-    else
-        drop_them(self);
-    buf_free(&error);
-}
-
-/* ---- key.shred --------------------------------------------------------------------------------- */
-
-/* Its rows need new secrets: now the keys go. */
-static void destroy(struct query *self)
-{
-    struct key_desk *desk = self->keys;
-    struct key_set *set = desk->next;
-    struct text owner = desk->current->job.owner;
-    uint64_t rows = desk->walk.changed;
-    desk->next = NULL;
-    if (!commit(self, set))
-        return;
-    LOG(LOG_WARNING, "an owner's keys were destroyed", LOG_T("owner", owner),
-        LOG_I("keys", (int64_t)desk->dropped), LOG_I("connections", (int64_t)rows));
-    struct answer *answer = answer_new(desk->current->ticket);
-    struct pack map = pack_map(&answer->body);
-    pack_text(&map, "owner", owner);
-    pack_uint(&map, "dropped", desk->dropped);
-    pack_uint(&map, "connections", rows);
-    pack_close(&map);
-    give(self, answer);
-}
-
-static void end_rows(struct query *self)
-{
-    key_walk_begin(&self->keys->walk, self, KEY_WALK_END, self->keys->current->job.owner, destroy);
-}
-
-/* All that the owner has is under its keys: from now on none is active, and what comes is sealed under the
- * key for all. */
-static void shred_gathered(struct query *self)
-{
-    struct key_desk *desk = self->keys;
-    struct text owner = desk->current->job.owner;
-    struct key_set *set = key_set_copy(keys_of(self), 0);
-    const struct key *key;
-    if (!set) {
-        refuse(self, BURSAR_E_INTERNAL, none);
-        return;
-    }
-    key = key_set_of_owner(set, owner);
-    if (key->role == KEY_ACTIVE)
-        key_set_turn(set, key->id, KEY_OLD);
-    keyring_publish(self->broker->keyring, set);
-    barrier(self, end_rows);
-}
-
-static void gather(struct query *self)
-{
-    key_walk_begin(&self->keys->walk, self, KEY_WALK_REWRAP, self->keys->current->job.owner,
-                   shred_gathered);
-}
-
-static void shred(struct query *self)
-{
-    struct key_desk *desk = self->keys;
-    struct text owner = desk->current->job.owner;
-    struct key_set *set = open_to_change(self);
-    const struct key *key;
-    if (!set)
-        return;
-    for (desk->dropped = 0; (key = key_set_of_owner(set, owner)); desk->dropped++)
-        key_set_remove(set, key->id);
-    desk->next = set;
-    if (desk->dropped == 0)
-        refuse(self, BURSAR_E_NOT_FOUND, TEXT_LITERAL("this owner has no key of its own"));
-    else
-        barrier(self, gather);
 }
 
 /* ---- the desk ---------------------------------------------------------------------------------- */
@@ -555,7 +362,7 @@ void query_keys_start(struct query *self)
     self->keys = memory_new(sizeof *self->keys);
     /* Where there are keys that are not active, an earlier process may have ended before all was wrapped. */
     if (self->reader && keyring_count(self->broker->keyring) > 1)
-        rewrap(self);
+        key_desk_rewrap(self);
 }
 
 void query_keys_end(struct query *self)
@@ -586,9 +393,12 @@ void query_keys_take(struct query *self, struct request *request)
 
 static void begin_next(struct query *self)
 {
-    static key_walk_fn *const functions[OP_END] = {
-        [OP_KEY_LIST] = list,     [OP_KEY_NEW] = make,    [OP_KEY_ROTATE] = rotate,
-        [OP_KEY_RETIRE] = retire, [OP_KEY_SHRED] = shred, [OP_KEY_RELOAD] = reload};
+    static key_walk_fn *const functions[OP_END] = {[OP_KEY_LIST] = list,
+                                                   [OP_KEY_NEW] = make,
+                                                   [OP_KEY_ROTATE] = rotate,
+                                                   [OP_KEY_RETIRE] = key_desk_retire,
+                                                   [OP_KEY_SHRED] = key_desk_shred,
+                                                   [OP_KEY_RELOAD] = key_desk_reload};
     struct key_desk *desk = self->keys;
     desk->current = desk->first;
     desk->first = desk->current->next;
@@ -610,7 +420,7 @@ int query_keys_step(struct query *self)
 
 void query_keys_pack(struct query *self, struct pack *map)
 {
-    const struct key_set *set = keys_of(self);
+    const struct key_set *set = key_desk_set(self);
     char id[KEYRING_ID_SIZE];
     struct pack ids = pack_array_in(map, "key_ids");
     for (size_t i = 0; i < set->count && set->keys[i].owner_len == 0; i++) {
