@@ -187,7 +187,7 @@ static void ended_row(void *context, struct write_message *message)
     int result = message->change.result;
     walk->writes--;
     if (result == 0) {
-        walk->changed += !message->change.keeps_current;
+        walk->changed++;
     } else if (result != BURSAR_E_NOT_FOUND) {
         walk->lost++; /* another generation, or the store: looked at again */
         if (result == BURSAR_E_STORE_UNAVAILABLE)
@@ -199,25 +199,12 @@ static void ended_row(void *context, struct write_message *message)
     write_free(message);
 }
 
-static bool is_under_own_key(struct key_walk *walk, const struct sealed_row *row, size_t i)
-{
-    struct keyring_hold hold;
-    const uint8_t *id = seal_key_id(row->blobs[i]);
-    const struct key_set *set = keyring_hold(walk->query->broker->keyring, &hold);
-    const struct key *key = id ? key_set_find(set, id) : NULL;
-    bool is_own = key && key->owner_len > 0 && text_equal(key_owner(key), row->owner);
-    keyring_let_go(walk->query->broker->keyring, &hold);
-    return is_own;
-}
-
+/* Whatever its secret is under: what a refresh has brought meanwhile is of a grant that is to go, too. */
 static void end_row(struct key_walk *walk, const struct sealed_row *row)
 {
-    bool has_current = is_under_own_key(walk, row, 0) || is_under_own_key(walk, row, 1);
-    bool has_prior = is_under_own_key(walk, row, 2) || is_under_own_key(walk, row, 3);
-    if (row->table != SEALED_CONNECTION || (!has_current && !has_prior))
+    if (row->table != SEALED_CONNECTION)
         return;
     struct write_message *message = write_new(CHANGE_SHRED, row->id);
-    message->change.keeps_current = !has_current;
     message->change.expect_generation = row->generation;
     message->change.move = row->state == CONN_NEEDS_REAUTH ? MOVE_END : MOVE_REFUSED;
     message->change.outcome = VERDICT_GRANT;

@@ -12,7 +12,7 @@
 enum key_walk_kind {
     KEY_WALK_REWRAP, /* data keys are wrapped under the keys that are active for their owners */
     KEY_WALK_COUNT,  /* how many rows name each key */
-    KEY_WALK_END /* rows under a key of their owner need a new secret: their key is to be destroyed */
+    KEY_WALK_END     /* every row of the owner loses its secret: its key is to be destroyed */
 };
 
 typedef void key_walk_fn(struct query *query);

@@ -43,7 +43,7 @@ enum change_type {
     CHANGE_SUSPECT,      /* a sign of a second spender of a row's grant */
     CHANGE_PAUSE,        /* a provider's refreshing is held, or goes on: is_begin */
     CHANGE_SEALED,       /* data keys of rows were wrapped under another key */
-    CHANGE_SHRED, /* the key of a row's owner is to be destroyed: what is under it is dropped */
+    CHANGE_SHRED,        /* FAILED, and the secret is dropped, as if there was another behind it */
     CHANGE_TYPE_END
 };
 
@@ -67,10 +67,9 @@ struct store_change {
     struct text provider, account; /* CREATE, PUT of a new row, INCIDENT */
     struct text metadata, tags;    /* CREATE, UPDATE; absent: as it was */
     struct change_secret secret;   /* PUT, REFRESHED */
-    bool keeps_current;  /* SHRED: only the generation before is under that key; else as FAILED */
-    enum conn_move move; /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none;
+    enum conn_move move;           /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none;
                                     * INVALIDATE: MOVE_REFUSED where nothing can refresh it */
-    int64_t remind_at;   /* of a row that comes into NEEDS_REAUTH, and of REMIND; seconds */
+    int64_t remind_at;          /* of a row that comes into NEEDS_REAUTH, and of REMIND; seconds */
     uint8_t token_hash[32];     /* INTENT */
     struct text node;           /* INTENT: which daemon */
     bool is_probe;              /* INTENT: of an IN_DOUBT connection */

@@ -1,6 +1,4 @@
 /* Blobs whose data keys were wrapped anew: each row as it was read, or not at all. */
-#include <bursar/error.h>
-
 #include "store/sqlite/apply.h"
 
 static int set_row(struct store_writer *writer, const struct sealed_change *row)
@@ -38,13 +36,11 @@ int apply_sealed(struct store_writer *writer, struct store_change *change)
 
 int apply_shred(struct store_writer *writer, struct store_change *change)
 {
-    int result = change->keeps_current ? 0 : apply_failed(writer, change);
+    int result = apply_failed(writer, change);
     if (result < 0)
         return result;
     sqlite3_stmt *statement = db_statement(&writer->db, SEALED_DROP);
     db_bind_text(statement, 1, change->connection);
-    db_bind_int(statement, 2, (int64_t)change->expect_generation);
-    db_bind_int(statement, 3, change->keeps_current);
-    result = db_run(&writer->db, statement);
-    return result == 0 && sqlite3_changes(writer->db.handle) == 0 ? BURSAR_E_CONFLICT : result;
+    change->generation++;
+    return db_run(&writer->db, statement);
 }

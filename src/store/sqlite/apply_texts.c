@@ -114,8 +114,9 @@ const char *const apply_texts[] = {
     [SEALED_SET_INTENT] = "UPDATE intent SET reply = ?4"
                           " WHERE connection = ?1 AND generation = ?2 AND reply IS ?3",
     [SEALED_SET_CONSENT] = "UPDATE consent SET sealed = ?3 WHERE digest = ?1 AND sealed IS ?2",
-    [SEALED_DROP] = "UPDATE connection SET prior_secret = NULL, prior_grant = NULL,"
-                    " secret = iif(?3, secret, NULL), \"grant\" = iif(?3, \"grant\", NULL),"
-                    " can_refresh = iif(?3, can_refresh, 0) WHERE id = ?1 AND generation = ?2",
+    /* Another generation: what a refresh that is under way brings finds nothing to be written to. */
+    [SEALED_DROP] = "UPDATE connection SET generation = generation + 1, secret = NULL,"
+                    " \"grant\" = NULL, prior_secret = NULL, prior_grant = NULL, can_refresh = 0"
+                    " WHERE id = ?1",
     [APPLY_STATEMENT_COUNT] = NULL,
 };
