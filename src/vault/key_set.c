@@ -39,9 +39,11 @@ bool key_id_of_text(struct text text, uint8_t out_id[static KEYRING_ID_LEN])
 
 /* ---- the set ----------------------------------------------------------------------------------- */
 
+/* A multiple of what any member is aligned to: large blocks of guarded memory end where their pages do. */
 static size_t bytes_of(size_t cap)
 {
-    return sizeof(struct key_set) + cap * (sizeof(struct key) + sizeof(uint16_t));
+    size_t bytes = sizeof(struct key_set) + cap * (sizeof(struct key) + sizeof(uint16_t));
+    return (bytes + 15) / 16 * 16;
 }
 
 struct key_set *key_set_new(size_t cap)
