@@ -24,6 +24,7 @@
 #include "broker/warm_table.h"
 #include "broker/worker.h"
 #include "policy/vend.h"
+#include "vault/seal.h"
 #include "wire/pack.h"
 #include "wire/principal.h"
 
@@ -405,32 +406,53 @@ static void take_principals(struct dispatcher *self, struct principals_message *
     principals_message_free(message);
 }
 
-static void take_answers(struct dispatcher *self)
+static bool is_under_old_key(void *context, const struct warm *entry)
+{
+    const struct dispatcher *self = context;
+    return !seal_is_current(self->broker->keyring, entry->owner, entry->secret);
+}
+
+static void take_keys(struct dispatcher *self, struct keys_message *message)
+{
+    warm_table_forget_stale(self->warm, is_under_old_key, self);
+    mailbox_send(message->reply_to, &message->message.mail);
+}
+
+static void take_hold(struct dispatcher *self, struct hold_message *message)
+{
+    self->held[message->worker] += message->change;
+    self->held_count += message->change;
+    free(message);
+}
+
+static void begin_draining(struct dispatcher *self)
+{
+    self->is_draining = true;
+    self->end_at_ms = clock_boot_ms() + BROKER_DRAIN_MS;
+    for (size_t i = 0; i < self->broker->worker_count; i++)
+        worker_drain(self->broker->workers[i]);
+}
+
+/* Takes the message. */
+static void take_message(struct dispatcher *self, struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_ANSWER: take_answer(self, (struct answer *)message); return;
+    case MESSAGE_PRINCIPALS: take_principals(self, (struct principals_message *)message); return;
+    case MESSAGE_KEYS: take_keys(self, (struct keys_message *)message); return;
+    case MESSAGE_HOLD: take_hold(self, (struct hold_message *)message); return;
+    case MESSAGE_DRAINED: self->drained++; break;
+    case MESSAGE_DRAIN: begin_draining(self); break;
+    default: break;
+    }
+    free(message);
+}
+
+static void take_messages(struct dispatcher *self)
 {
     for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
-        struct message *message = (struct message *)mail;
         next = mail->next;
-        if (message->type == MESSAGE_ANSWER) {
-            take_answer(self, (struct answer *)mail);
-            continue;
-        }
-        if (message->type == MESSAGE_PRINCIPALS) {
-            take_principals(self, (struct principals_message *)mail);
-            continue;
-        }
-        if (message->type == MESSAGE_HOLD) {
-            const struct hold_message *hold = (const struct hold_message *)mail;
-            self->held[hold->worker] += hold->change;
-            self->held_count += hold->change;
-        } else if (message->type == MESSAGE_DRAINED)
-            self->drained++;
-        else if (message->type == MESSAGE_DRAIN) {
-            self->is_draining = true;
-            self->end_at_ms = clock_boot_ms() + BROKER_DRAIN_MS;
-            for (size_t i = 0; i < self->broker->worker_count; i++)
-                worker_drain(self->broker->workers[i]);
-        }
-        free(message);
+        take_message(self, (struct message *)mail);
     }
 }
 
@@ -499,7 +521,7 @@ static void *run(void *context)
             ;
         for (int i = 0; i < JOBS_AT_ONCE && take_from_intake(self); i++)
             ;
-        take_answers(self);
+        take_messages(self);
         expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
     }
     expire(self, 0, BURSAR_E_SHUTTING_DOWN);
@@ -589,6 +611,14 @@ void dispatcher_hold(struct dispatcher *self, struct text provider, int change)
     hold->worker = broker_worker_index(self->broker, provider);
     hold->change = change;
     mailbox_send(&self->inbox, &hold->message.mail);
+}
+
+void dispatcher_send_keys(struct dispatcher *self, struct mailbox *reply_to)
+{
+    struct keys_message *keys = memory_new(sizeof *keys);
+    keys->message.type = MESSAGE_KEYS;
+    keys->reply_to = reply_to;
+    mailbox_send(&self->inbox, &keys->message.mail);
 }
 
 void dispatcher_send_drained(struct dispatcher *self)

@@ -25,6 +25,7 @@ enum message_type {
     MESSAGE_HOLD,       /* query, worker -> dispatcher: struct hold_message */
     MESSAGE_PRINCIPALS, /* query -> publisher -> zap -> dispatcher: struct principals_message */
     MESSAGE_RELOAD,     /* main -> query: struct reload_message */
+    MESSAGE_KEYS,       /* query -> workers, dispatcher -> query: struct keys_message */
     MESSAGE_DRAIN,      /* end what is under way, begin nothing: struct message */
     MESSAGE_DRAINED,    /* the answer to it: struct message */
     MESSAGE_STOP,       /* end now: struct message */
@@ -157,6 +158,15 @@ struct reload_message {
     size_t count;
 };
 void reload_message_free(struct reload_message *message);
+
+/* ---- another key is active --------------------------------------------------------------------------- */
+
+/* Goes to a thread that holds sealed blobs, which wraps them under the keys that are active now or forgets
+ * them, and comes back. */
+struct keys_message {
+    struct message message;
+    struct mailbox *reply_to;
+};
 
 /* ---- committed events ------------------------------------------------------------------------------ */
 

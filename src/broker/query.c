@@ -170,17 +170,6 @@ static int answer_events(struct query *self, const struct job *job, struct answe
 
 /* ---- status ------------------------------------------------------------------------------------ */
 
-static void pack_keys(struct pack *map, const struct keyring *keyring)
-{
-    struct pack keys = pack_array_in(map, "key_ids");
-    for (size_t i = 0; i < keyring_count(keyring); i++) {
-        char id[KEYRING_ID_LEN * 2 + 1];
-        keyring_id_text(keyring, i, id);
-        pack_item_text(&keys, text_of(id));
-    }
-    pack_close(&keys);
-}
-
 static void pack_states(struct pack *map, const struct store_counts *counts)
 {
     struct pack states = pack_map_in(map, "connections");
@@ -314,7 +303,7 @@ static int answer_status(struct query *self, const struct job *job, struct answe
     pack_states(&map, &counts);
     result = pack_providers(self, &map);
     refs_pack_unknown(broker->refs, &map);
-    pack_keys(&map, broker->keyring);
+    query_keys_pack(self, &map);
     pack_memory(&map);
     if (socket_public_key(broker->config, public_key))
         pack_string(&map, "curve_public_key", public_key);
@@ -337,17 +326,6 @@ static int answer_connector(struct query *self, const struct job *job, struct an
 
 /* ---- the thread -------------------------------------------------------------------------------- */
 
-void query_write(struct query *self, struct write_message *message, write_done_fn *done,
-                 void *context)
-{
-    message->reply_to = &self->inbox;
-    message->done = done;
-    message->context = context;
-    message->change.at_ms = clock_wall_ms();
-    self->writes++;
-    store_send(self->broker->store_thread, message);
-}
-
 typedef int answer_fn(struct query *self, const struct job *job, struct answer *answer);
 
 static answer_fn *const functions[OP_END] = {[OP_SWEEP_GET] = query_sweep,
@@ -362,16 +340,28 @@ static answer_fn *const functions[OP_END] = {[OP_SWEEP_GET] = query_sweep,
                                              [OP_PRINCIPAL_LIST] = query_principals,
                                              [OP_PRINCIPAL_GET] = query_principal};
 
+/* Those that are more than one look into the store: they take the request and answer it in their time. */
+typedef void take_fn(struct query *self, struct request *request);
+
+static take_fn *const takers[OP_END] = {[OP_FREEZE] = query_change_sweep,
+                                        [OP_THAW] = query_change_sweep,
+                                        [OP_REVOKE] = query_change_sweep,
+                                        [OP_SWEEP_CANCEL] = query_change_sweep,
+                                        [OP_PRINCIPAL_ADD] = query_change_principal,
+                                        [OP_PRINCIPAL_UPDATE] = query_change_principal,
+                                        [OP_PRINCIPAL_REMOVE] = query_change_principal,
+                                        [OP_KEY_LIST] = query_keys_take,
+                                        [OP_KEY_NEW] = query_keys_take,
+                                        [OP_KEY_ROTATE] = query_keys_take,
+                                        [OP_KEY_RETIRE] = query_keys_take,
+                                        [OP_KEY_SHRED] = query_keys_take,
+                                        [OP_KEY_RELOAD] = query_keys_take};
+
 static void answer_request(struct query *self, struct request *request)
 {
     const struct job *job = &request->job;
-    if (job->op == OP_PRINCIPAL_ADD || job->op == OP_PRINCIPAL_UPDATE ||
-        job->op == OP_PRINCIPAL_REMOVE) {
-        query_change_principal(self, request);
-        return;
-    }
-    if (job->op == OP_SWEEP_CANCEL || !functions[job->op]) {
-        query_change_sweep(self, request);
+    if (takers[job->op]) {
+        takers[job->op](self, request);
         return;
     }
     struct answer *answer = answer_new(request->ticket);
@@ -382,6 +372,36 @@ static void answer_request(struct query *self, struct request *request)
     dispatcher_send(self->broker->dispatcher, answer);
 }
 
+void query_write(struct query *self, struct write_message *message, write_done_fn *done,
+                 void *context)
+{
+    message->reply_to = &self->inbox;
+    message->done = done;
+    message->context = context;
+    message->change.at_ms = clock_wall_ms();
+    self->writes++;
+    store_send(self->broker->store_thread, message);
+}
+
+/* Takes the message. false where the thread is to end. */
+static bool take(struct query *self, struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_REQUEST: answer_request(self, (struct request *)message); return true;
+    case MESSAGE_WRITE:
+        self->writes--;
+        ((struct write_message *)message)
+            ->done(((struct write_message *)message)->context, (struct write_message *)message);
+        return true;
+    case MESSAGE_KEYS:
+        free(message);
+        query_keys_heard(self);
+        return true;
+    case MESSAGE_RELOAD: query_reload(self, (struct reload_message *)message); return true;
+    default: free(message); return false;
+    }
+}
+
 static void *run(void *context)
 {
     struct query *self = context;
@@ -389,29 +409,15 @@ static void *run(void *context)
     int result = broker->store->reader_open(broker->store_where, &self->reader, self->open_error);
     thread_ready(&self->thread, result);
     bool is_stopping = result < 0;
+    query_keys_start(self);
     while (!is_stopping || self->writes > 0) { /* what is with the store comes back */
-        mailbox_wait(&self->inbox, -1);
+        mailbox_wait(&self->inbox, is_stopping ? -1 : query_keys_step(self));
         for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
-            struct message *message = (struct message *)mail;
             next = mail->next;
-            if (message->type == MESSAGE_REQUEST) {
-                answer_request(self, (struct request *)mail);
-                continue;
-            }
-            if (message->type == MESSAGE_WRITE) {
-                self->writes--;
-                ((struct write_message *)mail)
-                    ->done(((struct write_message *)mail)->context, (struct write_message *)mail);
-                continue;
-            }
-            if (message->type == MESSAGE_RELOAD) {
-                query_reload(self, (struct reload_message *)mail);
-                continue;
-            }
-            is_stopping = true;
-            free(message);
+            is_stopping = !take(self, (struct message *)mail) || is_stopping;
         }
     }
+    query_keys_end(self);
     broker->store->reader_close(self->reader);
     return NULL;
 }

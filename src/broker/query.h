@@ -11,7 +11,7 @@ int query_start(const struct broker *broker, struct query **out_query, struct bu
 void query_stop(struct query *query);
 
 /* Takes the request: connection.list, events.since, status, connector.list, .get, principal.is_operator,
- * sweep.*, and what begins a sweep. */
+ * sweep.*, what begins a sweep, and key.*. */
 void query_send(struct query *query, struct request *request);
 /* Takes the message: the principals of the configuration are others now. */
 void query_send_reload(struct query *query, struct reload_message *message);

@@ -5,6 +5,7 @@
 
 #include "broker/query.h"
 #include "broker/thread.h"
+#include "wire/pack.h"
 
 struct query {
     const struct broker *broker;
@@ -15,6 +16,7 @@ struct query {
     size_t writes;                /* changes that are with the store */
     struct principal *configured; /* principals of the configuration */
     size_t configured_count;
+    struct key_desk *keys;
     struct principals *principals; /* these and those of the store; held */
 };
 
@@ -41,5 +43,18 @@ int query_sweeps(struct query *self, const struct job *job, struct answer *answe
 int query_receipts(struct query *self, const struct job *job, struct answer *answer);
 /* connection.freeze, .thaw and .revoke with a selection, and sweep.cancel. Takes the request. */
 void query_change_sweep(struct query *self, struct request *request);
+
+/* query_keys.c */
+
+void query_keys_start(struct query *self); /* goes on with what an earlier process has begun */
+void query_keys_end(struct query *self);
+/* key.*: takes the request. */
+void query_keys_take(struct query *self, struct request *request);
+/* What is to be done now, a little of it; how long it may wait then, -1: for a message. */
+int query_keys_step(struct query *self);
+/* A thread has done what MESSAGE_KEYS asks. */
+void query_keys_heard(struct query *self);
+/* The part of `status` about keys. */
+void query_keys_pack(struct query *self, struct pack *map);
 
 #endif

@@ -10,7 +10,6 @@
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
 #include "broker/query_parts.h"
-#include "broker/store_thread.h"
 #include "broker/worker.h"
 #include "wire/pack.h"
 #include "wire/tags.h"

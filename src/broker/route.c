@@ -111,11 +111,5 @@ bool route_is_sweep(const struct job *job)
 
 bool route_is_query(const struct job *job)
 {
-    enum job_op op = job->op;
-    return route_is_sweep(job) || op == OP_SWEEP_GET || op == OP_SWEEP_LIST ||
-           op == OP_SWEEP_RECEIPTS || op == OP_SWEEP_CANCEL || op == OP_LIST ||
-           op == OP_EVENTS_SINCE || op == OP_STATUS || op == OP_CONNECTOR_LIST ||
-           op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR || op == OP_PRINCIPAL_LIST ||
-           op == OP_PRINCIPAL_GET || op == OP_PRINCIPAL_ADD || op == OP_PRINCIPAL_UPDATE ||
-           op == OP_PRINCIPAL_REMOVE;
+    return route_is_sweep(job) || job_rule(job->op)->is_query;
 }

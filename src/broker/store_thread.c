@@ -10,6 +10,7 @@
 #include "broker/memory.h"
 #include "broker/publisher.h"
 #include "broker/thread.h"
+#include "vault/seal.h"
 
 enum {
     BATCH_MAX = 512,
@@ -68,6 +69,14 @@ static void commit(struct store_thread *self)
     self->count = 0;
 }
 
+/* What was sealed before another key became active is written under that one: once the key is active no row
+ * comes to be under another of the same owner. */
+static void renew(struct store_thread *self, struct write_message *message)
+{
+    seal_renew(self->broker->keyring, message->secret.data, message->secret.len);
+    seal_renew(self->broker->keyring, message->grant.data, message->grant.len);
+}
+
 static void take(struct store_thread *self)
 {
     for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
@@ -81,6 +90,7 @@ static void take(struct store_thread *self)
         if (self->count == BATCH_MAX)
             commit(self);
         self->batch[self->count++] = (struct write_message *)mail;
+        renew(self, (struct write_message *)mail);
     }
     if (self->count > 0)
         commit(self);

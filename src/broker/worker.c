@@ -73,6 +73,7 @@ void worker_take_messages(struct worker *self)
             worker_sweep_changed(self);
             free(message);
             break;
+        case MESSAGE_KEYS: flight_renew_all(self, (struct keys_message *)mail); break;
         case MESSAGE_DRAIN:
             self->is_draining = true;
             free(message);
@@ -298,6 +299,14 @@ bool worker_send(struct worker *self, struct request *request)
 void worker_send_sweep(struct worker *self)
 {
     mailbox_send(&self->inbox, &message_new(MESSAGE_SWEEP)->mail);
+}
+
+void worker_send_keys(struct worker *self, struct mailbox *reply_to)
+{
+    struct keys_message *keys = memory_new(sizeof *keys);
+    keys->message.type = MESSAGE_KEYS;
+    keys->reply_to = reply_to;
+    mailbox_send(&self->inbox, &keys->message.mail);
 }
 
 /* ---- figures ------------------------------------------------------------------------------------- */

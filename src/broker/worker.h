@@ -42,6 +42,9 @@ bool worker_send(struct worker *worker, struct request *request);
 /* A sweep was begun or cancelled: the worker looks which there are. */
 void worker_send_sweep(struct worker *worker);
 
+/* Another key is active: what flights hold is wrapped under it. MESSAGE_KEYS goes back. */
+void worker_send_keys(struct worker *worker, struct mailbox *reply_to);
+
 struct worker_figures {
     uint64_t queue;             /* requests that wait for a flight */
     uint64_t in_flight;         /* flights, those that back off included */

@@ -14,6 +14,7 @@
 #include "broker/worker_sweep.h"
 #include "connector/call.h"
 #include "policy/retry.h"
+#include "vault/seal.h"
 #include "wire/doc.h"
 
 enum { STORE_RETRY_MS = 250, TRIES_MAX = 8, BLOB_MAX = 4 << 20 };
@@ -181,6 +182,25 @@ static void commit_reply(struct flight *flight)
         LOG(LOG_ERROR, "a reply could not be sealed", LOG_S("connection", flight->id));
     message->change.reply = buf_text(&message->secret);
     worker_write(flight->worker, message, committed, flight);
+}
+
+static void renew(const struct worker *self, struct text blob)
+{
+    seal_renew(self->broker->keyring, (uint8_t *)(uintptr_t)blob.data, blob.len);
+}
+
+void flight_renew_all(struct worker *self, struct keys_message *message)
+{
+    struct flight *flight, *next;
+    HASH_ITER(hh, self->flights, flight, next) {
+        renew(self, flight->row.secret);
+        renew(self, flight->row.grant);
+        if (flight->unsaved) {
+            renew(self, buf_text(&flight->unsaved->secret));
+            renew(self, buf_text(&flight->unsaved->grant));
+        }
+    }
+    mailbox_send(message->reply_to, &message->message.mail);
 }
 
 static void commit_again(struct flight *flight)

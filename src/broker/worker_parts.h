@@ -235,6 +235,9 @@ struct flight *flight_new(struct worker *self, const struct conn_row *row);
 /* Without any answer or commit: the process ends. */
 void flight_abandon(struct flight *flight);
 
+/* Another key is active: the sealed copies that flights hold are wrapped under it. Sends the message back. */
+void flight_renew_all(struct worker *self, struct keys_message *message);
+
 /* worker_conclude.c */
 
 /* Reads what a flight has and makes the change that says so; also fills flight->outcome. NULL where the

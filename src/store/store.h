@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "store/row.h"
+#include "store/sealed.h"
 #include "store/sweep.h"
 
 /* ---- changes --------------------------------------------------------------------------------- */
@@ -42,6 +43,8 @@ enum change_type {
     CHANGE_SUSPECT,      /* a sign of a second spender of a row's grant */
     CHANGE_PAUSE,        /* a provider's refreshing is held, or goes on: is_begin */
     CHANGE_PRINCIPAL,    /* a principal that was made by a job is added, changed or removed */
+    CHANGE_SEALED,       /* data keys of rows were wrapped under another key */
+    CHANGE_SHRED,        /* FAILED, and the secret is dropped, as if there was another behind it */
     CHANGE_TYPE_END
 };
 
@@ -88,9 +91,10 @@ struct store_change {
                                  * BURSAR_E_NOT_FOUND, and nothing put, where it is not there. CONSENTED
                                  * with `error`: `connection` keeps for its record that it was refused */
     struct text sealed;  /* CONSENT: what is kept of it */
-    int64_t consent_expires_at; /* CONSENT, seconds */
-    bool is_device;             /* CONSENT: the provider is polled for its end */
-    struct sweep_change *sweep; /* SWEEP…, RECEIPT; also provider */
+    int64_t consent_expires_at;        /* CONSENT, seconds */
+    bool is_device;                    /* CONSENT: the provider is polled for its end */
+    struct sweep_change *sweep;        /* SWEEP…, RECEIPT; also provider */
+    struct sealed_batch *sealed_batch; /* SEALED */
     struct text
         principal; /* PRINCIPAL: its name. is_new: BURSAR_E_CONFLICT where it is there already,
                              * else BURSAR_E_NOT_FOUND where it is not */
@@ -149,6 +153,7 @@ typedef bool store_receipt_fn(void *context, const struct sweep_receipt *row);
 typedef bool store_tally_fn(void *context, struct text provider, enum conn_state state,
                             struct text tags);
 typedef bool store_principal_fn(void *context, struct text name, struct text definition);
+typedef void store_sealed_fn(void *context, const struct sealed_row *row);
 typedef bool store_event_fn(void *context, uint64_t seq, struct text owner, struct text body);
 
 struct store_writer;
@@ -218,6 +223,12 @@ struct store_engine {
     /* The principals that were made by jobs, by name. */
     int (*principals)(struct store_reader *reader, store_principal_fn *each, void *context);
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
+    /* The next rows with sealed blobs behind the cursor, which is moved; an owner's, or all where it is absent. At
+     * the end of a table there may be none though the cursor is not at its end yet. */
+    int (*sealed)(struct store_reader *reader, struct text owner, struct sealed_cursor *cursor,
+                  size_t limit, store_sealed_fn *each, void *context);
+    /* About how many rows such a walk through all sees. */
+    int (*sealed_count)(struct store_reader *reader, uint64_t *out_count);
     /* When the last event was, in ms since 1970 UTC; 0: there is none. */
     int (*last_at)(struct store_reader *reader, int64_t *out_at_ms);
     /* Those of a provider that have begun and not ended. */

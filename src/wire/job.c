@@ -92,6 +92,8 @@ static const struct key {
     {"scope", KEY_TEXT, AT(scope), NO_FLAG, 128},
     {"principal", KEY_TEXT, AT(principal), NO_FLAG, 64},
     {"definition", KEY_NODE_ANY_MAP, AT(definition), NO_FLAG, 0},
+    {"key", KEY_TEXT, AT(key), NO_FLAG, 16},
+    {"activate", KEY_BOOL, AT(activate), NO_FLAG, 0},
     {"state", KEY_TEXT, AT(state), NO_FLAG, 256},
     {"cursor", KEY_TEXT, AT(cursor), NO_FLAG, CURSOR_MAX_BYTES},
     {"limit", KEY_UINT32, AT(limit), NO_FLAG, 10000},
@@ -417,6 +419,12 @@ static int check_op(const struct job *job, struct buf *error)
         if (!job->principal.data || !job->definition)
             return refuse(error, job->principal.data ? "definition" : "principal", "is required");
         return 0;
+    case OP_KEY_ROTATE:
+        if (job->key.data && job->owner.data)
+            return refuse(error, "key", "and owner exclude each other");
+        return 0;
+    case OP_KEY_RETIRE: return job->key.data ? 0 : refuse(error, "key", "is required");
+    case OP_KEY_SHRED: return job->owner.data ? 0 : refuse(error, "owner", "is required");
     case OP_IS_OPERATOR:
         if (!job->email.data || !job->scope.data)
             return refuse(error, job->email.data ? "scope" : "email", "is required");

@@ -65,6 +65,8 @@ struct job {
     struct text email, scope;      /* principal.is_operator */
     struct text principal;         /* principal.get, .add, .update, .remove */
     const struct node *definition; /* principal.add, .update */
+    struct text key;               /* key.rotate, .retire */
+    bool activate;                 /* key.new */
 
     struct text state, cursor; /* connection.list */
     uint32_t limit;            /* and events.since; 0: not given */

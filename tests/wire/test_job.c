@@ -18,6 +18,7 @@
 #define T(s) TEXT_LITERAL(s)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SHA "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define SWEEP ", \"sweep\": \"s\""
 #define NAMED "\"owner\": \"o\", \"connection\": \"c\""
 
 static struct buf body, error;
@@ -87,6 +88,8 @@ static const struct {
     {OP_SWEEP_GET, ", \"sweep\": \"s\"", "sweep is required"},
     {OP_SWEEP_RECEIPTS, ", \"sweep\": \"s\"", "sweep is required"},
     {OP_SWEEP_CANCEL, ", \"sweep\": \"s\"", "sweep is required"},
+    {OP_KEY_NEW, ", \"activate\": true", NULL},
+    {OP_KEY_RETIRE, ", \"key\": \"k\"", "key is required"},
 };
 
 static const char *more_of(int op, const char **out_message)
@@ -122,7 +125,7 @@ static void test_required_keys(void **state)
         const char *message, *more = more_of(op, &message);
         const struct job_rule *rule = job_rule((enum job_op)op);
         snprintf(json, sizeof json, "{\"op\": \"%s\"%s}", rule->name, more);
-        if (rule->names_connection)
+        if (rule->names_connection || op == OP_KEY_SHRED)
             BAD(json, "owner is required");
         else if (rule->names_provider || op == OP_CONNECTOR_GET)
             BAD(json, "provider is required");

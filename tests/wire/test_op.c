@@ -54,6 +54,12 @@ static const struct {
     {OP_SWEEP_CANCEL, "sweep.cancel", ROLE_MANAGE, ALL, false},
     {OP_PAUSE, "provider.pause", ROLE_ADMIN, PROVIDER, false},
     {OP_RESUME, "provider.resume", ROLE_ADMIN, PROVIDER, false},
+    {OP_KEY_LIST, "key.list", ROLE_ADMIN, NONE, false},
+    {OP_KEY_NEW, "key.new", ROLE_ADMIN, NONE, false},
+    {OP_KEY_ROTATE, "key.rotate", ROLE_ADMIN, NONE, false},
+    {OP_KEY_RETIRE, "key.retire", ROLE_ADMIN, NONE, false},
+    {OP_KEY_SHRED, "key.shred", ROLE_ADMIN, NONE, false},
+    {OP_KEY_RELOAD, "key.reload", ROLE_ADMIN, NONE, false},
     {OP_STATUS, "status", 0, NONE, false},
     {OP_WHOAMI, "whoami", 0, NONE, false},
 };

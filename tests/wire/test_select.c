@@ -116,8 +116,21 @@ static void test_selections(void **state)
     BAD("{\"op\": \"connection.delete\", \"select\": {\"owner\": \"o\"}}", "owner is required");
 }
 
+static void test_keys_of_keys(void **state)
+{
+    struct job job = read_right(*state, "{\"op\": \"key.rotate\", \"key\": \"00112233445566aa\"}");
+    assert_true(text_is(job.key, "00112233445566aa"));
+    assert_true(read_right(*state, "{\"op\": \"key.new\", \"activate\": true}").activate);
+    assert_false(read_right(*state, "{\"op\": \"key.new\", \"owner\": \"o\"}").activate);
+    BAD("{\"op\": \"key.rotate\", \"key\": \"00112233445566aa\", \"owner\": \"o\"}",
+        "key and owner exclude each other");
+    BAD("{\"op\": \"key.retire\", \"key\": \"00112233445566aab\"}", "key must have 1 to 16 bytes");
+    BAD("{\"op\": \"key.new\", \"activate\": 1}", "activate must be true or false");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_selections)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_selections),
+                                       cmocka_unit_test(test_keys_of_keys)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -513,7 +513,7 @@ static bool is_last_probe(const struct loaded *row, enum verdict_class outcome)
     return BURSAR_MUTATION != 7 && state == CONN_IN_DOUBT && outcome == VERDICT_UNCERTAIN;
 }
 
-static int apply_failed(struct store_writer *writer, struct store_change *change)
+int apply_failed(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load_for_end(writer, change, &row);
@@ -585,6 +585,8 @@ static apply_fn *const functions[] = {
     [CHANGE_PAUSE] = apply_pause,
     [CHANGE_PRINCIPAL] = apply_principal,
     [CHANGE_SUSPECT] = apply_suspect,
+    [CHANGE_SEALED] = apply_sealed,
+    [CHANGE_SHRED] = apply_shred,
 };
 static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
 

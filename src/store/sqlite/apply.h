@@ -74,6 +74,10 @@ enum apply_statement {
     PRINCIPAL_SET,
     PRINCIPAL_DROP,
     LAST_SEQ,
+    SEALED_SET_CONNECTION,
+    SEALED_SET_INTENT,
+    SEALED_SET_CONSENT,
+    SEALED_DROP,
     APPLY_STATEMENT_COUNT
 };
 
@@ -111,7 +115,12 @@ int apply_consented(struct store_writer *writer, struct store_change *change);
 /* A put that takes the consent it comes from; the put itself is apply_put(). */
 int apply_put_consented(struct store_writer *writer, struct store_change *change);
 
+/* apply_sealed.c */
+int apply_sealed(struct store_writer *writer, struct store_change *change);
+int apply_shred(struct store_writer *writer, struct store_change *change);
+
 /* apply.c */
 int apply_put(struct store_writer *writer, struct store_change *change);
+int apply_failed(struct store_writer *writer, struct store_change *change);
 
 #endif

@@ -109,5 +109,18 @@ const char *const apply_texts[] = {
     [PRINCIPAL_DROP] = "DELETE FROM principal WHERE name = ?1",
     [PAUSE_DROP] = "DELETE FROM pause WHERE provider = ?1",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
+    [SEALED_SET_CONNECTION] = "UPDATE connection SET secret = coalesce(?3, secret),"
+                              " \"grant\" = coalesce(?5, \"grant\"),"
+                              " prior_secret = coalesce(?7, prior_secret),"
+                              " prior_grant = coalesce(?9, prior_grant)"
+                              " WHERE id = ?1 AND secret IS ?2 AND \"grant\" IS ?4"
+                              " AND prior_secret IS ?6 AND prior_grant IS ?8",
+    [SEALED_SET_INTENT] = "UPDATE intent SET reply = ?4"
+                          " WHERE connection = ?1 AND generation = ?2 AND reply IS ?3",
+    [SEALED_SET_CONSENT] = "UPDATE consent SET sealed = ?3 WHERE digest = ?1 AND sealed IS ?2",
+    /* Another generation: what a refresh that is under way brings finds nothing to be written to. */
+    [SEALED_DROP] = "UPDATE connection SET generation = generation + 1, secret = NULL,"
+                    " \"grant\" = NULL, prior_secret = NULL, prior_grant = NULL, can_refresh = 0"
+                    " WHERE id = ?1",
     [APPLY_STATEMENT_COUNT] = NULL,
 };

@@ -82,6 +82,21 @@ static const char *const texts[] = {
                        " WHERE owner = ?1 AND (?2 IS NULL OR provider = ?2)",
     [PAUSED] = "SELECT since FROM pause WHERE provider = ?1",
     [PRINCIPALS] = "SELECT name, definition FROM principal ORDER BY name",
+    [SEALED_CONNECTIONS] = "SELECT rowid, id, owner, generation, state, secret, \"grant\","
+                           " prior_secret, prior_grant FROM connection"
+                           " WHERE rowid > ?1 AND secret IS NOT NULL ORDER BY rowid LIMIT ?2",
+    [SEALED_OF_OWNER] = "SELECT rowid, id, owner, generation, state, secret, \"grant\","
+                        " prior_secret, prior_grant FROM connection WHERE owner = ?3"
+                        " AND rowid > ?1 AND secret IS NOT NULL ORDER BY rowid LIMIT ?2",
+    [SEALED_INTENTS] = "SELECT i.rowid, connection, owner, i.generation, coalesce(state, 0), reply"
+                       " FROM intent AS i LEFT JOIN connection AS c ON c.id = i.connection"
+                       " WHERE i.rowid > ?1 AND reply IS NOT NULL AND (?3 IS NULL OR owner = ?3)"
+                       " ORDER BY i.rowid LIMIT ?2",
+    [SEALED_CONSENTS] = "SELECT 0, digest, NULL, 0, 0, sealed FROM consent WHERE digest > ?1"
+                        " ORDER BY digest LIMIT ?2",
+    [SEALED_COUNT] = "SELECT (SELECT count(*) FROM connection WHERE generation > 0)"
+                     " + (SELECT count(*) FROM intent WHERE reply IS NOT NULL)"
+                     " + (SELECT count(*) FROM consent)",
     [STATEMENT_COUNT] = NULL,
 };
 

@@ -44,6 +44,9 @@ int reader_tally(struct store_reader *reader, struct text owner, struct text pro
                  store_tally_fn *each, void *context);
 int reader_paused(struct store_reader *reader, struct text provider, int64_t *out_since);
 int reader_principals(struct store_reader *reader, store_principal_fn *each, void *context);
+int reader_sealed(struct store_reader *reader, struct text owner, struct sealed_cursor *cursor,
+                  size_t limit, store_sealed_fn *each, void *context);
+int reader_sealed_count(struct store_reader *reader, uint64_t *out_count);
 int reader_last_at(struct store_reader *reader, int64_t *out_at_ms);
 int reader_counts(struct store_reader *reader, struct store_counts *out_counts);
 
