@@ -109,6 +109,13 @@ bool route_is_sweep(const struct job *job)
            (job->op == OP_FREEZE || job->op == OP_THAW || job->op == OP_REVOKE);
 }
 
+bool route_is_audit(const struct job *job)
+{
+    enum job_op op = job->op;
+    return op == OP_AUDIT_SINCE || op == OP_AUDIT_VENDS || op == OP_AUDIT_VERIFY ||
+           op == OP_AUDIT_HEAD;
+}
+
 bool route_is_query(const struct job *job)
 {
     enum job_op op = job->op;
@@ -117,5 +124,5 @@ bool route_is_query(const struct job *job)
            op == OP_EVENTS_SINCE || op == OP_STATUS || op == OP_CONNECTOR_LIST ||
            op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR || op == OP_PRINCIPAL_LIST ||
            op == OP_PRINCIPAL_GET || op == OP_PRINCIPAL_ADD || op == OP_PRINCIPAL_UPDATE ||
-           op == OP_PRINCIPAL_REMOVE;
+           op == OP_PRINCIPAL_REMOVE || route_is_audit(job);
 }

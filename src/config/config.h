@@ -47,6 +47,7 @@ struct config {
     char *store;                             /* sqlite:PATH */
     char *keyring;                           /* file:PATH */
     bool is_audit_strict;                    /* an answer waits for its audit row */
+    uint32_t audit_keep_days;
     enum config_sandbox sandbox;
     enum log_level log_level;
     enum log_format log_format;

@@ -59,6 +59,10 @@ static const struct job_rule rules[] = {
     [OP_SWEEP_CANCEL] = {.name = "sweep.cancel", .roles = ROLE_MANAGE, .is_about_all = true},
     [OP_PAUSE] = {.name = "provider.pause", .roles = ROLE_ADMIN, .names_provider = true},
     [OP_RESUME] = {.name = "provider.resume", .roles = ROLE_ADMIN, .names_provider = true},
+    [OP_AUDIT_SINCE] = {.name = "audit.since", .roles = ROLE_ADMIN, .is_about_all = true},
+    [OP_AUDIT_VENDS] = {.name = "audit.vends", .roles = ROLE_ADMIN, .is_about_all = true},
+    [OP_AUDIT_VERIFY] = {.name = "audit.verify", .roles = ROLE_ADMIN},
+    [OP_AUDIT_HEAD] = {.name = "audit.head", .roles = ROLE_ADMIN},
     [OP_STATUS] = {.name = "status", .roles = 0},
     [OP_WHOAMI] = {.name = "whoami", .roles = 0},
 };

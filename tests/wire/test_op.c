@@ -54,6 +54,10 @@ static const struct {
     {OP_SWEEP_CANCEL, "sweep.cancel", ROLE_MANAGE, ALL, false},
     {OP_PAUSE, "provider.pause", ROLE_ADMIN, PROVIDER, false},
     {OP_RESUME, "provider.resume", ROLE_ADMIN, PROVIDER, false},
+    {OP_AUDIT_SINCE, "audit.since", ROLE_ADMIN, ALL, false},
+    {OP_AUDIT_VENDS, "audit.vends", ROLE_ADMIN, ALL, false},
+    {OP_AUDIT_VERIFY, "audit.verify", ROLE_ADMIN, NONE, false},
+    {OP_AUDIT_HEAD, "audit.head", ROLE_ADMIN, NONE, false},
     {OP_STATUS, "status", 0, NONE, false},
     {OP_WHOAMI, "whoami", 0, NONE, false},
 };

@@ -72,6 +72,7 @@ static int load(struct store_writer *writer, const struct store_change *change,
         .suspect = (enum spender_sign)sqlite3_column_int(statement, 15),
     };
     sqlite3_reset(statement);
+    writer->about = (struct audit_about){out_row->owner, out_row->provider, out_row->account};
     if (change->owner.data && !text_equal(change->owner, out_row->owner))
         return BURSAR_E_NOT_FOUND;
     if (out_row->state >= CONN_STATE_END || out_row->prior_state >= CONN_STATE_END)
@@ -585,11 +586,15 @@ static apply_fn *const functions[] = {
     [CHANGE_PAUSE] = apply_pause,
     [CHANGE_PRINCIPAL] = apply_principal,
     [CHANGE_SUSPECT] = apply_suspect,
+    [CHANGE_AUDIT] = apply_audit,
+    [CHANGE_AUDIT_TRIM] = apply_audit_trim,
 };
 static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
 
 int apply_change(struct store_writer *writer, struct store_change *change)
 {
     change->event_seq = 0;
-    return functions[change->type](writer, change);
+    writer->about = (struct audit_about){0};
+    int result = functions[change->type](writer, change);
+    return result == 0 ? apply_audit_change(writer, change) : result;
 }

@@ -40,6 +40,14 @@ enum statement {
     TALLY_OF_OWNER,
     PAUSED,
     PRINCIPALS,
+    TALLY_GIVEN,
+    WAS_GIVEN,
+    AUDIT_ROWS,
+    GIVEN_OF,
+    GIVEN_TO,
+    AUDIT_ENDS,
+    AUDIT_FIRST,
+    AUDIT_LINK,
     STATEMENT_COUNT
 };
 
