@@ -22,13 +22,10 @@
 #include "wire/pack.h"
 #include "wire/principal.h"
 
-enum {
-    JOBS_AT_ONCE = 256, /* before answers are looked at again */
-    FRAME_MAX =
-        2
-        << 20, /* at least; a peer that sends more is cut off, so that what 1 000 of them have begun to
-                          * send fits into memory; over max_job_bytes it is bad_request */
-};
+/* A peer that sends a larger frame is cut off, so that what a thousand of them have begun to send fits into
+ * memory; one over max_job_bytes is bad_request. */
+enum { FRAME_MAX = 2 << 20 };
+enum { JOBS_AT_ONCE = 256 }; /* before answers are looked at again */
 
 /* ---- the way of a warm vend ---------------------------------------------------------------------- */
 

@@ -121,7 +121,7 @@ static const char *const allowed[] = {
     "msync",
     "munlock",
     "munmap",
-    /* threads: libcurl resolves names in one of its own */
+    /* threads: libcurl resolves names in one of its own, and one of ZeroMQ's may only now begin */
     "arch_prctl",
     "clone",
     "clone3",
@@ -136,6 +136,8 @@ static const char *const allowed[] = {
     "sched_getparam",
     "sched_getscheduler",
     "sched_setaffinity",
+    "sched_setparam",
+    "sched_setscheduler",
     "sched_yield",
     "set_robust_list",
     "set_tid_address",
