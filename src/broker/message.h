@@ -18,7 +18,7 @@
 enum message_type {
     MESSAGE_REQUEST,    /* dispatcher -> worker, query: struct request */
     MESSAGE_ANSWER,     /* worker, query -> dispatcher: struct answer */
-    MESSAGE_WRITE,      /* worker -> store -> the same worker: struct write_message */
+    MESSAGE_WRITE,      /* worker, query, dispatcher -> store -> the same: struct write_message */
     MESSAGE_EVENTS,     /* store -> publisher: struct events_message */
     MESSAGE_START,      /* all is up: what is due may be begun: struct message */
     MESSAGE_SWEEP,      /* query -> workers: a sweep was begun or cancelled: struct message */
@@ -37,6 +37,16 @@ struct message {
 };
 struct message *message_new(enum message_type type); /* free() ends it */
 
+/* ---- who caused it ------------------------------------------------------------------------------ */
+
+/* Whose job something is, for the audit log; one block, free() ends it. */
+struct origin {
+    struct audit_origin audit;
+    char bytes[];
+};
+struct origin *origin_new(const struct audit_origin *audit);
+struct origin *origin_copy(const struct origin *origin); /* NULL of NULL */
+
 /* ---- a job on its way to a worker -------------------------------------------------------------- */
 
 #define TICKET_NONE 0 /* nobody waits for the answer */
@@ -54,6 +64,7 @@ struct request {
     struct principals *principals;     /* held; NULL: the broker's own work */
     const struct principal *principal; /* who asks, of principals */
     char peer[PEER_MAX];               /* and from where */
+    struct origin *origin;             /* the same for the audit log; NULL: the broker's own work */
     atomic_uint_fast64_t *counted;     /* one less when it ends; NULL: none */
     /* The worker's: */
     struct request *next; /* among those that wait for one flight */
@@ -81,8 +92,8 @@ struct warm {
     int64_t expires_at, due_at; /* seconds since 1970, EXPIRY_NEVER */
     int64_t issued_at;          /* the same; 0: not known */
 };
-/* Copies what it needs; NULL without memory. */
 struct warm *warm_of_row(const struct conn_row *row);
+struct warm *warm_copy(const struct warm *warm);
 
 /* ---- an answer ----------------------------------------------------------------------------------- */
 
@@ -96,6 +107,7 @@ struct answer {
     struct buf provider_error; /* of a refusal; empty: none */
     struct buf body;           /* of success: a packed map whose pairs go into the reply (secret) */
     struct warm *entry;        /* of success with a credential */
+    struct warm *given;        /* of success whose body holds one: which, for the audit log */
     bool is_stale;
     const char *refresh_state; /* constant */
     struct buf last_error;     /* empty: none */

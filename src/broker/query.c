@@ -307,6 +307,8 @@ static int answer_status(struct query *self, const struct job *job, struct answe
     pack_memory(&map);
     if (socket_public_key(broker->config, public_key))
         pack_string(&map, "curve_public_key", public_key);
+    if (result == 0)
+        result = query_pack_audit(self, &map);
     pack_close(&map);
     return result;
 }
@@ -331,6 +333,10 @@ typedef int answer_fn(struct query *self, const struct job *job, struct answer *
 static answer_fn *const functions[OP_END] = {[OP_SWEEP_GET] = query_sweep,
                                              [OP_SWEEP_LIST] = query_sweeps,
                                              [OP_SWEEP_RECEIPTS] = query_receipts,
+                                             [OP_AUDIT_SINCE] = query_audit_since,
+                                             [OP_AUDIT_VENDS] = query_audit_vends,
+                                             [OP_AUDIT_VERIFY] = query_audit_verify,
+                                             [OP_AUDIT_HEAD] = query_audit_head,
                                              [OP_LIST] = answer_list,
                                              [OP_EVENTS_SINCE] = answer_events,
                                              [OP_STATUS] = answer_status,
@@ -378,6 +384,8 @@ void query_write(struct query *self, struct write_message *message, write_done_f
     message->reply_to = &self->inbox;
     message->done = done;
     message->context = context;
+    if (message->request && message->request->origin)
+        message->change.origin = &message->request->origin->audit;
     message->change.at_ms = clock_wall_ms();
     self->writes++;
     store_send(self->broker->store_thread, message);

@@ -1,4 +1,6 @@
 /* What drops keys: key.retire, key.reload, key.shred. */
+#include <string.h>
+
 #include <bursar/error.h>
 
 #include "base/log.h"
@@ -100,12 +102,29 @@ static size_t missing(const struct key_set *used, const struct key_set *found)
     return count;
 }
 
+/* The sandbox lets the daemon start no program. */
+static int read_again(const struct config *config, struct key_set **out_set, struct buf *error)
+{
+    static const char command[] = "command:";
+    struct keyring_source source = broker_keyring_source(config);
+    if (config->sandbox != CONFIG_SANDBOX_ENFORCE ||
+        strncmp(source.where, command, sizeof command - 1) != 0)
+        return keyring_source_read(&source, out_set, error);
+    buf_append_string(error, "the sandbox lets the daemon run no command again: restart it");
+    return BURSAR_E_CONFLICT;
+}
+
 void key_desk_reload(struct query *self)
 {
-    struct keyring_source source = broker_keyring_source(self->broker->config);
     struct key_desk *desk = self->keys;
     struct buf error = buf_make(TEXT_MAX);
-    int result = keyring_source_read(&source, &desk->next, &error);
+    int result = read_again(self->broker->config, &desk->next, &error);
+    if (result == 0 && !key_set_find(desk->next, key_set_active(key_desk_set(self), none)->id)) {
+        /* The audit log is sealed under it until something else is active. */
+        buf_append_string(&error,
+                          "the active key is not there: keep it until another one is active");
+        result = BURSAR_E_CONFLICT;
+    }
     if (result == 0 && (desk->dropped = missing(key_desk_set(self), desk->next)) == SIZE_MAX) {
         buf_append_string(&error, "a key that is in use is another one there");
         result = BURSAR_E_CONFLICT;

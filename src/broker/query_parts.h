@@ -34,6 +34,15 @@ void query_change_principal(struct query *self, struct request *request);
 /* Takes the principals of a configuration that was read again. */
 void query_reload(struct query *self, struct reload_message *message);
 void query_forget_configured(struct query *self);
+/* query_audit.c */
+
+/* audit.since, .vends, .verify and .head: 0, or the error; the answer's body is filled. */
+int query_audit_since(struct query *self, const struct job *job, struct answer *answer);
+int query_audit_vends(struct query *self, const struct job *job, struct answer *answer);
+int query_audit_verify(struct query *self, const struct job *job, struct answer *answer);
+int query_audit_head(struct query *self, const struct job *job, struct answer *answer);
+/* For status: where the log ends. */
+int query_pack_audit(struct query *self, struct pack *map);
 
 /* query_sweep.c */
 

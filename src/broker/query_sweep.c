@@ -40,6 +40,9 @@ static void pack_selection(struct pack *map, const struct sweep_selection *selec
     pack_given(&select, "owner", selection->owner);
     pack_given(&select, "tag", selection->tag);
     pack_given(&select, "client", selection->client);
+    pack_given(&select, "principal", selection->principal);
+    if (selection->principal.data)
+        pack_int(&select, "vended_since", selection->vended_since);
     pack_close(&select);
 }
 
@@ -290,8 +293,15 @@ static int look(struct beginning *beginning, const struct job_select *select, st
     beginning->tree = tree_new();
     if (!beginning->tree)
         return BURSAR_E_NOMEM;
-    int result = self->broker->store->tally(self->reader, select->owner, select->provider,
-                                            tally_row, beginning);
+    const struct sweep_selection given = {.owner = select->owner,
+                                          .provider = select->provider,
+                                          .principal = select->principal,
+                                          .vended_since = select->vended_since};
+    const struct store_engine *store = self->broker->store;
+    int result =
+        select->principal.data
+            ? store->tally_given(self->reader, &given, tally_row, beginning)
+            : store->tally(self->reader, select->owner, select->provider, tally_row, beginning);
     if (result == 0 && beginning->has_too_many) {
         buf_printf(error, "the selection has connections of more than %d providers",
                    (int)PROVIDERS_MAX);
@@ -402,7 +412,8 @@ static void begin(struct query *self, struct request *request)
             .sweep = text_of(beginning->id),
             .action = actions[job->op],
             .at_provider = job->at_provider,
-            .selection = {select->provider, select->owner, select->tag, select->client},
+            .selection = {select->provider, select->owner, select->tag, select->client,
+                          select->principal, select->vended_since},
             .rate_per_s = job->rate_per_s,
             .shares = beginning->shares,
             .share_count = beginning->share_count};

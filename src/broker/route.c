@@ -109,6 +109,13 @@ bool route_is_sweep(const struct job *job)
            (job->op == OP_FREEZE || job->op == OP_THAW || job->op == OP_REVOKE);
 }
 
+bool route_is_audit(const struct job *job)
+{
+    enum job_op op = job->op;
+    return op == OP_AUDIT_SINCE || op == OP_AUDIT_VENDS || op == OP_AUDIT_VERIFY ||
+           op == OP_AUDIT_HEAD;
+}
+
 bool route_is_query(const struct job *job)
 {
     return route_is_sweep(job) || job_rule(job->op)->is_query;

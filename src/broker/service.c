@@ -18,22 +18,11 @@ int service_open(struct service *service, struct registry *registry)
     return result;
 }
 
-/* What the configuration may say for other versions, and where passing over it would break a promise. */
-static int name_unsupported(const struct config *config, const char *path, struct buf *errors)
-{
-    if (config->is_audit_strict)
-        buf_printf(errors, "%s: audit: this version writes no audit log, so none can be strict\n",
-                   path);
-    return errors->len > 0 ? BURSAR_E_CONFIG : 0;
-}
-
 int service_load(struct service *service, const char *config_path, struct buf *errors)
 {
     int result =
         config_load(config_path, registry_kinds(service->registry), &service->config, errors);
     registry_freeze(service->registry);
-    if (result == 0)
-        result = name_unsupported(service->config, config_path, errors);
     return result < 0 ? result
                       : connectors_make(service->config, service->registry, &service->connectors);
 }

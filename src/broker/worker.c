@@ -26,6 +26,8 @@ void worker_write(struct worker *self, struct write_message *message, write_done
     message->reply_to = &self->inbox;
     message->done = done;
     message->context = context;
+    if (message->request && message->request->origin)
+        message->change.origin = &message->request->origin->audit;
     self->writes++;
     store_send(self->broker->store_thread, message);
 }

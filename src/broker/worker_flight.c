@@ -65,6 +65,7 @@ static void flight_free(struct flight *flight)
     http_reply_free(&flight->reply);
     call_values_free(&flight->captures);
     write_free(flight->unsaved);
+    free(flight->origin);
     free(flight);
     worker_plan_soon(self);
 }
@@ -87,6 +88,15 @@ struct flight *flight_begin(struct worker *self, const struct conn_row *row, int
     flight->outcome.delay_ms = delay_ms > grant_ms ? delay_ms : grant_ms;
     on(flight, flight->outcome.delay_ms > 0 ? FLIGHT_ON_AGAIN : FLIGHT_ON_START);
     return flight; /* nothing ends before the store has answered */
+}
+
+struct flight *flight_begin_for(const struct request *request, struct worker *self,
+                                const struct conn_row *row, int64_t delay_ms)
+{
+    struct flight *flight = flight_begin(self, row, delay_ms);
+    if (flight)
+        flight->origin = origin_copy(request->origin);
+    return flight;
 }
 
 void flight_join(struct flight *flight, struct request *request)
@@ -218,6 +228,8 @@ static void conclude(struct flight *flight)
         on(flight, FLIGHT_ON_NEXT);
         return;
     }
+    if (flight->origin)
+        message->change.origin = &flight->origin->audit;
     if (BURSAR_MUTATION == 9) {
         struct request *early = flight_take_waiters(flight);
         for (struct request *request = early; request; request = request->next)

@@ -49,6 +49,7 @@ struct flight {
     bool has_pass;           /* the gate counts it among what is under way */
     struct conn_row row;     /* as it was when the attempt began; sealed */
     struct request *waiters;
+    struct origin *origin; /* whose job began it; NULL: the planner */
     enum exchange_end end;
     struct http_reply reply;       /* in guarded memory until its conclusion is committed */
     int64_t sent_at, replied_at;   /* seconds since 1970 */
@@ -220,6 +221,9 @@ struct flight *flight_find(struct worker *self, struct text id);
 /* Begins a flight for the row (copied). NULL where the worker is ending. delay_ms > 0: its first
  * attempt waits so long. */
 struct flight *flight_begin(struct worker *self, const struct conn_row *row, int64_t delay_ms);
+/* The same for somebody's job: what comes of it is told the audit log as theirs. */
+struct flight *flight_begin_for(const struct request *request, struct worker *self,
+                                const struct conn_row *row, int64_t delay_ms);
 /* Takes the request. */
 void flight_join(struct flight *flight, struct request *request);
 /* Gives all who wait. */

@@ -43,6 +43,7 @@ static void part_free(struct sweep_part *part)
     buf_free(&part->provider);
     buf_free(&part->owner);
     buf_free(&part->tag);
+    buf_free(&part->principal);
     buf_free(&part->after_owner);
     buf_free(&part->after_account);
     buf_free(&part->asked);
@@ -94,6 +95,8 @@ static struct sweep_part *part_new(const struct sweep_part_row *row)
     part->provider = keep(row->provider);
     part->owner = keep(row->owner);
     part->tag = keep(row->tag);
+    part->principal = keep(row->principal);
+    part->vended_since = row->vended_since;
     part->asked = buf_make(ID_SIZE);
     set_place(part, row->after_owner, row->after_account, row->is_walked);
     return part;
@@ -154,13 +157,19 @@ void worker_sweep_end(struct worker *self)
 
 /* ---- who is selected ----------------------------------------------------------------------------- */
 
-static bool selects(const struct worker *self, const struct sweep_part *part,
-                    const struct conn_row *row)
+/* 1, 0, or why it cannot be known. */
+static int selects(const struct worker *self, const struct sweep_part *part,
+                   const struct conn_row *row)
 {
     if (!text_equal(row->provider, buf_text(&part->provider)) ||
         (part->owner.data && !text_equal(row->owner, buf_text(&part->owner))))
-        return false;
-    return !part->tag.data || tags_have(self->sweep_tree, row->tags, buf_text(&part->tag));
+        return 0;
+    if (part->tag.data && !tags_have(self->sweep_tree, row->tags, buf_text(&part->tag)))
+        return 0;
+    return !part->principal.data
+               ? 1
+               : self->broker->store->was_given(self->reader, buf_text(&part->principal), row->id,
+                                                part->vended_since);
 }
 
 /* Whether the walk, which goes by owner and then by account, is past the row. */
@@ -181,7 +190,7 @@ bool worker_is_swept(const struct worker *self, const struct conn_row *row)
     struct sweep_part *part;
     DL_FOREACH(self->sweeps, part) {
         if (part->action == SWEEP_FREEZE && !part->is_gone && !has_passed(part, row) &&
-            selects(self, part, row))
+            selects(self, part, row) != 0)
             return row->state != CONN_REVOKED && row->state != CONN_FROZEN;
     }
     return false;
@@ -203,6 +212,7 @@ struct look {
     struct step *step;
     size_t seen, room;
     bool is_full;
+    bool has_failed; /* the store does not say whether a row is selected */
 };
 
 static bool look_at(void *context, const struct conn_row *row)
@@ -213,12 +223,16 @@ static bool look_at(void *context, const struct conn_row *row)
         look->is_full = true;
         return false;
     }
+    int is_selected = selects(look->worker, look->part, row);
+    look->has_failed = is_selected < 0;
+    if (look->has_failed)
+        return false;
     look->seen++;
     buf_clear(&look->part->to_owner);
     buf_clear(&look->part->to_account);
     buf_append_text(&look->part->to_owner, row->owner);
     buf_append_text(&look->part->to_account, row->account);
-    if (selects(look->worker, look->part, row))
+    if (is_selected)
         look->step->connections[change->connection_count++] = write_keep(look->message, row->id);
     return true;
 }
@@ -309,7 +323,7 @@ static void walk(struct worker *self, struct sweep_part *part)
         filter.after_provider = provider;
         filter.after_account = buf_text(&part->after_account);
     }
-    if (self->broker->store->list(self->reader, &filter, look_at, &look) < 0) {
+    if (self->broker->store->list(self->reader, &filter, look_at, &look) < 0 || look.has_failed) {
         part->walk_at_ms = clock_boot_ms() + AGAIN_MS;
         write_free(look.message);
     } else {

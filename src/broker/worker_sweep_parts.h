@@ -16,7 +16,8 @@ struct sweep_part {
     enum sweep_action action;
     bool at_provider;
     uint32_t rate_per_s;
-    struct buf provider, owner, tag;
+    struct buf provider, owner, tag, principal;
+    int64_t vended_since;                  /* with principal */
     struct buf after_owner, after_account; /* where the walk stands */
     struct buf to_owner, to_account;       /* of the batch that is being made */
     bool is_walked;

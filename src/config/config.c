@@ -291,6 +291,7 @@ static void take_top(struct loading *loading)
         loading->problems.is_out_of_memory = true;
     config->is_audit_strict = text_is(settings_text(top, "audit"), "strict");
     config->max_job_bytes = (uint32_t)settings_number(top, "max_job_bytes", 0);
+    config->audit_keep_days = (uint32_t)settings_number(top, "audit_keep_days", 0);
     config->events_keep_days = (uint32_t)settings_number(top, "events.keep_days", 0);
     config->events_reminder_s = (uint32_t)settings_number(top, "events.reminder_s", 0);
     config->allow_experimental = settings_bool(top, "connectors.experimental");

@@ -94,6 +94,8 @@ static const struct schema_row rows[] = {
     ROW("keyring_passphrase", SECRET, NULL, "what the keyring's text is under, where it is"),
     ROW("audit", CHOICE, "buffered", "whether a vend waits for its audit row",
         .option.choices = "buffered|strict"),
+    ROW("audit_keep_days", INTEGER, "365", "how long rows of the audit log are kept, in days",
+        .option.min = 1, .option.max = 36500),
     ROW("sandbox", CHOICE, "enforce",
         "what is done about a system call that the daemon never needs",
         .option.choices = "enforce|log|off"),

@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, cli, run
-from scene import (FAULT_POINTS, check_store, edit, make_secret, put, record, scaled, types_of,
+from scene import (FAULT_POINTS, SANITIZED, check_store, edit, make_secret, put, record, scaled, types_of,
                    until)
 
 PASSPHRASE = make_secret("passphrase")
@@ -238,7 +238,8 @@ def reload_source(t, d, c, file):
     pathlib.Path(file).write_text("".join(line for line in lines if second not in line)
                                   .replace(" old", " active"))
     refused = c.call("key.reload")
-    t.ok(refused["error"]["message"].startswith("1 rows name the key"), "a key in use cannot go")
+    t.eq((refused["error"]["code"], "active key is not there" in refused["error"]["message"]),
+         ("conflict", True), "a key in use cannot go")
     pathlib.Path(file).write_text("".join(line for line in lines if first not in line))
     t.eq(figures_of(c.ask("key.reload")), (1, 1), "one that no row names can")
     t.eq(vend(c, connection), token, "all is served")
@@ -247,9 +248,19 @@ def reload_source(t, d, c, file):
 def test_command(t):
     d = t.use(Daemon({"providers": {"plain": {"kind": "static"}}}, start=False))
     file = d.path("etc/keyring")
-    d.configure({"keyring": f"command:/bin/cat '{file}'", "providers": {"plain": {"kind": "static"}}})
+    config = {"keyring": f"command:/bin/cat '{file}'", "providers": {"plain": {"kind": "static"}}}
+    d.configure({**config, "sandbox": "off"})
     d.start()
     reload_source(t, d, d.client(), file)
+    if SANITIZED:
+        return
+    d.stop()
+    d.configure(config)
+    d.start()
+    refused = d.client().call("key.reload")
+    t.eq((refused["error"]["code"], "sandbox" in refused["error"]["message"]), ("conflict", True),
+         "in the sandbox no command can be run again")
+    t.ok(d.running(), "and the daemon goes on")
 
 
 def test_credential(t):

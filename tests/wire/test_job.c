@@ -85,6 +85,7 @@ static const struct {
     {OP_PRINCIPAL_ADD, ", \"principal\": \"web\", \"definition\": {}", "principal is required"},
     {OP_PRINCIPAL_UPDATE, ", \"principal\": \"web\", \"definition\": {}", "principal is required"},
     {OP_PRINCIPAL_REMOVE, ", \"principal\": \"web\"", "principal is required"},
+    {OP_AUDIT_VENDS, ", \"principal\": \"web\"", NULL}, /* or a connection */
     {OP_SWEEP_GET, ", \"sweep\": \"s\"", "sweep is required"},
     {OP_SWEEP_RECEIPTS, ", \"sweep\": \"s\"", "sweep is required"},
     {OP_SWEEP_CANCEL, ", \"sweep\": \"s\"", "sweep is required"},
@@ -430,6 +431,26 @@ static void test_defaults(void **state)
     assert_true(job.has_generation);
 }
 
+static void test_audit(void **state)
+{
+#define VENDS "{\"op\": \"audit.vends\""
+    struct job job = read_right(*state, VENDS ", " NAMED ", \"since\": 7}");
+    assert_true(text_is(job.connection, "c") && job.since == 7 && !job.principal.data);
+    BAD(VENDS "}", "connection or principal is required");
+    BAD(VENDS ", \"owner\": \"o\"}", "connection or principal is required");
+    BAD(VENDS ", \"connection\": \"c\"}", "owner is required");
+    BAD(VENDS ", \"owner\": \"o\", \"account\": \"a\"}", "provider is required");
+    BAD(VENDS ", " NAMED ", \"provider\": \"p\"}",
+        "connection stands instead of provider and account");
+    BAD(VENDS ", \"principal\": \"p\", \"since\": -1}",
+        "since must be a whole number from 0 to 1099511627776");
+    job = read_right(*state, "{\"op\": \"vend\", " NAMED ", \"purpose\": \"nightly run\"}");
+    assert_true(text_is(job.purpose, "nightly run"));
+    BAD("{\"op\": \"vend\", " NAMED ", \"purpose\": \"\"}", "purpose must have 1 to 256 bytes");
+    BAD("{\"op\": \"vend\", " NAMED ", \"purpose\": \"a\nb\"}",
+        "purpose must be UTF-8 without control characters");
+}
+
 static void test_invalidate(void **state)
 {
     struct job job = read_right(*state, "{\"op\": \"invalidate\", " NAMED
@@ -572,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_large_numbers),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_invalidate),
+        cmocka_unit_test(test_audit),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_long_id),
         cmocka_unit_test(test_bodies),

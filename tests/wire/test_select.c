@@ -90,7 +90,8 @@ static void test_selections(void **state)
     BAD(SELECT "[]}", NO_MAP);
     BAD(SELECT "\"o\"}", NO_MAP);
     BAD(SELECT "true}", NO_MAP);
-#define ITS_KEYS "select has provider, owner, tag and client, and no other key"
+#define ITS_KEYS \
+    "select has provider, owner, tag, client, principal and vended_since, and no other key"
     BAD(SELECT "{\"tags\": \"t\"}}", ITS_KEYS);
     BAD(SELECT "{\"owner\": \"o\", \"state\": \"ACTIVE\"}}", ITS_KEYS);
     BAD(SELECT "{1: \"o\"}}", ITS_KEYS);
@@ -110,9 +111,17 @@ static void test_selections(void **state)
         "dry_run goes with select");
     BAD("{\"op\": \"connection.freeze\", " NAMED ", \"rate_per_s\": 1}",
         "rate_per_s goes with select");
-    expect(*state, SELECT "{\"principal\": \"p\"}}", BURSAR_E_UNSUPPORTED_OP,
-           "select.principal and .vended_since need receipts of vends, which this version does not"
-           " keep");
+    job = read_right(*state, SELECT "{\"principal\": \"p\", \"vended_since\": 9}}");
+    assert_true(text_is(job.select.principal, "p") && job.select.vended_since == 9);
+    job = read_right(*state, SELECT "{\"vended_since\": 0, \"principal\": \"p\", \"tag\": \"t\"}}");
+    assert_true(job.select.principal.data && job.select.vended_since == 0);
+#define TOGETHER "select.principal and select.vended_since go together"
+    BAD(SELECT "{\"principal\": \"p\"}}", TOGETHER);
+    BAD(SELECT "{\"vended_since\": 9, \"owner\": \"o\"}}", TOGETHER);
+    BAD(SELECT "{\"principal\": \"p\", \"vended_since\": -1}}",
+        "select.vended_since must be a whole number from 0 to 1099511627776");
+    BAD(SELECT "{\"principal\": \"p\", \"vended_since\": 1, \"vended_since\": 0}}",
+        "select.vended_since stands twice");
     BAD("{\"op\": \"connection.delete\", \"select\": {\"owner\": \"o\"}}", "owner is required");
 }
 

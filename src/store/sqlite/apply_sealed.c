@@ -24,6 +24,7 @@ static int set_row(struct store_writer *writer, const struct sealed_change *row)
 
 int apply_sealed(struct store_writer *writer, struct store_change *change)
 {
+    writer->audit.is_changed = writer->audit.keyring != NULL; /* its seal too is made anew */
     struct sealed_batch *batch = change->sealed_batch;
     int result = 0;
     batch->lost = 0;

@@ -64,6 +64,9 @@ int apply_sweep(struct store_writer *writer, struct store_change *change)
     db_bind_int(statement, 9, now);
     if (sweep->share_count == 0)
         db_bind_int(statement, 10, now);
+    db_bind_text(statement, 11, sweep->selection.principal);
+    if (sweep->selection.principal.data)
+        db_bind_int(statement, 12, sweep->selection.vended_since);
     result = db_run(&writer->db, statement);
     for (size_t i = 0; i < sweep->share_count && result == 0; i++)
         result = add_part(writer, sweep, &sweep->shares[i]);
@@ -99,6 +102,7 @@ static int move_one(struct store_writer *writer, const struct store_change *chan
                                 .at_ms = change->at_ms,
                                 .connection = connection,
                                 .move = moves[sweep->action],
+                                .origin = &(struct audit_origin){.detail = sweep->sweep},
                                 .remind_at = change->remind_at};
     result = apply_move(writer, &move);
     if (result == BURSAR_E_STORE_UNAVAILABLE)
@@ -110,7 +114,8 @@ static int move_one(struct store_writer *writer, const struct store_change *chan
     db_bind_text(statement, 1, sweep->sweep);
     db_bind_text(statement, 2, connection);
     db_bind_int(statement, 3, move.state);
-    return db_run(&writer->db, statement);
+    result = db_run(&writer->db, statement);
+    return result == 0 ? apply_audit_change(writer, &move) : result;
 }
 
 /* BURSAR_E_CONFLICT, with nothing changed, where the walk stands elsewhere or the part has ended. */

@@ -71,9 +71,9 @@ const char *const apply_texts[] = {
                         " last_refresh_at = iif(generation = 0, ?3, last_refresh_at) WHERE id = ?1",
     [SWEEP_COUNT] = "SELECT count(*) FROM sweep WHERE ended_at IS NULL",
     [SWEEP_FIND] = "SELECT 1 FROM sweep WHERE id = ?1",
-    [SWEEP_ADD] =
-        "INSERT INTO sweep (id, action, at_provider, owner, provider, tag, client,"
-        " rate_per_s, begun_at, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [SWEEP_ADD] = "INSERT INTO sweep (id, action, at_provider, owner, provider, tag, client,"
+                  " rate_per_s, begun_at, ended_at, principal, vended_since)"
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [SWEEP_END] = "UPDATE sweep SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL AND NOT EXISTS"
                   " (SELECT 1 FROM sweep_part WHERE sweep = ?1 AND ended_at IS NULL)",
     [SWEEP_CANCEL] = "UPDATE sweep SET ended_at = ?2, is_cancelled = 1"
@@ -108,6 +108,18 @@ const char *const apply_texts[] = {
     [PRINCIPAL_SET] = "UPDATE principal SET definition = ?2, updated_at = ?3 WHERE name = ?1",
     [PRINCIPAL_DROP] = "DELETE FROM principal WHERE name = ?1",
     [PAUSE_DROP] = "DELETE FROM pause WHERE provider = ?1",
+    [AUDIT_ADD] =
+        "INSERT INTO audit (seq, at_ms, last_ms, count, kind, generation, link, principal,"
+        " peer, op, purpose, owner, connection, provider, account, outcome, detail)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
+        " ?17)",
+    [AUDIT_SEAL] = "INSERT INTO audit_ends (one, anchor_seq, anchor, seq, link, key_id, seal)"
+                   " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (one) DO UPDATE SET"
+                   " anchor_seq = ?1, anchor = ?2, seq = ?3, link = ?4, key_id = ?5, seal = ?6",
+    [AUDIT_LOAD] = "SELECT anchor_seq, anchor, seq, link, key_id, seal FROM audit_ends",
+    [AUDIT_LAST] = "SELECT seq, link FROM audit ORDER BY seq DESC LIMIT 1",
+    [AUDIT_OLD] = "SELECT seq, link, last_ms FROM audit ORDER BY seq LIMIT ?1",
+    [AUDIT_DROP] = "DELETE FROM audit WHERE seq <= ?1",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
     [SEALED_SET_CONNECTION] = "UPDATE connection SET secret = coalesce(?3, secret),"
                               " \"grant\" = coalesce(?5, \"grant\"),"

@@ -45,6 +45,14 @@ enum statement {
     SEALED_INTENTS,
     SEALED_CONSENTS,
     SEALED_COUNT,
+    TALLY_GIVEN,
+    WAS_GIVEN,
+    AUDIT_ROWS,
+    GIVEN_OF,
+    GIVEN_TO,
+    AUDIT_ENDS,
+    AUDIT_FIRST,
+    AUDIT_LINK,
     STATEMENT_COUNT
 };
 
