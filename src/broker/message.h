@@ -57,6 +57,8 @@ struct request {
     int64_t retry_after_ms;
     unsigned tries;
     /* Of a put of what a consent brought: the consent, and who is told how the put ended. */
+    bool has_hint;
+    int64_t hinted_at;   /* when the issuer wants to be asked for the next secret */
     struct text consent; /* borrows from whoever is told */
     put_ended_fn *ended; /* NULL: nobody */
     void *context;

@@ -15,6 +15,7 @@
 #include "broker/record.h"
 #include "broker/refs.h"
 #include "broker/worker.h"
+#include "policy/availability.h"
 
 enum {
     LIST_DEFAULT = 100,
@@ -251,6 +252,25 @@ static void pack_gate(struct pack *map, const struct worker_figures *figures)
     pack_string(map, "breaker", breaker_state_name(figures->breaker));
 }
 
+/* The share of time that a good secret was there; absent where nothing was refreshed yet. */
+static void pack_availability(struct pack *map, const struct connector *connector,
+                              const struct worker_figures *figures)
+{
+    double target = connector->availability;
+    double measured = availability_measured((double)figures->covered_s, (double)figures->missing_s);
+    if (figures->covered_s == 0 && target == 0)
+        return;
+    struct pack availability = pack_map_in(map, "availability");
+    if (figures->covered_s > 0)
+        pack_double(&availability, "measured", measured);
+    if (target > 0) {
+        pack_double(&availability, "target", target);
+        pack_bool(&availability, "met", measured >= target);
+        pack_int(&availability, "lead_s", figures->lead_s);
+    }
+    pack_close(&availability);
+}
+
 static int pack_providers(struct query *self, struct pack *map)
 {
     const struct broker *broker = self->broker;
@@ -270,6 +290,7 @@ static int pack_providers(struct query *self, struct pack *map)
         pack_int(&one, "waiting", figures.waiting);
         pack_gate(&one, &figures);
         pack_budget(&one, connector, &figures);
+        pack_availability(&one, connector, &figures);
         result = pack_forecast(self, &one, connector, &figures, &debt, &ending);
         pack_secret_end(&one, connector, figures.has_next_secret);
         if (figures.paused_since != 0)

@@ -147,6 +147,7 @@ int worker_begin(struct worker *self)
         !self->made_tree)
         return BURSAR_E_NOMEM;
     int result_of_resume = worker_plan_open(self);
+    worker_availability_open(self);
     if (result_of_resume == 0)
         result_of_resume = worker_gate_open(self);
     if (result_of_resume == 0)
@@ -335,5 +336,8 @@ struct worker_figures worker_figures(struct worker *self)
         .room_1h = atomic_load(&self->figures.room_1h),
         .waiting = atomic_load(&self->figures.waiting),
         .has_next_secret = atomic_load(&self->figures.has_next_secret),
-        .paused_since = atomic_load(&self->figures.paused_since)};
+        .paused_since = atomic_load(&self->figures.paused_since),
+        .covered_s = atomic_load(&self->figures.covered_s),
+        .missing_s = atomic_load(&self->figures.missing_s),
+        .lead_s = atomic_load(&self->figures.lead_s)};
 }

@@ -3,6 +3,7 @@
  *
  *     worker.c         the thread: messages, timers
  *     worker_gate.c    what may be sent, and when: budgets, breaker, fleet guard
+ *     worker_availability.c  how early a refresh has to be
  *     worker_incident.c  faults that are no connection's
  *     worker_plan.c    what is due without anybody asking, and reminders
  *     worker_vend.c    vend, refresh, invalidate: decide from the row, answer, or join a flight
@@ -55,6 +56,9 @@ struct worker_figures {
     int64_t waiting;      /* refreshes that wait for their turn */
     bool has_next_secret; /* requests show client_secret_next */
     int64_t paused_since; /* an operator stopped it; seconds since 1970, 0: it is not */
+    int64_t covered_s,
+        missing_s;  /* time of secrets since the start, and how much of it none was good */
+    int64_t lead_s; /* that the wanted availability asks for, of the last secret; 0: nothing */
 };
 struct worker_figures worker_figures(struct worker *worker);
 
