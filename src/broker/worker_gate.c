@@ -131,6 +131,9 @@ void worker_gate_queue(struct flight *flight)
     flight->asked_in_round = self->round;
     turns_add(&self->turns, &flight->turn, flight->waiters ? TURN_CALLER : TURN_PLANNER,
               flight->row.owner);
+    /* It may have shut while this one waited for something else. */
+    self->has_gate_shut =
+        self->has_gate_shut || (flight->waiters && !worker_gate_lets_through(self));
     self->gate_at_ms = 0;
 }
 
@@ -147,15 +150,15 @@ void worker_gate_leave(struct flight *flight)
         return;
     flight->has_pass = false;
     if (flight->end == EXCHANGE_UNSENT)
-        gate_unsent(&self->gate);
+        gate_unsent(&self->gate, flight->pass);
     else /* the row changed under it: the provider has counted its request all the same */
-        gate_unclear(&self->gate);
+        gate_unclear(&self->gate, flight->pass);
     self->gate_at_ms = 0;
 }
 
 static void let_through(struct worker *self, struct flight *flight, int64_t now_ms)
 {
-    gate_sent(&self->gate, now_ms);
+    flight->pass = gate_sent(&self->gate, now_ms);
     flight->has_pass = true;
     if (is_per_grant(self->connector->settings))
         budget_take(&grant_of(self, &flight->row)->budget, 1, now_ms);
@@ -168,7 +171,8 @@ static void sift(struct worker *self)
     struct flight *flight, *next;
     self->has_gate_shut = false;
     HASH_ITER(hh, self->flights, flight, next) {
-        if (flight->phase == FLIGHT_TURN && flight->waiters)
+        bool is_waiting = flight->phase == FLIGHT_TURN || flight->phase == FLIGHT_BACKOFF;
+        if (is_waiting && flight->waiters)
             flight_sift(flight);
     }
 }
@@ -282,15 +286,16 @@ bool worker_gate_note(struct flight *flight)
 {
     struct worker *self = flight->worker;
     const struct flight_outcome *outcome = &flight->outcome;
-    bool was_free = worker_gate_lets_through(self), had_pass = flight->has_pass;
+    bool had_pass = flight->has_pass;
     if (flight->is_local && had_pass && flight->end == EXCHANGE_REPLY) {
         flight->has_pass = false;
-        gate_unclear(&self->gate);
+        gate_unclear(&self->gate, flight->pass);
     }
     if (flight->is_local || flight->has_nothing || flight->is_past_grace ||
         (!had_pass && flight->end != EXCHANGE_REPLY))
         return true; /* nothing was said; what was let through is given back at the end */
-    struct gate_end end = {.verdict = outcome->verdict,
+    struct gate_end end = {.pass = had_pass ? flight->pass : (struct gate_pass){.is_probe = false},
+                           .verdict = outcome->verdict,
                            /* Only a refused client concerns every connection; other errors of this
                             * class can come from one row alone, which must not hold up the others. */
                            .is_client_refused = strcmp(outcome->code, "invalid_client") == 0,
@@ -301,7 +306,7 @@ bool worker_gate_note(struct flight *flight)
     struct gate_change change = gate_note(&self->gate, &end, clock_boot_ms());
     tell_incidents(self, &change, outcome);
     self->gate_at_ms = 0;
-    self->has_gate_shut = self->has_gate_shut || (was_free && !worker_gate_lets_through(self)) ||
+    self->has_gate_shut = self->has_gate_shut || !worker_gate_lets_through(self) ||
                           outcome->verdict == VERDICT_THROTTLED;
     if (change.breaker == BREAKER_CLOSES || change.guard == GUARD_OPENS || change.is_client_back)
         worker_plan_soon(self);

@@ -48,7 +48,8 @@ struct flight {
     struct turn turn;
     uint64_t asked_in_round; /* of the worker's loop, for its turn */
     bool has_pass;           /* the gate counts it among what is under way */
-    struct conn_row row;     /* as it was when the attempt began; sealed */
+    struct gate_pass pass;
+    struct conn_row row; /* as it was when the attempt began; sealed */
     struct request *waiters;
     enum exchange_end end;
     struct http_reply reply;       /* in guarded memory until its conclusion is committed */
