@@ -382,6 +382,10 @@ static void answer_request(struct query *self, struct request *request)
         query_change_sweep(self, request);
         return;
     }
+    if (job->op == OP_SWEEP_GET && job->wait) {
+        query_wait_sweep(self, request);
+        return;
+    }
     struct answer *answer = answer_new(request->ticket);
     answer->error = functions[job->op](self, job, answer);
     if (answer->error == 0 && buf_error(&answer->body) != 0)
@@ -412,7 +416,8 @@ static void *run(void *context)
                     ->done(((struct write_message *)mail)->context, (struct write_message *)mail);
                 continue;
             }
-            is_stopping = true;
+            is_stopping = is_stopping || message->type == MESSAGE_STOP;
+            query_wake_waiting(self, message->type != MESSAGE_SWEEP);
             free(message);
         }
     }
@@ -435,6 +440,17 @@ int query_start(const struct broker *broker, struct query **out_query, struct bu
     }
     *out_query = self;
     return 0;
+}
+
+void query_drain(struct query *self)
+{
+    mailbox_send(&self->inbox, &message_new(MESSAGE_DRAIN)->mail);
+}
+
+void query_sweep_ended(struct query *self, struct text sweep)
+{
+    static const struct text none = {NULL, 0};
+    mailbox_send(&self->inbox, &sweep_message_new(sweep, none, false)->message.mail);
 }
 
 void query_stop(struct query *self)

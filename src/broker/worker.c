@@ -69,10 +69,7 @@ void worker_take_messages(struct worker *self)
             self->plan_at_ms = self->remind_at_ms = self->sweep_at_ms = 0;
             free(message);
             break;
-        case MESSAGE_SWEEP:
-            worker_sweep_changed(self);
-            free(message);
-            break;
+        case MESSAGE_SWEEP: worker_sweep_changed(self, (struct sweep_message *)mail); break;
         case MESSAGE_DRAIN:
             self->is_draining = true;
             free(message);
@@ -298,7 +295,14 @@ bool worker_send(struct worker *self, struct request *request)
 
 void worker_send_sweep(struct worker *self)
 {
-    mailbox_send(&self->inbox, &message_new(MESSAGE_SWEEP)->mail);
+    static const struct text none = {NULL, 0};
+    mailbox_send(&self->inbox, &sweep_message_new(none, none, false)->message.mail);
+}
+
+void worker_send_sweep_begun(struct worker *self, struct text sweep, struct text provider,
+                             bool has_hold)
+{
+    mailbox_send(&self->inbox, &sweep_message_new(sweep, provider, has_hold)->message.mail);
 }
 
 /* ---- figures ------------------------------------------------------------------------------------- */

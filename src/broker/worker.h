@@ -40,8 +40,11 @@ void worker_free(struct worker *worker);
  * already, on their way or waiting for a flight. */
 #define WORKER_QUEUE_MAX 65536
 bool worker_send(struct worker *worker, struct request *request);
-/* A sweep was begun or cancelled: the worker looks which there are. */
+/* A sweep was cancelled: the worker looks which there are. */
 void worker_send_sweep(struct worker *worker);
+/* A sweep has begun with a part of this provider. has_hold: the worker owes the dispatcher the end of one hold. */
+void worker_send_sweep_begun(struct worker *worker, struct text sweep, struct text provider,
+                             bool has_hold);
 
 struct worker_figures {
     uint64_t queue;             /* requests that wait for a flight */

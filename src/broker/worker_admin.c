@@ -470,7 +470,7 @@ static void move(struct worker *self, struct request *request)
     message->change.at_ms = clock_wall_ms();
     message->change.owner = request->job.owner;
     message->change.move = moves[request->job.op];
-    if (request->job.op == OP_REVOKE)
+    if (request->job.op == OP_REVOKE || request->job.op == OP_FREEZE)
         message->change.reason =
             request->job.reason; /* borrows from the request, which goes along */
     message->change.remind_at = worker_remind_at(self);

@@ -104,6 +104,7 @@ struct worker {
     struct recheck *recheck;        /* a walk through stored keys; NULL: none yet */
     int64_t recheck_at_ms;          /* boot time at which it goes on */
     struct sweep_part *sweeps;      /* that are under way, the oldest first */
+    struct sweep_message *holds;    /* of freezes that have begun and were not looked up yet */
     struct tree *sweep_tree;        /* of the tags that are looked at */
     int64_t sweep_at_ms;            /* boot time at which they go on */
     bool must_load_sweeps;          /* the store is to be asked which there are */
@@ -196,6 +197,7 @@ int64_t worker_lead_s(struct worker *self, int64_t issued_at, int64_t expires_at
 
 /* Those that were open when an earlier process ended. 0, or what the store says. */
 int worker_incident_resume(struct worker *self);
+/* outcome NULL: no attempt has shown it. */
 void worker_incident_begin(struct worker *self, enum incident_kind kind,
                            const struct flight_outcome *outcome);
 void worker_incident_end(struct worker *self, enum incident_kind kind);
@@ -206,7 +208,7 @@ void worker_incident_end(struct worker *self, enum incident_kind kind);
  * with the other one: *has_next_secret, what it showed, is changed to that. */
 bool worker_roll_secret(struct worker *self, const struct call_outcome *outcome, int status,
                         enum verdict_class verdict, bool *has_next_secret);
-/* Tells the log, once a day, of a secret that ends soon. */
+/* Tells of a secret that ends soon: once by an incident, and once a day in the log. */
 void worker_watch_secret(struct worker *self);
 
 /* worker_vend.c */
