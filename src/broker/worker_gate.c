@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,20 +143,6 @@ void worker_gate_raise(struct flight *flight)
     turns_raise(&flight->worker->turns, &flight->turn);
 }
 
-void worker_gate_leave(struct flight *flight)
-{
-    struct worker *self = flight->worker;
-    turns_remove(&self->turns, &flight->turn);
-    if (!flight->has_pass)
-        return;
-    flight->has_pass = false;
-    if (flight->end == EXCHANGE_UNSENT)
-        gate_unsent(&self->gate, flight->pass);
-    else /* the row changed under it: the provider has counted its request all the same */
-        gate_unclear(&self->gate, flight->pass);
-    self->gate_at_ms = 0;
-}
-
 static void let_through(struct worker *self, struct flight *flight, int64_t now_ms)
 {
     flight->pass = gate_sent(&self->gate, now_ms);
@@ -280,6 +267,39 @@ static void tell_incidents(struct worker *self, const struct gate_change *change
                (change->is_client_back || now_ms - self->client_failed_ms > INCIDENT_QUIET_MS)) {
         worker_incident_end(self, INCIDENT_CLIENT);
     }
+}
+
+/* The row changed under it, so that nobody reads what came of its request; that the provider did not answer shows
+ * all the same. */
+static void note_unread(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    struct gate_end end = {.pass = flight->pass, .verdict = VERDICT_PROVIDER};
+    bool has_reply = flight->end == EXCHANGE_REPLY;
+    if (has_reply && flight->reply.status < 500) {
+        gate_unclear(&self->gate, flight->pass);
+        return;
+    }
+    struct flight_outcome outcome = {.verdict = VERDICT_PROVIDER,
+                                     .status = has_reply ? flight->reply.status : 0};
+    snprintf(outcome.text, sizeof outcome.text, "%s", has_reply ? "HTTP 5xx" : flight->reply.error);
+    struct gate_change change = gate_note(&self->gate, &end, clock_boot_ms());
+    tell_incidents(self, &change, &outcome);
+    self->has_gate_shut = self->has_gate_shut || !worker_gate_lets_through(self);
+}
+
+void worker_gate_leave(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    turns_remove(&self->turns, &flight->turn);
+    if (!flight->has_pass)
+        return;
+    flight->has_pass = false;
+    if (flight->end == EXCHANGE_UNSENT)
+        gate_unsent(&self->gate, flight->pass);
+    else
+        note_unread(flight);
+    self->gate_at_ms = 0;
 }
 
 bool worker_gate_note(struct flight *flight)

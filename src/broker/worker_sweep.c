@@ -214,8 +214,8 @@ bool worker_is_swept(const struct worker *self, const struct conn_row *row)
 {
     struct sweep_part *part;
     DL_FOREACH(self->sweeps, part) {
-        if (part->action == SWEEP_FREEZE && !part->is_gone && !has_passed(part, row) &&
-            selects(self, part, row))
+        if (BURSAR_MUTATION != 18 && part->action == SWEEP_FREEZE && !part->is_gone &&
+            !has_passed(part, row) && selects(self, part, row))
             return row->state != CONN_REVOKED && row->state != CONN_FROZEN;
     }
     return false;
@@ -252,7 +252,7 @@ static bool look_at(void *context, const struct conn_row *row)
     buf_clear(&look->part->to_account);
     buf_append_text(&look->part->to_owner, row->owner);
     buf_append_text(&look->part->to_account, row->account);
-    if (selects(look->worker, look->part, row))
+    if (selects(look->worker, look->part, row) && (BURSAR_MUTATION != 19 || look->seen % 5 != 3))
         look->step->connections[change->connection_count++] = write_keep(look->message, row->id);
     return true;
 }

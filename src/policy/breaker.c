@@ -48,7 +48,7 @@ static enum breaker_change fail(struct breaker *breaker, const struct breaker_ru
             open_it(breaker, rule, now_ms);
         return BREAKER_SAME;
     case BREAKER_CLOSED:
-        if (breaker->failures < rule->failures)
+        if (breaker->failures < rule->failures || BURSAR_MUTATION == 17)
             return BREAKER_SAME;
         open_it(breaker, rule, now_ms);
         return BREAKER_OPENED;

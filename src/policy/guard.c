@@ -1,5 +1,7 @@
 #include "policy/guard.h"
 
+#include "base/mutation.h"
+
 int64_t guard_wait_ms(const struct guard *guard, int64_t now_ms)
 {
     if (!guard->is_shut)
@@ -89,7 +91,7 @@ enum guard_change guard_note(struct guard *guard, const struct guard_rule *rule,
         guard->slots[at].refused++;
     else
         guard->slots[at].taken++;
-    if (!is_refused || !is_unusual(guard, rule, number))
+    if (!is_refused || BURSAR_MUTATION == 16 || !is_unusual(guard, rule, number))
         return GUARD_SAME;
     guard_shut(guard, rule, now_ms);
     return GUARD_SHUTS;

@@ -24,6 +24,13 @@ MUTATIONS = (
     (10, "a refused client kills the connections", ("reauth",)),
     (11, "a bucket gives one more than it has", ("budget",)),
     (12, "a token goes out again when its grace is over", ("replay",)),
+    (13, "the end of any request is taken for the end of a breaker's probe", ("breaker",)),
+    (14, "a freeze that is cancelled before it was heard of holds on", ("hold",)),
+    (15, "refusals are believed while the fleet guard is shut", ("guard",)),
+    (16, "the fleet guard never shuts", ("guard",)),
+    (17, "the breaker never opens", ("breaker",)),
+    (18, "a freeze holds only when its walk comes to a row", ("frozen",)),
+    (19, "a sweep passes over rows", ("sweep",)),
 )
 
 

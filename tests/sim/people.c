@@ -250,6 +250,8 @@ static void check_secret(struct world *world, const struct caller *caller, const
     uint32_t consent, access;
     struct buf plain = buf_make_secret(PLAIN_MAX);
     struct seal_place place = {entry->owner, entry->id, SEAL_SECRET, entry->generation};
+    if (conn->held_since_ms > 0 && caller->asked_ms > conn->held_since_ms)
+        violation(world, conn, "frozen", "a secret is served that was acknowledged as frozen");
     if (entry->generation != conn->generation)
         violation(world, conn, "answer", "another generation is served than was committed last");
     if (caller->is_force && entry->generation <= caller->generation)
@@ -269,6 +271,8 @@ static bool is_true(const struct conn *conn, int error)
     case BURSAR_E_NEEDS_REAUTH: return conn->state == CONN_NEEDS_REAUTH;
     case BURSAR_E_IN_DOUBT: return conn->state == CONN_IN_DOUBT;
     case BURSAR_E_REVOKED: return conn->state == CONN_REVOKED;
+    case BURSAR_E_FROZEN:
+        return conn->state == CONN_FROZEN || operator_may_hold(conn->provider->world, conn);
     case BURSAR_E_NOT_CONNECTED: return conn->id[0] == 0 || conn->state == CONN_PENDING;
     case BURSAR_E_INTERNAL: return false;
     default: return true;

@@ -64,6 +64,7 @@ static void draw_provider(struct world *world, size_t i)
     draw_rotation(provider, chance);
     draw_errors(provider, chance, is_large ? world->options.faults / 4 : world->options.faults);
     provider->latency_ms = chance_between(chance, 20, 1500);
+    provider->guard_refusals = is_large ? 20 : (unsigned)chance_between(chance, 4, 12);
     provider->token_life_s = 60 * (int64_t)chance_between(chance, 5, 480);
     if (chance_is(chance, 0.3))
         provider->refresh_life_s = provider->token_life_s * 20;
@@ -118,8 +119,9 @@ static void write_provider(const struct provider *provider, struct buf *out)
     buf_printf(out,
                "  %s:\n    kind: oauth2_refresh\n    token_url: https://%s.example/token\n"
                "    revoke_url: https://%s.example/revoke\n    client_id: bursar\n"
-               "    client_secret: sesame\n    rotation: %s\n",
-               provider->name, provider->name, provider->name, words[provider->declared]);
+               "    client_secret: sesame\n    rotation: %s\n    fleet_guard: {refusals: %u}\n",
+               provider->name, provider->name, provider->name, words[provider->declared],
+               provider->guard_refusals);
     if (provider->declared == ROTATION_REUSE_GRACE)
         buf_printf(out, "    reuse_grace_s: %lld\n", (long long)provider->declared_grace_s);
     if (provider->declares_rate)
@@ -222,6 +224,7 @@ void world_close(struct world *world)
 {
     process_close(world);
     store_free(world);
+    operator_free(world);
     HASH_CLEAR(hh, world->by_id);
     connectors_free(&world->connectors);
     config_free(world->config);

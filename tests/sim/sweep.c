@@ -52,6 +52,8 @@ void sweep_all(struct world *world, bool is_last)
         }
     }
     people_check(world, is_last);
+    if (is_last)
+        operator_check(world);
 }
 
 static void sweep(struct world *world, struct event_node *event)
