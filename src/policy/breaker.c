@@ -60,7 +60,6 @@ static enum breaker_change fail(struct breaker *breaker, const struct breaker_ru
 enum breaker_change breaker_note(struct breaker *breaker, const struct breaker_rule *rule,
                                  enum verdict_class verdict, bool is_probe, int64_t now_ms)
 {
-    is_probe = is_probe || BURSAR_MUTATION == 13;
     if (verdict == VERDICT_PROVIDER || verdict == VERDICT_UNCERTAIN)
         return fail(breaker, rule, is_probe, now_ms);
     if (verdict == VERDICT_THROTTLED) {

@@ -180,6 +180,7 @@ static void on_reply(struct world *world, struct conn *conn, const struct store_
 static void on_refreshed(struct world *world, struct conn *conn, const struct store_change *change)
 {
     world->figures.refreshes++;
+    conn->served++;
     if (!conn->is_kept || conn->intent_generation != change->expect_generation)
         violation(world, conn, "reply", "a reply was read before it was kept");
     take_secret(world, conn, change);

@@ -67,6 +67,9 @@ static void report(const struct world *world, double took_s)
            f->commits, f->changes, f->events, f->turns,
            (double)(world->now_ms - world->started_ms) / (double)DAY_MS, took_s, world->digest,
            f->violations);
+    if (world->options.is_tight)
+        printf("  the owner that had the smallest part of a fair share had %.2f of it\n",
+               f->least_share);
     fflush(stdout);
 }
 
@@ -93,6 +96,7 @@ static uint64_t run(const struct options *options)
     trouble_begin(&world);
     sweep_begin(&world);
     world_run(&world, world.ends_ms);
+    share_check(&world);
     trouble_end(&world);
     world_run(&world, world.ends_ms + CALM_MS);
     if (options->stops && world.figures.violations > 0)
@@ -113,8 +117,9 @@ static uint64_t run(const struct options *options)
 
 static int usage(void)
 {
-    fprintf(stderr, "sim [--large] [--connections N] [--providers N] [--days N] [--faults X]"
-                    " [--verbose] [--stop] SEED…\n");
+    fprintf(stderr,
+            "sim [--large | --tight] [--connections N] [--providers N] [--days N] [--faults X]"
+            " [--verbose] [--stop] SEED…\n");
     return 2;
 }
 
@@ -157,6 +162,9 @@ int main(int argc, char **argv)
                                        .days = 30,
                                        .faults = 0.02,
                                        .is_large = true};
+        } else if (strcmp(argv[i], "--tight") == 0) {
+            options =
+                (struct options){.connections = 80, .providers = 2, .days = 1, .is_tight = true};
         } else if (strcmp(argv[i], "--verbose") == 0) {
             options.is_verbose = true;
         } else if (strcmp(argv[i], "--stop") == 0) {

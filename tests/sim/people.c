@@ -38,7 +38,13 @@ struct caller {
 
 void conn_owner(const struct conn *conn, char out[static OWNER_SIZE])
 {
-    snprintf(out, OWNER_SIZE, "owner%u", conn->index / OWNERS_OF_EACH);
+    const struct provider *provider = conn->provider;
+    bool is_crowd =
+        provider->world->options.is_tight && conn->index - provider->first < provider->count / 2;
+    if (is_crowd)
+        snprintf(out, OWNER_SIZE, "crowd");
+    else
+        snprintf(out, OWNER_SIZE, "owner%u", conn->index / OWNERS_OF_EACH);
 }
 
 void conn_account(const struct conn *conn, char out[static ACCOUNT_SIZE])
@@ -193,7 +199,9 @@ static void call(struct world *world, struct event_node *event)
     struct conn *conn =
         &world->conns[provider->first + chance_below(&world->chance, provider->count)];
     uint64_t dice = chance_below(&world->chance, 1000);
-    int64_t mean_ms = world->options.is_large ? 10 * MINUTE_MS : MINUTE_MS;
+    int64_t mean_ms = world->options.is_large   ? 10 * MINUTE_MS
+                      : world->options.is_tight ? 30 * MINUTE_MS
+                                                : MINUTE_MS;
     if (!world->is_calm)
         world_at(world, event, world->now_ms + chance_wait(&world->chance, mean_ms));
     if (!world->is_up || conn->grant.consent == 0 || mends(world, conn))

@@ -85,6 +85,19 @@ static void draw_lives(struct world *world)
     }
 }
 
+/* Six tenths of what falls due fits under the ceiling. */
+static void draw_tight(struct world *world)
+{
+    for (size_t i = 0; i < world->options.providers; i++) {
+        struct provider *provider = &world->providers[i];
+        provider->token_life_s = 3600;
+        provider->refresh_life_s = 0;
+        provider->rate_window_s = 3600;
+        provider->rate_limit = (int64_t)(0.6 * (double)provider->count * 3600 / 3300 / 0.9);
+        provider->declares_rate = true;
+    }
+}
+
 static void draw_all(struct world *world)
 {
     world->providers = memory_new(world->options.providers * sizeof *world->providers);
@@ -93,6 +106,8 @@ static void draw_all(struct world *world)
         draw_provider(world, i);
     if (world->options.is_large)
         draw_lives(world);
+    if (world->options.is_tight)
+        draw_tight(world);
     for (size_t i = 0; i < world->options.providers; i++) {
         struct provider *provider = &world->providers[i];
         provider->rate_left = (double)provider->rate_limit;

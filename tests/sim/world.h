@@ -13,6 +13,7 @@
  *     people.c    owners, callers and operators
  *     trouble.c   crashes, clock jumps, bad disks and bad days of providers
  *     operator.c  freezes, thaws and revocations of many, through the query thread's own code
+ *     share.c     what each owner must get of a budget that is spent
  *     gates.c     what must be true of breakers and fleet guards
  *     book.c      what must be true of the store after each commit
  *     sweep.c     what must be true of all connections, looked at now and then
@@ -75,6 +76,7 @@ struct options {
     size_t connections, providers;
     int64_t days;
     double faults; /* 1: as often as torture asks; 0: none */
+    bool is_tight; /* ceilings are too low for what falls due, and half of all is one owner's */
     bool is_large; /* rows are compared one in a hundred, reads do not fail */
     bool is_verbose;
     bool stops; /* at the first broken rule */
@@ -86,6 +88,7 @@ struct figures {
     uint64_t wall_jumps, suspends, store_faults, outages, incidents, grants_refused, in_doubt;
     uint64_t commits, changes, events, turns, violations;
     uint64_t sweeps, swept, cancelled_sweeps;
+    double least_share; /* of what would be fair, that an owner got */
 };
 
 #define TIMES_MAX 64
@@ -187,6 +190,7 @@ struct conn {
     uint64_t refused_generation, lost_generation;
     uint32_t issued_consent, issued_serial; /* by the reply that came last */
     unsigned requests_open;
+    unsigned served;       /* refreshes */
     unsigned freezes;      /* sweeps that have selected it and not come to it yet */
     int64_t held_since_ms; /* when the first of them was acknowledged; 0: none is */
     int64_t freed_ms;      /* when the last one was cancelled */
@@ -341,6 +345,11 @@ void gates_sent(struct world *world, const struct asked *asked);
 void gates_told(struct world *world, const struct asked *asked, const struct told *told,
                 int64_t sent_ms);
 void gates_believed(struct world *world, struct conn *conn);
+
+/* ---- share.c ------------------------------------------------------------------------------------- */
+
+/* At the end of the days, before the calm. */
+void share_check(struct world *world);
 
 /* ---- operator.c ---------------------------------------------------------------------------------- */
 
