@@ -163,7 +163,7 @@ static int load(struct worker *self)
 void worker_sweep_changed(struct worker *self, struct sweep_message *message)
 {
     if (message->has_hold) {
-        message->message.mail.next = &self->holds->message.mail;
+        message->message.mail.next = (struct mail *)self->holds;
         self->holds = message;
     } else {
         free(message);
