@@ -393,6 +393,7 @@ size_t operator_stepped(struct world *world, const struct store_batch *batch,
     size_t events = 0;
     if (sweep && step->is_last && sweep->parts > 0)
         sweep->parts--;
+    world->freed_ms = world->now_ms;
     for (size_t i = 0; i < step->connection_count; i++) {
         struct conn *conn = book_find(world, step->connections[i]);
         if (conn)
@@ -416,6 +417,7 @@ void operator_cancelled(struct world *world, const struct store_change *change)
         return;
     world->figures.cancelled_sweeps++;
     sweep->is_cancelled = true;
+    world->freed_ms = world->now_ms;
     for (size_t i = 0; i < world->options.connections; i++)
         let_go(world, sweep, &world->conns[i]);
 }
@@ -426,6 +428,28 @@ static bool note_end(void *context, const struct sweep_row *row)
 {
     *(bool *)context = row->ended_at != 0;
     return true;
+}
+
+/* Whether no freeze is under way, and none was for a while. */
+static bool is_quiet(const struct world *world)
+{
+    for (const struct sim_sweep *sweep = world->swept; sweep; sweep = sweep->next) {
+        if (sweep->action == SWEEP_FREEZE &&
+            (sweep->ticket != 0 ||
+             (sweep->is_committed && !sweep->is_cancelled && sweep->parts > 0)))
+            return false;
+    }
+    return world->now_ms - world->freed_ms > 10 * MINUTE_MS &&
+           world->now_ms - world->disturbed_ms > 10 * MINUTE_MS;
+}
+
+void operator_check_holds(struct world *world)
+{
+    for (size_t i = 0; i < world->options.providers && is_quiet(world); i++) {
+        if (world->providers[i].held != 0)
+            violation(world, NULL, "hold", "no freeze is under way, and its secrets are held back");
+        world->providers[i].held = 0; /* once is enough */
+    }
 }
 
 void operator_check(struct world *world)

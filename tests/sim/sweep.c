@@ -52,6 +52,7 @@ void sweep_all(struct world *world, bool is_last)
         }
     }
     people_check(world, is_last);
+    operator_check_holds(world);
     if (is_last)
         operator_check(world);
 }

@@ -233,6 +233,7 @@ struct world {
     struct query *query;     /* of the operators */
     struct sim_sweep *swept; /* all that they have begun; operator.c */
     struct event_node operators, query_event;
+    int64_t freed_ms; /* when a sweep's part ended last, or one was cancelled */
 
     bool is_up, is_calm, is_stopping;
     bool is_dead;     /* the process crashed in the middle of what it is doing */
@@ -373,6 +374,7 @@ void operator_cancelled(struct world *world, const struct store_change *change);
 bool operator_may_hold(const struct world *world, const struct conn *conn);
 /* Nothing that has selected it holds it any more: it is another row, or an owner has moved it. */
 void operator_forget(struct world *world, struct conn *conn);
+void operator_check_holds(struct world *world);
 void operator_check(struct world *world);
 
 /* ---- sweep.c, people.c, trouble.c, answers.c, store.c --------------------------------------------- */
