@@ -249,6 +249,7 @@ static void begin_draining(struct dispatcher *self)
     self->end_at_ms = clock_boot_ms() + BROKER_DRAIN_MS;
     for (size_t i = 0; i < self->broker->worker_count; i++)
         worker_drain(self->broker->workers[i]);
+    query_drain(self->broker->query);
 }
 
 /* Takes the message. */

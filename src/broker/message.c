@@ -43,6 +43,21 @@ struct origin *origin_copy(const struct origin *origin)
     return origin ? origin_new(&origin->audit) : NULL;
 }
 
+struct sweep_message *sweep_message_new(struct text sweep, struct text provider, bool has_hold)
+{
+    struct sweep_message *made = memory_new(sizeof *made + provider.len + 1);
+    made->message.type = MESSAGE_SWEEP;
+    made->has_hold = has_hold;
+    if (sweep.len < sizeof made->sweep && sweep.data)
+        memcpy(made->sweep, sweep.data, sweep.len);
+    if (provider.data) {
+        char *copy = (char *)(made + 1);
+        memcpy(copy, provider.data, provider.len);
+        made->provider = (struct text){copy, provider.len};
+    }
+    return made;
+}
+
 /* ---- requests ---------------------------------------------------------------------------------- */
 
 struct request *request_new(struct text body, bool is_secret, uint64_t ticket, int64_t deadline_ms)

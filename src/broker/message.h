@@ -21,7 +21,8 @@ enum message_type {
     MESSAGE_WRITE,      /* worker, query, dispatcher -> store -> the same: struct write_message */
     MESSAGE_EVENTS,     /* store -> publisher: struct events_message */
     MESSAGE_START,      /* all is up: what is due may be begun: struct message */
-    MESSAGE_SWEEP,      /* query -> workers: a sweep was begun or cancelled: struct message */
+    MESSAGE_SWEEP,      /* query -> workers: a sweep was begun or cancelled: struct sweep_message;
+                           worker -> query: a part has ended: the same */
     MESSAGE_HOLD,       /* query, worker -> dispatcher: struct hold_message */
     MESSAGE_PRINCIPALS, /* query -> publisher -> zap -> dispatcher: struct principals_message */
     MESSAGE_RELOAD,     /* main -> query: struct reload_message */
@@ -75,6 +76,8 @@ struct request {
     int64_t retry_after_ms;
     unsigned tries;
     /* Of a put of what a consent brought: the consent, and who is told how the put ended. */
+    bool has_hint;
+    int64_t hinted_at;   /* when the issuer wants to be asked for the next secret */
     struct text consent; /* borrows from whoever is told */
     put_ended_fn *ended; /* NULL: nobody */
     void *context;
@@ -142,6 +145,17 @@ struct write_message *write_new(enum change_type type, struct text connection);
 void write_free(struct write_message *message);
 /* Copies a text into the message, where it stays until write_free(). */
 struct text write_keep(struct write_message *message, struct text text);
+
+/* ---- a sweep that was begun, cancelled or ended --------------------------------------------------- */
+
+struct sweep_message {
+    struct message message;
+    char sweep[SWEEP_ID_SIZE]; /* empty: any may have changed */
+    struct text provider;      /* the begun part's; kept behind the message, absent without one */
+    bool has_hold;             /* a freeze has begun: one dispatcher_hold(-1) is owed for it */
+};
+/* free() ends it. */
+struct sweep_message *sweep_message_new(struct text sweep, struct text provider, bool has_hold);
 
 /* ---- a provider whose connections are not answered from memory ------------------------------------ */
 

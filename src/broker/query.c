@@ -15,8 +15,8 @@
 #include "broker/record.h"
 #include "broker/refs.h"
 #include "broker/sockets.h"
-#include "broker/store_thread.h"
 #include "broker/worker.h"
+#include "policy/availability.h"
 
 enum {
     LIST_DEFAULT = 100,
@@ -242,6 +242,25 @@ static void pack_gate(struct pack *map, const struct worker_figures *figures)
     pack_string(map, "breaker", breaker_state_name(figures->breaker));
 }
 
+/* The share of time that a good secret was there; absent where nothing was refreshed yet. */
+static void pack_availability(struct pack *map, const struct connector *connector,
+                              const struct worker_figures *figures)
+{
+    double target = connector->availability;
+    double measured = availability_measured((double)figures->covered_s, (double)figures->missing_s);
+    if (figures->covered_s == 0 && target == 0)
+        return;
+    struct pack availability = pack_map_in(map, "availability");
+    if (figures->covered_s > 0)
+        pack_double(&availability, "measured", measured);
+    if (target > 0) {
+        pack_double(&availability, "target", target);
+        pack_bool(&availability, "met", measured >= target);
+        pack_int(&availability, "lead_s", figures->lead_s);
+    }
+    pack_close(&availability);
+}
+
 static int pack_providers(struct query *self, struct pack *map)
 {
     const struct broker *broker = self->broker;
@@ -261,6 +280,7 @@ static int pack_providers(struct query *self, struct pack *map)
         pack_int(&one, "waiting", figures.waiting);
         pack_gate(&one, &figures);
         pack_budget(&one, connector, &figures);
+        pack_availability(&one, connector, &figures);
         result = pack_forecast(self, &one, connector, &figures, &debt, &ending);
         pack_secret_end(&one, connector, figures.has_next_secret);
         if (figures.paused_since != 0)
@@ -370,25 +390,16 @@ static void answer_request(struct query *self, struct request *request)
         takers[job->op](self, request);
         return;
     }
+    if (job->op == OP_SWEEP_GET && job->wait) {
+        query_wait_sweep(self, request);
+        return;
+    }
     struct answer *answer = answer_new(request->ticket);
     answer->error = functions[job->op](self, job, answer);
     if (answer->error == 0 && buf_error(&answer->body) != 0)
         answer->error = BURSAR_E_INTERNAL;
     request_free(request);
     dispatcher_send(self->broker->dispatcher, answer);
-}
-
-void query_write(struct query *self, struct write_message *message, write_done_fn *done,
-                 void *context)
-{
-    message->reply_to = &self->inbox;
-    message->done = done;
-    message->context = context;
-    if (message->request && message->request->origin)
-        message->change.origin = &message->request->origin->audit;
-    message->change.at_ms = clock_wall_ms();
-    self->writes++;
-    store_send(self->broker->store_thread, message);
 }
 
 /* Takes the message. false where the thread is to end. */
@@ -406,7 +417,18 @@ static bool take(struct query *self, struct message *message)
         query_keys_heard(self);
         return true;
     case MESSAGE_RELOAD: query_reload(self, (struct reload_message *)message); return true;
-    default: free(message); return false;
+    case MESSAGE_SWEEP: /* a part of one has ended: who waits for the whole may have waited long enough */
+        free(message);
+        query_wake_waiting(self, false);
+        return true;
+    case MESSAGE_DRAIN:
+        free(message);
+        query_wake_waiting(self, true);
+        return true;
+    default:
+        free(message);
+        query_wake_waiting(self, true);
+        return false;
     }
 }
 
@@ -464,6 +486,17 @@ int query_start(const struct broker *broker, struct query **out_query, struct bu
     }
     *out_query = self;
     return 0;
+}
+
+void query_drain(struct query *self)
+{
+    mailbox_send(&self->inbox, &message_new(MESSAGE_DRAIN)->mail);
+}
+
+void query_sweep_ended(struct query *self, struct text sweep)
+{
+    static const struct text none = {NULL, 0};
+    mailbox_send(&self->inbox, &sweep_message_new(sweep, none, false)->message.mail);
 }
 
 void query_stop(struct query *self)

@@ -18,9 +18,11 @@ struct query {
     size_t configured_count;
     struct key_desk *keys;
     struct principals *principals; /* these and those of the store; held */
+    struct request *waiting;       /* for the end of a sweep */
+    size_t waiting_count;
 };
 
-/* query.c: sends a change to the store; done gets it back. */
+/* query_write.c: sends a change to the store; done gets it back. */
 void query_write(struct query *self, struct write_message *message, write_done_fn *done,
                  void *context);
 
@@ -48,6 +50,10 @@ int query_pack_audit(struct query *self, struct pack *map);
 
 /* sweep.get, .list and .receipts: 0, or the error; the answer's body is filled. */
 int query_sweep(struct query *self, const struct job *job, struct answer *answer);
+/* sweep.get with `wait`: answers when the sweep has ended. Takes the request. */
+void query_wait_sweep(struct query *self, struct request *request);
+/* Something may have come to its end, or the time of some who wait. is_draining: nobody can wait any more. */
+void query_wake_waiting(struct query *self, bool is_draining);
 int query_sweeps(struct query *self, const struct job *job, struct answer *answer);
 int query_receipts(struct query *self, const struct job *job, struct answer *answer);
 /* connection.freeze, .thaw and .revoke with a selection, and sweep.cancel. Takes the request. */

@@ -251,6 +251,8 @@ static struct request *make_put(struct worker *self, const struct consent_grant 
     buf_free(&body);
     if (put) {
         put->wants_record = true;
+        put->hinted_at = worker_hinted_at(self->connector, grant->outcome, clock_wall_s());
+        put->has_hint = put->hinted_at != EXPIRY_NEVER;
         put->consent = grant->consent;
         put->ended = grant->ended;
         put->context = grant->context;

@@ -82,6 +82,7 @@ static const struct key {
     {"dry_run", KEY_BOOL, AT(dry_run), NO_FLAG, 0},
     {"rate_per_s", KEY_UINT32, AT(rate_per_s), NO_FLAG, RATE_MAX},
     {"sweep", KEY_TEXT, AT(sweep), NO_FLAG, 64},
+    {"wait", KEY_BOOL, AT(wait), NO_FLAG, 0},
     {"hold", KEY_BOOL, AT(hold), NO_FLAG, 0},
     {"reason", KEY_TEXT, AT(reason), NO_FLAG, 64},
     {"redirect_uri", KEY_TEXT, AT(redirect_uri), NO_FLAG, 2048},
@@ -421,6 +422,10 @@ static int check_op(const struct job *job, struct buf *error)
     case OP_REVOKE:
         if (job->reason.data && !text_is(job->reason, "transferred"))
             return refuse(error, "reason", "can only be `transferred`");
+        return 0;
+    case OP_FREEZE:
+        if (job->reason.data && (job->select.is_given || !text_is(job->reason, "hand_over")))
+            return refuse(error, "reason", "can only be `hand_over`, of one connection");
         return 0;
     case OP_PUT: return job->secret ? 0 : refuse(error, "secret", "is required");
     case OP_CREATE:

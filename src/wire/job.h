@@ -54,12 +54,13 @@ struct job {
     const struct node *metadata, *tags; /* connection.create, .update */
     bool at_provider;                   /* connection.revoke, .delete */
 
-    struct text reason; /* connection.revoke: `transferred` */
+    struct text reason; /* connection.revoke: `transferred`; connection.freeze: `hand_over` */
 
     struct job_select select; /* connection.freeze, .thaw, .revoke, in place of a name */
     bool dry_run;             /* with it */
     uint32_t rate_per_s;      /* with it; 0: not given */
     struct text sweep;        /* sweep.* */
+    bool wait;                /* sweep.get: until it has ended */
 
     struct text redirect_uri;      /* connect.begin */
     struct text reconnect;         /* connect.begin, .device: the connection that is to stay */

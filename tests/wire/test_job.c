@@ -95,14 +95,11 @@ static const struct {
 
 static const char *more_of(int op, const char **out_message)
 {
-    for (size_t i = 0; i < COUNT(needs); i++) {
-        if ((int)needs[i].op != op)
-            continue;
-        *out_message = needs[i].message;
-        return needs[i].more;
-    }
-    *out_message = NULL;
-    return "";
+    size_t i = 0;
+    while (i < COUNT(needs) && (int)needs[i].op != op)
+        i++;
+    *out_message = i < COUNT(needs) ? needs[i].message : NULL;
+    return i < COUNT(needs) ? needs[i].more : "";
 }
 
 static void test_ops(void **state)

@@ -178,7 +178,6 @@ static int64_t planned_at(const struct loaded *row, enum conn_state state, int64
 
 /* ---- one function a type of change ------------------------------------------------------------ */
 
-
 static int insert(struct store_writer *writer, struct store_change *change, enum conn_state state)
 {
     sqlite3_stmt *statement = db_statement(&writer->db, INSERT);

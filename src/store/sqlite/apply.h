@@ -68,6 +68,7 @@ enum apply_statement {
     CONSENT_LOOK,
     CONSENT_REFUSED,
     SWEEP_COUNT,
+    HELD_FIND,
     SWEEP_FIND,
     SWEEP_ADD,
     SWEEP_END,

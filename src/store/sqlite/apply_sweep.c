@@ -80,6 +80,18 @@ struct tally {
     int64_t done, changed, asking;
 };
 
+/* Whether a row is held for a hand-over. Whoever thaws many does not mean those: they are let go one by one, when
+ * the system that had them before has stopped. */
+static int find_hold(struct store_writer *writer, struct text connection, bool *out_is_held)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, HELD_FIND);
+    db_bind_text(statement, 1, connection);
+    int code = sqlite3_step(statement);
+    *out_is_held = code == SQLITE_ROW;
+    sqlite3_reset(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&writer->db, "find a hold");
+}
+
 /* The receipt first, with the state that the row has; then the move; then what came of it. A row that
  * was deleted since the batch was made has neither. */
 static int move_one(struct store_writer *writer, const struct store_change *change,
@@ -98,6 +110,11 @@ static int move_one(struct store_writer *writer, const struct store_change *chan
         return result;
     tally->done++;
     tally->asking += sweep->at_provider;
+    bool is_held = false;
+    if (sweep->action == SWEEP_THAW)
+        result = find_hold(writer, connection, &is_held);
+    if (result < 0 || is_held)
+        return result;
     struct store_change move = {.type = CHANGE_MOVE,
                                 .at_ms = change->at_ms,
                                 .connection = connection,

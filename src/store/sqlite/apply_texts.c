@@ -28,7 +28,9 @@ const char *const apply_texts[] = {
     [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
                  " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
     [SET_STATE] = "UPDATE connection SET state = ?2, prior_state = ?3, next_refresh_at = ?4,"
-                  " updated_at = ?5, remind_at = ?6, reason = coalesce(?7, reason)"
+                  " updated_at = ?5, remind_at = ?6, reason = coalesce(?7,"
+                  /* One that was held for a hand-over is that no longer once it is let go. */
+                  " iif(reason = 'hand_over' AND ?2 NOT IN (5, 6), NULL, reason))"
                   " WHERE rowid = ?1",
     [SET_INVALID] = "UPDATE connection SET invalid_generation = generation,"
                     " next_refresh_at = ?2, updated_at = ?3, cut_short = ?4, suspect = ?5"
@@ -70,6 +72,7 @@ const char *const apply_texts[] = {
                         " last_outcome = iif(generation = 0, ?4, last_outcome),"
                         " last_refresh_at = iif(generation = 0, ?3, last_refresh_at) WHERE id = ?1",
     [SWEEP_COUNT] = "SELECT count(*) FROM sweep WHERE ended_at IS NULL",
+    [HELD_FIND] = "SELECT 1 FROM connection WHERE id = ?1 AND state = 6 AND reason = 'hand_over'",
     [SWEEP_FIND] = "SELECT 1 FROM sweep WHERE id = ?1",
     [SWEEP_ADD] = "INSERT INTO sweep (id, action, at_provider, owner, provider, tag, client,"
                   " rate_per_s, begun_at, ended_at, principal, vended_since)"
