@@ -208,6 +208,10 @@ static const struct {
     [AUDIT_NO_KEY] = {"unknown_key", "the key of the seal is not in the keyring"},
     [AUDIT_NO_SEAL] = {"no_seal", "beginning and end are not sealed"},
     [AUDIT_OTHER_HEAD] = {"other_head", "is not the row whose hash was noted"},
+    [AUDIT_ROLLED_BACK] = {"rolled_back",
+                           "its connection is of an earlier generation in the store"},
+    [AUDIT_VANISHED] = {"vanished", "its connection is not in the store, and was not deleted"},
+    [AUDIT_RETURNED] = {"returned", "its connection is in the store, though it was deleted"},
 };
 
 const char *audit_problem_name(enum audit_problem problem)

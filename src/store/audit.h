@@ -83,12 +83,16 @@ enum audit_problem {
     AUDIT_ALTERED, /* the row is not the one that was written, or not at this place */
     AUDIT_MISSING, /* rows before it are not there */
     AUDIT_BROKEN, /* the daemon found the log changed when it started, and went on behind this row */
-    AUDIT_CUT_OFF,   /* rows behind it are not there */
-    AUDIT_UNSEALED,  /* rows behind the sealed end */
-    AUDIT_BAD_SEAL,  /* the seal of beginning and end is not the keyring's */
-    AUDIT_NO_KEY,    /* the seal's key is not in the keyring */
-    AUDIT_NO_SEAL,   /* there is none */
-    AUDIT_OTHER_HEAD /* the row is another one than the one that was noted */
+    AUDIT_CUT_OFF,    /* rows behind it are not there */
+    AUDIT_UNSEALED,   /* rows behind the sealed end */
+    AUDIT_BAD_SEAL,   /* the seal of beginning and end is not the keyring's */
+    AUDIT_NO_KEY,     /* the seal's key is not in the keyring */
+    AUDIT_NO_SEAL,    /* there is none */
+    AUDIT_OTHER_HEAD, /* the row is another one than the one that was noted */
+    /* Of the connections, by what the log says of them: */
+    AUDIT_ROLLED_BACK, /* one is of an earlier generation */
+    AUDIT_VANISHED,    /* one is not there, and nobody has deleted it */
+    AUDIT_RETURNED,    /* one is there that was deleted */
 };
 /* For programs (`altered`) and for people. */
 const char *audit_problem_name(enum audit_problem problem);

@@ -128,6 +128,17 @@ static const char *const texts[] = {
                                " LIMIT ?7",
     [AUDIT_ENDS] = "SELECT anchor_seq, anchor, seq, link, key_id, seal FROM audit_ends",
     [AUDIT_FIRST] = "SELECT at_ms FROM audit ORDER BY seq LIMIT 1",
+    [AUDIT_ROLLBACKS] =
+        "SELECT max(a.seq) FROM audit AS a JOIN connection AS c ON c.id = a.connection"
+        " WHERE a.kind IN (1, 2, 3) AND a.outcome = 'ok'"
+        " AND a.generation > c.generation GROUP BY c.id LIMIT ?1",
+    [AUDIT_GONE] = "SELECT max(seq) FROM audit AS a WHERE kind = 3 AND outcome = 'ok'"
+                   " AND connection IS NOT NULL"
+                   " AND NOT EXISTS (SELECT 1 FROM connection AS c WHERE c.id = a.connection)"
+                   " GROUP BY connection HAVING max(op = 'connection.delete') = 0 LIMIT ?1",
+    [AUDIT_BACK] = "SELECT seq FROM audit AS a WHERE kind = 3 AND op = 'connection.delete'"
+                   " AND outcome = 'ok'"
+                   " AND EXISTS (SELECT 1 FROM connection AS c WHERE c.id = a.connection) LIMIT ?1",
     [AUDIT_LINK] = "SELECT link FROM audit WHERE seq = ?1",
     [STATEMENT_COUNT] = NULL,
 };

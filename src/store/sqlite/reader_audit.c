@@ -6,6 +6,8 @@
 #include "store/sqlite/reader.h"
 #include "store/sqlite/reader_parts.h"
 
+enum { CONNECTIONS_TOLD = 100 }; /* of each problem */
+
 static int ended(struct store_reader *reader, sqlite3_stmt *statement, int code, const char *what)
 {
     int result = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&reader->db, what);
@@ -195,6 +197,29 @@ static void check_ends(struct checking *checking, const struct store_audit_ends 
         checking->each(checking->context, walk->seq, problem);
 }
 
+/* A row of a connection that was put back, dropped or brought back by somebody who writes the database opens as
+ * well as the right one. What the log says of it is what it cannot change unseen. */
+static int check_connections(struct store_reader *reader, const struct checking *checking)
+{
+    static const struct {
+        enum statement statement;
+        enum audit_problem problem;
+    } looks[] = {{AUDIT_ROLLBACKS, AUDIT_ROLLED_BACK},
+                 {AUDIT_GONE, AUDIT_VANISHED},
+                 {AUDIT_BACK, AUDIT_RETURNED}};
+    int result = 0;
+    for (size_t i = 0; i < sizeof looks / sizeof looks[0] && result == 0; i++) {
+        sqlite3_stmt *statement = db_statement(&reader->db, looks[i].statement);
+        int code;
+        db_bind_int(statement, 1, CONNECTIONS_TOLD);
+        while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+            checking->each(checking->context, (uint64_t)sqlite3_column_int64(statement, 0),
+                           looks[i].problem);
+        result = ended(reader, statement, code, "audited connections");
+    }
+    return result;
+}
+
 static int check_page(struct store_reader *reader, const struct keyring *keyring, size_t limit,
                       struct checking *checking, struct store_audit_check *check)
 {
@@ -211,7 +236,7 @@ static int check_page(struct store_reader *reader, const struct keyring *keyring
     check->is_end = walk->rows < limit;
     if (result == 0 && check->is_end)
         check_ends(checking, &check->ends);
-    return result;
+    return result == 0 && check->is_end ? check_connections(reader, checking) : result;
 }
 
 int reader_audit_check(struct store_reader *reader, const struct keyring *keyring, size_t limit,

@@ -53,6 +53,9 @@ enum statement {
     AUDIT_ENDS,
     AUDIT_FIRST,
     AUDIT_LINK,
+    AUDIT_ROLLBACKS,
+    AUDIT_GONE,
+    AUDIT_BACK,
     STATEMENT_COUNT
 };
 
