@@ -43,7 +43,6 @@ static const struct principal *named(const struct principals *set, const char *n
 }
 
 static const struct text of_acme = TEXT_LITERAL("reauth/acme/"),
-                         of_bee = TEXT_LITERAL("reauth/bee/"), alive = TEXT_LITERAL("alive/");
 
 static void test_counts(void **state)
 {
