@@ -42,7 +42,7 @@ static const struct principal *named(const struct principals *set, const char *n
     return one;
 }
 
-static const struct text of_acme = TEXT_LITERAL("reauth/acme/"),
+static const struct text of_acme = TEXT_LITERAL("reauth/acme/"), alive = TEXT_LITERAL("alive/");
 
 static void test_counts(void **state)
 {

@@ -72,7 +72,8 @@ static void test_hears_less(void **state)
 {
     static uint32_t one[] = {7}, two[] = {7, 8};
     static struct principal_key key = {.z85 = "k"};
-    static char *shorter[] = {"acme"};
+    static char acme[] = "acme";
+    static char *shorter[] = {acme};
     struct principal before = some(ROLE_EVENTS | ROLE_VEND), now = before;
     (void)state;
     before.uids = one, before.uid_count = 1;
