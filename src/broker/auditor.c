@@ -95,14 +95,6 @@ void auditor_given(struct auditor *auditor, const struct audit_row *about, const
     add(auditor, &row);
 }
 
-void auditor_done(struct auditor *auditor, const struct audit_row *about)
-{
-    struct audit_row row = *about;
-    row.kind = AUDIT_CHANGE;
-    row.outcome = TEXT_LITERAL("ok");
-    add(auditor, &row);
-}
-
 /* Names that a caller makes up would fill the disk: those of so many refusals are kept, of the others only
  * who was refused what, which is one row of a batch. */
 static bool may_name(struct auditor *auditor)

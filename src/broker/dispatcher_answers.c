@@ -151,8 +151,6 @@ static bool tell_auditor(struct dispatcher *self, const struct pending *pending,
     else if (given)
         auditor_given(&self->auditor, &pending->about, given,
                       has_grant ? AUDIT_EXPORT : AUDIT_VEND);
-    else if (job_rule(pending->op)->is_audited)
-        auditor_done(&self->auditor, &pending->about);
     else
         return true;
     *has_told = true;

@@ -80,7 +80,6 @@ struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, si
                                 .wants_secret =
                                     job->op == OP_VEND || (job->op == OP_INVALIDATE && job->vend),
                                 .may_export = job->include_refresh_token,
-                                .op = job->op,
                                 .about = *about,
                                 .about_texts = memory_new(audit_texts_len(about) + 1)};
     audit_move_texts(&pending->about, pending->about_texts);

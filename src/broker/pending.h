@@ -27,7 +27,6 @@ struct pending {
     struct load *load; /* whose principal's it counts as; borrowed */
     bool wants_secret;
     bool may_export;
-    enum job_op op;
     struct audit_row about; /* for the audit log: who asks for what */
     char *about_texts;
     uint32_t next_free;
