@@ -35,10 +35,11 @@ static void free_mail(struct mail *mail)
 {
     for (struct mail *next; mail; mail = next) {
         next = mail->next;
-        if (((struct message *)mail)->type == MESSAGE_ANSWER)
-            answer_free((struct answer *)mail);
-        else
-            request_free((struct request *)mail);
+        switch (((struct message *)mail)->type) {
+        case MESSAGE_ANSWER: answer_free((struct answer *)mail); break;
+        case MESSAGE_KEYS: free(mail); break;
+        default: request_free((struct request *)mail); break;
+        }
     }
 }
 
