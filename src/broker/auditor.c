@@ -35,10 +35,11 @@ static void free_mail(struct mail *mail)
 {
     for (struct mail *next; mail; mail = next) {
         next = mail->next;
-        if (((struct message *)mail)->type == MESSAGE_ANSWER)
-            answer_free((struct answer *)mail);
-        else
-            request_free((struct request *)mail);
+        switch (((struct message *)mail)->type) {
+        case MESSAGE_ANSWER: answer_free((struct answer *)mail); break;
+        case MESSAGE_KEYS: free(mail); break;
+        default: request_free((struct request *)mail); break;
+        }
     }
 }
 
@@ -91,14 +92,6 @@ void auditor_given(struct auditor *auditor, const struct audit_row *about, const
     row.provider = entry->provider;
     row.account = entry->account;
     row.generation = entry->generation;
-    row.outcome = TEXT_LITERAL("ok");
-    add(auditor, &row);
-}
-
-void auditor_done(struct auditor *auditor, const struct audit_row *about)
-{
-    struct audit_row row = *about;
-    row.kind = AUDIT_CHANGE;
     row.outcome = TEXT_LITERAL("ok");
     add(auditor, &row);
 }

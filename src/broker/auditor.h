@@ -41,8 +41,6 @@ bool auditor_may_give(const struct auditor *auditor);
 void auditor_given(struct auditor *auditor, const struct audit_row *about, const struct warm *entry,
                    enum audit_kind kind);
 void auditor_refused(struct auditor *auditor, const struct audit_row *about, int error);
-/* A change that the store does not know of was made. */
-void auditor_done(struct auditor *auditor, const struct audit_row *about);
 
 /* Whether anything that was told is not written yet. */
 bool auditor_is_busy(const struct auditor *auditor);

@@ -153,8 +153,6 @@ static bool tell_auditor(struct dispatcher *self, const struct pending *pending,
     else if (given)
         auditor_given(&self->auditor, &pending->about, given,
                       has_grant ? AUDIT_EXPORT : AUDIT_VEND);
-    else if (job_rule(pending->op)->is_audited)
-        auditor_done(&self->auditor, &pending->about);
     else
         return true;
     *has_told = true;
@@ -192,11 +190,13 @@ static void take_answer(struct dispatcher *self, struct answer *answer)
 static void release_held(struct dispatcher *self, struct mail *mail, bool is_written)
 {
     for (struct mail *next; mail; mail = next) {
+        struct message *message = (struct message *)mail;
         next = mail->next;
-        if (((struct message *)mail)->type == MESSAGE_ANSWER)
-            give_to_all(self, (struct answer *)mail, is_written);
-        else
-            query_send(self->broker->query, (struct request *)mail);
+        switch (message->type) {
+        case MESSAGE_ANSWER: give_to_all(self, (struct answer *)mail, is_written); break;
+        case MESSAGE_KEYS: mailbox_send(((struct keys_message *)mail)->reply_to, mail); break;
+        default: query_send(self->broker->query, (struct request *)mail); break;
+        }
     }
 }
 
@@ -241,10 +241,14 @@ static bool is_under_old_key(void *context, const struct warm *entry)
     return !seal_is_current(self->broker->keyring, entry->owner, entry->secret);
 }
 
+/* Answers that wait for their audit row may be under a key that is to go: they are given first. */
 static void take_keys(struct dispatcher *self, struct keys_message *message)
 {
     warm_table_forget_stale(self->warm, is_under_old_key, self);
-    mailbox_send(message->reply_to, &message->message.mail);
+    if (self->auditor.is_strict && auditor_is_busy(&self->auditor))
+        auditor_hold(&self->auditor, &message->message.mail);
+    else
+        mailbox_send(message->reply_to, &message->message.mail);
 }
 
 static void take_hold(struct dispatcher *self, struct hold_message *message)

@@ -11,11 +11,12 @@ struct key_desk {
     struct key_walk rewrap; /* in the background, whatever is asked */
     struct key_walk walk;   /* of the current request */
     bool has_rewrapped;     /* since the start, or does */
-    key_walk_fn *then;      /* behind the barrier */
+    key_walk_fn *then;      /* behind the barrier, or the audit row */
     size_t awaited;         /* threads that are to say that they passed it */
     bool is_at_dispatcher;
     struct key_set *next; /* what the keys will be when the current request ends */
     size_t dropped;
+    uint8_t named[KEYRING_ID_LEN]; /* the key that the current request is about */
 };
 
 /* The keys; the query thread alone changes them, so that they stay without being held. */
@@ -37,6 +38,9 @@ bool key_desk_is_same(const struct key *a, const struct key *b);
 /* Goes on with `then` once no thread holds what is sealed under a key that is not active but the store's rows; or
  * refuses. */
 void key_desk_barrier(struct query *self, key_walk_fn *then);
+/* Goes on with `then` once the audit log says that the current request has done what it is about to do; or refuses.
+ * owner may be empty. */
+void key_desk_tell(struct query *self, struct text owner, struct text detail, key_walk_fn *then);
 /* All rows go under the active keys, in the background. */
 void key_desk_rewrap(struct query *self);
 

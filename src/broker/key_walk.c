@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "broker/dispatcher.h"
+#include "broker/key_desk.h"
 #include "broker/memory.h"
 #include "vault/seal.h"
 
@@ -212,6 +213,7 @@ static void end_row(struct key_walk *walk, const struct sealed_row *row)
     message->change.error = TEXT_LITERAL("the key of this owner was destroyed");
     message->change.next_refresh_at = EXPIRY_NEVER;
     message->change.remind_at = clock_wall_s() + walk->query->broker->config->events_reminder_s;
+    message->change.origin = &walk->query->keys->current->origin->audit;
     walk->writes++;
     query_write(walk->query, message, ended_row, walk);
 }

@@ -437,6 +437,15 @@ static bool take(struct query *self, struct message *message)
     }
 }
 
+/* What is to be done between messages; how long it may wait for one then, -1: as long as it takes. */
+static int step(struct query *self)
+{
+    int keys_ms = query_keys_step(self), principals_ms = query_principals_step(self);
+    if (keys_ms < 0 || principals_ms < 0)
+        return keys_ms > principals_ms ? keys_ms : principals_ms;
+    return keys_ms < principals_ms ? keys_ms : principals_ms;
+}
+
 static void *run(void *context)
 {
     struct query *self = context;
@@ -445,13 +454,15 @@ static void *run(void *context)
     thread_ready(&self->thread, result);
     bool is_stopping = result < 0;
     query_keys_start(self);
+    query_principals_start(self);
     while (!is_stopping || self->writes > 0) { /* what is with the store comes back */
-        mailbox_wait(&self->inbox, is_stopping ? -1 : query_keys_step(self));
+        mailbox_wait(&self->inbox, is_stopping ? -1 : step(self));
         for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
             next = mail->next;
             is_stopping = !take(self, (struct message *)mail) || is_stopping;
         }
     }
+    query_principals_end(self);
     query_keys_end(self);
     broker->store->reader_close(self->reader);
     return NULL;

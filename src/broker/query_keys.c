@@ -7,6 +7,7 @@
 
 #include <bursar/error.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "broker/dispatcher.h"
@@ -203,6 +204,32 @@ void key_desk_barrier(struct query *self, key_walk_fn *then)
     ask_store(self, store_passed);
 }
 
+/* ---- the audit log ----------------------------------------------------------------------------- */
+
+void key_desk_tell(struct query *self, struct text owner, struct text detail, key_walk_fn *then)
+{
+    const struct audit_origin *origin = &self->keys->current->origin->audit;
+    struct write_message *message = write_new(CHANGE_AUDIT, none);
+    struct audit_row *row = memory_new(sizeof *row);
+    int64_t now_ms = clock_wall_ms();
+    *row = (struct audit_row){.at_ms = now_ms,
+                              .last_ms = now_ms,
+                              .count = 1,
+                              .kind = AUDIT_CHANGE,
+                              .principal = origin->principal,
+                              .peer = origin->peer,
+                              .op = text_of(origin->op),
+                              .purpose = origin->purpose,
+                              .owner = owner.len > 0 ? write_keep(message, owner) : none,
+                              .outcome = TEXT_LITERAL("ok"),
+                              .detail = write_keep(message, detail)};
+    message->own = row;
+    message->change.audit = row;
+    message->change.audit_count = 1;
+    self->keys->then = then;
+    query_write(self, message, passed, self);
+}
+
 /* ---- wrapping anew ----------------------------------------------------------------------------- */
 
 static void rewrapped(struct query *self)
@@ -277,11 +304,43 @@ static struct text owner_of(const struct job *job)
     return job->owner.data ? job->owner : TEXT_LITERAL("");
 }
 
+/* Its row is in the audit log. */
+static void change(struct query *self)
+{
+    struct key_desk *desk = self->keys;
+    struct key_set *set = desk->next;
+    char id[KEYRING_ID_SIZE];
+    desk->next = NULL;
+    if (!key_desk_commit(self, set))
+        return;
+    const struct key *key = key_set_find(key_desk_set(self), desk->named);
+    key_id_text(key->id, id);
+    LOG(LOG_INFO, desk->current->job.key.data ? "a key is active" : "a key was made",
+        LOG_S("key", id), LOG_S("role", key_role_name(key->role)), LOG_T("owner", key_owner(key)));
+    if (key->role == KEY_ACTIVE)
+        key_desk_rewrap(self);
+    give_key(self, desk->named);
+}
+
+/* Takes the set, in which a key is new or has another role; answers with that key. */
+static void tell_change(struct query *self, struct key_set *set, const uint8_t *id)
+{
+    struct key_desk *desk = self->keys;
+    const struct key *key = key_set_find(set, id);
+    struct buf detail = buf_make(TEXT_MAX);
+    char id_text[KEYRING_ID_SIZE];
+    desk->next = set;
+    memcpy(desk->named, key->id, sizeof desk->named);
+    key_id_text(key->id, id_text);
+    buf_printf(&detail, "key=%s role=%s", id_text, key_role_name(key->role));
+    key_desk_tell(self, key_owner(key), buf_text(&detail), change);
+    buf_free(&detail);
+}
+
 /* Takes the set; adds a key to it and answers with that. */
 static void add(struct query *self, struct key_set *set, enum key_role role, struct text owner)
 {
     uint8_t id[KEYRING_ID_LEN];
-    char id_text[KEYRING_ID_SIZE];
     int result = key_set_add_fresh(set, role, owner, id);
     if (result < 0) {
         key_set_free(set);
@@ -289,14 +348,7 @@ static void add(struct query *self, struct key_set *set, enum key_role role, str
                         TEXT_LITERAL("the keyring has as many keys as it can: retire some"));
         return;
     }
-    if (!key_desk_commit(self, set))
-        return;
-    key_id_text(id, id_text);
-    LOG(LOG_INFO, "a key was made", LOG_S("key", id_text), LOG_S("role", key_role_name(role)),
-        LOG_T("owner", owner));
-    if (role == KEY_ACTIVE)
-        key_desk_rewrap(self);
-    give_key(self, id);
+    tell_change(self, set, id);
 }
 
 static void make(struct query *self)
@@ -323,15 +375,9 @@ const struct key *key_desk_named(struct query *self, const struct key_set *set)
 static void turn(struct query *self, struct key_set *set, const struct key *key)
 {
     uint8_t id[KEYRING_ID_LEN];
-    char id_text[KEYRING_ID_SIZE];
     memcpy(id, key->id, sizeof id);
     key_set_turn(set, id, KEY_ACTIVE);
-    if (!key_desk_commit(self, set))
-        return;
-    key_id_text(id, id_text);
-    LOG(LOG_INFO, "a key is active", LOG_S("key", id_text));
-    key_desk_rewrap(self);
-    give_key(self, id);
+    tell_change(self, set, id);
 }
 
 static void rotate(struct query *self)

@@ -24,8 +24,8 @@ static void refuse_for_key(struct query *self, const struct key *key, uint64_t r
 
 /* ---- key.retire, key.reload --------------------------------------------------- */
 
-/* No row names them, and nobody holds what is sealed under them. */
-static void drop_them(struct query *self)
+/* Its row is in the audit log. */
+static void drop(struct query *self)
 {
     struct key_desk *desk = self->keys;
     struct key_set *set = desk->next;
@@ -46,6 +46,25 @@ static void drop_them(struct query *self)
     pack_uint(&map, "count", key_desk_set(self)->count);
     pack_close(&map);
     key_desk_give(self, answer);
+}
+
+/* No row names them, and nobody holds what is sealed under them. */
+static void drop_them(struct query *self)
+{
+    struct key_desk *desk = self->keys;
+    struct buf detail = buf_make(TEXT_MAX);
+    char id[KEYRING_ID_SIZE];
+    if (desk->current->job.op == OP_KEY_RELOAD) {
+        key_id_text(key_set_active(desk->next, none)->id, id);
+        buf_printf(&detail, "active=%s dropped=%zu", id, desk->dropped);
+        key_desk_tell(self, none, buf_text(&detail), drop);
+    } else {
+        const struct key *key = key_set_find(key_desk_set(self), desk->named);
+        key_id_text(desk->named, id);
+        buf_printf(&detail, "key=%s", id);
+        key_desk_tell(self, key ? key_owner(key) : none, buf_text(&detail), drop);
+    }
+    buf_free(&detail);
 }
 
 /* Refuses where a row names one that is to go. */
@@ -83,7 +102,8 @@ void key_desk_retire(struct query *self)
         key_set_free(set);
         return;
     }
-    key_set_remove(set, key->id);
+    memcpy(self->keys->named, key->id, sizeof self->keys->named);
+    key_set_remove(set, self->keys->named);
     self->keys->next = set;
     self->keys->dropped = 1;
     key_desk_barrier(self, count);
@@ -185,10 +205,19 @@ static void shred_gathered(struct query *self)
     key_desk_barrier(self, end_rows);
 }
 
+static void tell_shred(struct query *self)
+{
+    struct key_desk *desk = self->keys;
+    struct buf detail = buf_make(TEXT_MAX);
+    buf_printf(&detail, "dropped=%zu", desk->dropped);
+    key_desk_tell(self, desk->current->job.owner, buf_text(&detail), shred_gathered);
+    buf_free(&detail);
+}
+
 static void gather(struct query *self)
 {
     key_walk_begin(&self->keys->walk, self, KEY_WALK_REWRAP, self->keys->current->job.owner,
-                   shred_gathered);
+                   tell_shred);
 }
 
 void key_desk_shred(struct query *self)

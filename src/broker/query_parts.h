@@ -19,7 +19,8 @@ struct query {
     struct key_desk *keys;
     const struct principal *asker; /* of the job that is being answered */
     struct principals *principals; /* these and those of the store; held */
-    struct request *waiting;       /* for the end of a sweep */
+    struct principal_desk *changes;
+    struct request *waiting; /* for the end of a sweep */
     size_t waiting_count;
 };
 
@@ -32,8 +33,12 @@ void query_write(struct query *self, struct write_message *message, write_done_f
 int query_principals(struct query *self, const struct job *job, struct answer *answer);
 int query_principal(struct query *self, const struct job *job, struct answer *answer);
 int query_operator(struct query *self, const struct job *job, struct answer *answer);
+void query_principals_start(struct query *self);
+void query_principals_end(struct query *self);
 /* principal.add, .update and .remove. Takes the request. */
 void query_change_principal(struct query *self, struct request *request);
+/* What is to be done now; how long it may wait then, -1: for a message. */
+int query_principals_step(struct query *self);
 /* Takes the principals of a configuration that was read again. */
 void query_reload(struct query *self, struct reload_message *message);
 void query_forget_configured(struct query *self);

@@ -2,7 +2,8 @@
  *
  * A principal stands in the configuration or in the store, never in both. Each change makes a new set of both,
  * which goes from the publisher over ZAP to the dispatcher; whoever asked for it has the answer when all of
- * them decide by it. */
+ * them decide by it. The next change is looked at when the set of the one before is made: so that nobody comes
+ * to be recognised as two. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,20 @@
 #include "broker/store_thread.h"
 #include "wire/principal.h"
 
-enum { DEFINITION_MAX = 1 << 20 };
+enum {
+    DEFINITION_MAX = 1 << 20,
+    AGAIN_MS = 50, /* before the store is read once more, twice as long each time … */
+    AGAIN_MAX_MS = 2000
+};
+
+struct principal_desk {
+    struct request *first, *last; /* that wait for their turn */
+    bool is_writing;              /* a change is with the store */
+    bool is_due;                  /* a new set is to be made */
+    int64_t due_at_ms;            /* boot time */
+    int again_ms;          /* what is waited for behind the next failure; 0: there was none */
+    struct answer *answer; /* for who asked for the change of which it is; NULL: nobody */
+};
 
 /* ---- what the store keeps ------------------------------------------------------------------------ */
 
@@ -88,25 +102,41 @@ int principals_read(const struct broker *broker, struct store_reader *reader,
 
 /* ---- a new set ----------------------------------------------------------------------------------- */
 
-/* Takes the answer, which whoever asked gets when the set holds everywhere. */
-static void spread(struct query *self, struct answer *answer)
+static void make_due(struct principal_desk *desk)
 {
+    desk->is_due = true;
+    desk->due_at_ms = 0;
+}
+
+/* What was committed and does not hold yet must: it is tried until the store can be read. */
+static void try_later(struct principal_desk *desk)
+{
+    if (desk->again_ms == 0) {
+        LOG(LOG_ERROR, "principals could not be read again: the old ones hold until they can");
+        desk->again_ms = AGAIN_MS;
+    }
+    desk->due_at_ms = clock_boot_ms() + desk->again_ms;
+    desk->again_ms = desk->again_ms * 2 < AGAIN_MAX_MS ? desk->again_ms * 2 : AGAIN_MAX_MS;
+}
+
+static void spread(struct query *self)
+{
+    struct principal_desk *desk = self->changes;
     struct principals *principals = NULL;
-    int result = principals_read(self->broker, self->reader, self->configured,
-                                 self->configured_count, &principals);
-    if (result < 0) {
-        /* What was committed holds after the next change or start; the caller hears that it does not yet. */
-        LOG(LOG_ERROR, "principals could not be read again: the old ones hold");
-        if (answer) {
-            answer->error = result;
-            dispatcher_send(self->broker->dispatcher, answer);
-        }
+    if (principals_read(self->broker, self->reader, self->configured, self->configured_count,
+                        &principals) < 0) {
+        try_later(desk);
         return;
     }
+    if (desk->again_ms > 0)
+        LOG(LOG_INFO, "principals could be read again");
     principals_release(self->principals);
     self->principals = principals;
     struct principals_message *message = principals_message_new(principals);
-    message->answer = answer;
+    message->answer = desk->answer;
+    desk->answer = NULL;
+    desk->again_ms = 0;
+    desk->is_due = false;
     publisher_send_principals(self->broker->publisher, message);
 }
 
@@ -118,7 +148,7 @@ void query_reload(struct query *self, struct reload_message *message)
     message->items = NULL;
     message->count = 0;
     reload_message_free(message);
-    spread(self, NULL);
+    make_due(self->changes);
 }
 
 void query_forget_configured(struct query *self)
@@ -221,6 +251,7 @@ static void changed(void *context, struct write_message *message)
     int result = message->change.result;
     message->request = NULL;
     write_free(message);
+    self->changes->is_writing = false;
     if (result < 0) {
         refuse(self, request, result, why(result, request->job.op));
         return;
@@ -232,7 +263,8 @@ static void changed(void *context, struct write_message *message)
     pack_text(&map, "principal", request->job.principal);
     pack_close(&map);
     request_free(request);
-    spread(self, answer);
+    self->changes->answer = answer;
+    make_due(self->changes);
 }
 
 /* Nobody may be recognised as two. */
@@ -266,7 +298,8 @@ static int make_definition(const struct query *self, const struct job *job, stru
     return result == 0 ? buf_error(out) : result;
 }
 
-void query_change_principal(struct query *self, struct request *request)
+/* Takes the request. */
+static void begin(struct query *self, struct request *request)
 {
     const struct job *job = &request->job;
     struct buf error = buf_make(1024), definition = buf_make(DEFINITION_MAX);
@@ -286,8 +319,56 @@ void query_change_principal(struct query *self, struct request *request)
         if (definition.len > 0)
             message->change.definition = write_keep(message, buf_text(&definition));
         message->request = request;
+        self->changes->is_writing = true;
         query_write(self, message, changed, self);
     }
     buf_free(&error);
     buf_free(&definition);
+}
+
+/* ---- the desk ------------------------------------------------------------------------------------ */
+
+void query_principals_start(struct query *self)
+{
+    self->changes = memory_new(sizeof *self->changes);
+}
+
+void query_principals_end(struct query *self)
+{
+    struct principal_desk *desk = self->changes;
+    for (struct request *request = desk->first, *next; request; request = next) {
+        next = request->next;
+        request_free(request);
+    }
+    if (desk->answer)
+        answer_free(desk->answer);
+    free(desk);
+    self->changes = NULL;
+}
+
+void query_change_principal(struct query *self, struct request *request)
+{
+    struct principal_desk *desk = self->changes;
+    request->next = NULL;
+    if (desk->first)
+        desk->last->next = request;
+    else
+        desk->first = request;
+    desk->last = request;
+}
+
+int query_principals_step(struct query *self)
+{
+    struct principal_desk *desk = self->changes;
+    if (desk->is_due && clock_boot_ms() >= desk->due_at_ms)
+        spread(self);
+    while (desk->first && !desk->is_writing && !desk->is_due) {
+        struct request *request = desk->first;
+        desk->first = request->next;
+        begin(self, request);
+    }
+    if (!desk->is_due)
+        return -1;
+    int64_t wait_ms = desk->due_at_ms - clock_boot_ms();
+    return wait_ms > 0 ? (int)wait_ms : 0;
 }

@@ -184,7 +184,8 @@ static int put_one(struct completion *completion, const struct call_outcome *out
                                   .is_other = is_other,
                                   .account = account,
                                   .metadata = metadata.data ? tree_root(self->metadata_tree) : NULL,
-                                  .outcome = outcome};
+                                  .outcome = outcome,
+                                  .origin = completion->request->origin};
     struct request *request = NULL;
     if (!is_other) {
         grant.consent = digest_of(completion);

@@ -44,7 +44,8 @@ struct consent_grant {
     struct text account;         /* absent, or wins over that of kept */
     const struct node *metadata; /* NULL: that of kept */
     const struct call_outcome *outcome;
-    struct text consent; /* that is taken in the same commit; absent: none */
+    const struct origin *origin; /* who caused it, where the put has no request; NULL: nobody */
+    struct text consent;         /* that is taken in the same commit; absent: none */
     put_ended_fn *ended; /* with the context; borrows consent until then; NULL: nobody is told */
     void *context;
 };

@@ -256,7 +256,7 @@ static struct request *make_put(struct worker *self, const struct consent_grant 
         put->consent = grant->consent;
         put->ended = grant->ended;
         put->context = grant->context;
-        put->origin = origin_copy(request ? request->origin : NULL);
+        put->origin = origin_copy(request ? request->origin : grant->origin);
     }
     return put;
 }

@@ -69,8 +69,7 @@ struct job_rule {
     bool is_about_all;     /* of what it does not name: everybody's */
     bool ignores_owner;    /* of these it is always about all: to name one narrows nothing */
     bool ignores_provider;
-    bool is_query;   /* of no one connection and no one provider: the query thread answers it */
-    bool is_audited; /* makes a change that no change in the store tells the audit log of */
+    bool is_query; /* of no one connection and no one provider: the query thread answers it */
 };
 
 const struct job_rule *job_rule(enum job_op op);

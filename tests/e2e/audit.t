@@ -466,6 +466,51 @@ def test_kill(t):
     sound(t, c, "killed")
 
 
+# --- keys
+
+
+def key_rows(d):
+    """What was done with keys, as (op, owner, detail)."""
+    return rows(d, "SELECT op, owner, detail FROM audit WHERE kind = 3 AND op LIKE 'key.%' ORDER BY seq")
+
+
+def test_keys(t):
+    """What is done with the keyring has its row before it is done, whether anybody waits for it or not."""
+    d, c = start(t)
+    store(c, "one", owner="mine")
+    first, = c.ask("status")["key_ids"]
+    own = c.ask("key.new", owner="mine")["key"]
+    t.eq(c.code("key.rotate", deadline_ms=0), "deadline_exceeded", "nobody waits for it")
+    second = until(lambda: next((k["key"] for k in c.ask("key.list")["keys"]
+                                 if k["role"] == "active" and "owner" not in k and k["key"] != first),
+                                None), "it is done")
+    until(lambda: not c.ask("status")["rewrap"]["running"], "all is wrapped")
+    c.ask("key.reload")
+    c.ask("key.shred", owner="mine")
+    t.eq(c.code("key.retire", key=second), "conflict", "a refusal")
+    c.ask("key.retire", key=first)
+    d.kill()
+    found = key_rows(d)
+    t.eq([row for row in found if row[2] != "reason=key_destroyed"], [
+        ("key.new", "mine", f"key={own} role=active"), ("key.rotate", None, f"key={second} role=active"),
+        ("key.reload", None, f"active={second} dropped=0"), ("key.shred", "mine", "dropped=1"),
+        ("key.retire", None, f"key={first}")], "each change has one, as soon as it is answered")
+    t.eq(rows(d, "SELECT DISTINCT principal, outcome FROM audit WHERE kind = 3 AND op LIKE 'key.%'"),
+         [(ME, "ok")], "of who asked for it")
+    d.start()
+    c = d.client()
+    t.eq(c.ask("status")["key_ids"], [second], "and all was done")
+    sound(t, c, "keys")
+    spoil(d)
+    for op, keys in (("key.new", {}), ("key.rotate", {}), ("key.reload", {})):
+        t.eq(c.code(op, **keys), "store_unavailable", f"{op}: no row, no change")
+    t.eq(c.ask("status")["key_ids"], [second], "the keys are what they were")
+    with open(d.path("etc/keyring"), encoding="ascii") as file:
+        t.eq([line.split()[1] for line in file if line.startswith("key ")], [second], "and their file")
+    mend(d)
+    until(lambda: c.code("key.new") == "ok", "by itself again")
+
+
 # --- who was given what
 
 
@@ -546,4 +591,4 @@ def test_commands(t):
 
 run([test_rows, test_principals, test_refreshes, test_counts, test_flood_of_refusals, test_on_the_disk_in_time,
      test_tampering, test_trim_and_export, test_strict, test_buffered, test_kill,
-     test_who_was_given_what, test_commands])
+     test_keys, test_who_was_given_what, test_commands])

@@ -104,6 +104,10 @@ def test_second_grant(t):
     t.eq(sorted(both), ["T1", "T1/U1"], "the other grant is a connection of its own")
     t.eq((both["T1"]["scopes"], both["T1/U1"]["scopes"]),
          (["chat:write"], ["search:read", "users:read"]), "each with what it was granted")
+    t.eq(sorted((r["account"], r.get("principal"), r.get("detail")) for r in c.ask("audit.since")["rows"]
+                if r["op"] == "credential.put"),
+         [(account, f"uid:{os.getuid()}", "for connect.complete") for account in ("T1", "T1/U1")],
+         "the audit log says of both who completed the consent")
     for account, kind in (("T1", "bot"), ("T1/U1", "user")):
         for generation in (2, 3):
             fresh = c.ask("refresh", owner="o", provider="acme", account=account, force=True)

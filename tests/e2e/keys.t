@@ -173,6 +173,25 @@ def test_retire_refused(t):
     t.eq(c.ask("key.retire", key=first)["dropped"], 1, "gone with the row that named it")
 
 
+def test_retire_behind_strict(t):
+    """What waits for its audit row while a key is retired is given: it was promised under that key."""
+    _, d, c = start(t, audit="strict")
+    connection, token = next(iter(bearers(c, 1).items()))
+    first, = c.ask("status")["key_ids"]
+    t.eq(vend(c, connection), token, "in memory, under the first key")
+    c.ask("key.rotate")
+    wrapped(c)
+    edit(d, "CREATE TRIGGER slow AFTER INSERT ON audit WHEN new.op = 'vend' BEGIN"
+            " SELECT max(i) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
+            " SELECT i FROM n); END")
+    jobs = [c.send("vend", owner="o", connection=connection, purpose=f"p{i}") for i in range(14000)]
+    retire = c.send("key.retire", key=first)
+    got = [c.recv_id(job, 30) for job in jobs]
+    t.eq([r["error"] for r in got if not r["ok"]][:3], [], "every one is served")
+    t.ok(all(r["secret"]["token"] == token for r in got), "with the secret")
+    t.eq(c.recv_id(retire, 30).get("dropped"), 1, "and the key is gone")
+
+
 def test_shred(t):
     """An owner's key is destroyed: its secrets are gone, also in copies of the database."""
     sim, d, c = start(t)
@@ -340,5 +359,5 @@ def test_refused_sources(t):
         t.eq((d.wait_exit(), words in d.log_tail()), (1, True), where)
 
 
-run([test_rotation, test_resumed, test_retire_refused, test_shred, test_command, test_credential,
-     test_passphrase, test_changed_file, test_refused_sources])
+run([test_rotation, test_resumed, test_retire_refused, test_retire_behind_strict, test_shred, test_command,
+     test_credential, test_passphrase, test_changed_file, test_refused_sources])

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, NoReply, cli, curve_pair, encode, run, secrets
-from scene import events_of, make_secret, now, put, until
+from scene import edit, events_of, make_secret, now, put, until
 from strangers import NOBODY, as_user, needs_root
 
 ALL_ROLES = ("vend", "refresh", "connect", "manage", "events", "export", "admin")
@@ -354,6 +354,48 @@ def test_clashes(t):
          [("root", "configuration"), ("app", "configuration"), ("b", "store")], "those there are")
 
 
+def test_at_once(t):
+    """Changes that are asked for at once are made one after the other."""
+    d = start(t, {}, tcp=False)
+    c = d.client()
+    jobs = [c.send("principal.add", principal=f"p{i}", definition={"uids": [4242]}) for i in range(8)]
+    jobs += [c.send("principal.remove", principal="p0"),
+             c.send("principal.add", principal="q", definition={"uids": [4242]})]
+    replies = [c.recv_id(job) for job in jobs]
+    t.eq(["ok" if r["ok"] else r["error"]["code"] for r in replies], ["ok", *["conflict"] * 7, "ok", "ok"],
+         "nobody is recognised as two")
+    t.eq([p["principal"] for p in c.ask("principal.list")["principals"]], ["root", "q"],
+         "and what is answered ok holds")
+
+
+def test_unreadable(t):
+    """What was committed holds as soon as the store can be read, and is answered then."""
+    app, stays = pair(), pair()
+    d = start(t, {})
+    boss = d.client()
+    connection = put_plain(boss, "acme")
+    for name, key in (("app", app), ("stays", stays)):
+        boss.ask("principal.add", principal=name, definition={
+            "curve_keys": [key[0]], "roles": ["vend"], "owners": ["acme"]})
+    c = d.client(app)
+    ask = {"owner": "acme", "connection": connection}
+    t.eq(c.code("vend", **ask), "ok", "let in")
+    edit(d, "ALTER TABLE principal RENAME TO kept")
+    edit(d, "CREATE TABLE principal AS SELECT name, definition AS bytes, updated_at, name = 'stays' AS is_bad"
+            " FROM kept")
+    edit(d, "ALTER TABLE principal ADD COLUMN definition"
+            " AS (CASE WHEN is_bad THEN abs(-9223372036854775808) ELSE bytes END)")
+    job = boss.send("principal.remove", principal="app")
+    more = boss.send("principal.remove", principal="app")
+    d.wait_log("principals could not be read again")
+    t.ok(not boss.wait(0), "nobody is told that it holds")
+    edit(d, "UPDATE principal SET is_bad = 0")
+    t.ok(boss.recv_id(job)["ok"], "it does when the store can be read")
+    t.eq(boss.recv_id(more)["error"]["code"], "not_found", "and who has waited behind it has his answer")
+    t.eq(c.code("vend", **ask), "forbidden", "the one who was removed is out")
+    t.eq(d.client(stays).code("vend", **ask), "ok", "the other one is not")
+
+
 def test_reload_and_restart(t):
     """The configuration is read again on SIGHUP, and beats the store; the store's outlive a restart."""
     app, kept = pair(), pair()
@@ -524,5 +566,5 @@ def test_doctor(t):
 
 
 run([test_keys, test_uids_and_gids, test_roles, test_owners, test_providers_and_guards, test_refs,
-     test_topics, test_live, test_clashes, test_reload_and_restart, test_limits, test_commands,
-     test_doctor])
+     test_topics, test_live, test_clashes, test_at_once, test_unreadable, test_reload_and_restart,
+     test_limits, test_commands, test_doctor])
