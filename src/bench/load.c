@@ -15,8 +15,9 @@
 
 enum {
     JOB_MAX = LOAD_BYTES_MAX + 4096,
-    DIGITS = 8,            /* of an account's number */
-    ID_BYTES = 4,          /* of a MessagePack uint 32 */
+    STRIDE = 7919, /* a prime, so that each has its turn, but neighbours not one after the other */
+    DIGITS = 8,    /* of an account's number */
+    ID_BYTES = 4,  /* of a MessagePack uint 32 */
     HEAD_BYTES = 64,       /* of an answer, in which its id and `ok` stand */
     ANSWERS_AT_ONCE = 256, /* of one socket, before the others have their turn */
     GRACE_MS = 5000,

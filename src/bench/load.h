@@ -25,8 +25,8 @@ struct load_plan {
     const char *server_key, *secret_key; /* in Z85, both for CURVE or none */
     enum job_op op;                      /* OP_VEND, OP_REFRESH (forced) or OP_PUT */
     const char *owner, *provider, *account;
-    uint64_t connections;   /* accounts ACCOUNT-00000000 and so on; 0: the one account */
-    bool is_random;         /* a connection by chance each time; else one after the other */
+    uint64_t connections; /* accounts ACCOUNT-00000000 and so on; 0: the one account */
+    bool is_random; /* a connection by chance each time; else each once before any comes again */
     size_t secret_bytes;    /* OP_PUT: of the token */
     bool has_refresh_token; /* OP_PUT: kind oauth2 with one; else bearer */
     size_t clients;         /* sockets */

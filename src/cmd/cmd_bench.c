@@ -147,7 +147,7 @@ static const struct cmd_option options[] = {
     {"op", "OP", "vend (usual), refresh (forced) or put (a token that is made up)"},
     {"jobs", "N", "so many in all; 10000"},
     {"connections", "N", "of the accounts ACCOUNT-00000000 up, not of ACCOUNT alone"},
-    {"in-turn", NULL, "vend those one after the other, not by chance"},
+    {"in-turn", NULL, "each of them once before any comes again, not by chance"},
     {"clients", "N", "sockets; 1"},
     {"outstanding", "N", "jobs under way, of all clients; one for each"},
     {"bytes", "N", "put: length of the token; 1200"},
