@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "broker/admission.h"
 #include "broker/credential_writer.h"
+#include "broker/frame_pool.h"
 #include "broker/incoming.h"
 #include "broker/memory.h"
 #include "broker/pending.h"
@@ -43,6 +44,7 @@ struct dispatcher {
     struct warm_table *warm;
     struct pending_table *pending;
     struct admission *admission;
+    struct frame_pool *frames;
     int *held;        /* by worker: reasons not to answer from memory */
     int held_count;   /* of all */
     struct buf error; /* of the job that is being decoded */
@@ -67,7 +69,8 @@ static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t coun
     }
     for (size_t i = 0; i < count && is_sent; i++)
         is_sent = zmq_msg_send(&envelope[i], self->jobs, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
-    if (is_sent && socket_send_secret(self->jobs, reply, load ? load->unread : NULL) < 0)
+    if (is_sent &&
+        socket_send_secret(self->jobs, self->frames, reply, load ? load->unread : NULL) < 0)
         LOG(LOG_WARNING, "a reply could not be sent");
     if (reply->data) {
         secret_wipe(reply->data, reply->cap);
@@ -120,7 +123,7 @@ static bool answer_warm(struct dispatcher *self, struct incoming *in, const stru
                              .issued_at = entry->issued_at};
     if (vend_decide(&view, clock_wall_s(), job->min_ttl_s).action != VEND_SERVE)
         return false;
-    struct buf reply = buf_make(REPLY_MAX);
+    struct buf reply = frame_pool_take(self->frames, REPLY_MAX);
     struct reply_credential credential = {.entry = entry, .refresh_state = "idle"};
     if (credential_write(&self->writer, job->id, &credential, &reply) < 0) {
         buf_free(&reply);
@@ -372,7 +375,7 @@ static void take_answer(struct dispatcher *self, struct answer *answer)
         struct pending *pending = pending_find(self->pending, answer->tickets[i]);
         if (!pending)
             continue; /* its deadline has passed */
-        struct buf reply = buf_make(REPLY_MAX);
+        struct buf reply = frame_pool_take(self->frames, REPLY_MAX);
         credential_write_answer(&self->writer, answer, pending, &reply);
         give_answer(self, pending, &reply);
     }
@@ -516,6 +519,7 @@ int dispatcher_new(struct broker *broker, struct dispatcher **out_dispatcher)
     self->reader = job_reader_new();
     self->warm = warm_table_new(WARM_ENTRIES_MAX);
     self->pending = pending_new();
+    self->frames = frame_pool_new();
     self->admission = admission_new(broker, principals_hold(broker->principals));
     self->held = memory_new((broker->connectors->count + 1) * sizeof *self->held);
     int result = mailbox_init(&self->inbox);
@@ -563,6 +567,7 @@ void dispatcher_free(struct dispatcher *self)
     }
     mailbox_fini(&self->inbox);
     pending_free(self->pending);
+    frame_pool_release(self->frames);
     admission_free(self->admission);
     warm_table_free(self->warm);
     free(self->held);
