@@ -1,5 +1,7 @@
 #include "broker/dispatcher.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +52,7 @@ struct dispatcher {
     struct buf error; /* of the job that is being decoded */
     struct credential_writer writer;
     bool is_draining;
+    bool has_sent;     /* something through the jobs socket */
     size_t drained;    /* workers that have */
     int64_t end_at_ms; /* boot time at which draining ends */
 };
@@ -61,6 +64,7 @@ static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t coun
                        const struct load *load, struct buf *reply)
 {
     bool is_sent = true;
+    self->has_sent = true;
     if (buf_error(reply) != 0 || !reply->data) { /* before the first frame: no half message */
         LOG(LOG_ERROR, "a reply is too large or has no memory");
         buf_free(reply);
@@ -449,7 +453,7 @@ static void expire(struct dispatcher *self, int64_t now_ms, int error)
 
 /* ---- the thread ------------------------------------------------------------------------------------ */
 
-static long wait_ms(const struct dispatcher *self)
+static int wait_ms(const struct dispatcher *self)
 {
     const struct pending *first = pending_first(self->pending);
     int64_t until = first ? first->deadline.at : INT64_MAX;
@@ -458,7 +462,7 @@ static long wait_ms(const struct dispatcher *self)
     if (until == INT64_MAX)
         return -1;
     int64_t wait = until - clock_boot_ms();
-    return wait > 0 ? (long)wait : 0;
+    return wait <= 0 ? 0 : wait < INT_MAX ? (int)wait : INT_MAX;
 }
 
 static bool is_finished(const struct dispatcher *self)
@@ -488,22 +492,51 @@ static int open_sockets(struct dispatcher *self)
     return result;
 }
 
+/* ---- the loop -------------------------------------------------------------------------------------
+ *
+ * A socket's descriptor tells once that something has come, and any call on the socket may use that up. So a socket
+ * is read until it has nothing, each time that it tells; and the jobs socket, to which answers are sent, once more
+ * behind those. zmq_poll() would ask each socket twice, with a system call each time. */
+
+static int fd_of(void *socket)
+{
+    int fd = -1;
+    size_t len = sizeof fd;
+    zmq_getsockopt(socket, ZMQ_FD, &fd, &len);
+    return fd;
+}
+
+/* Until there is nothing, or others must have their turn: then true. */
+static bool take_all(struct dispatcher *self, bool take(struct dispatcher *self))
+{
+    for (int i = 0; i < JOBS_AT_ONCE; i++) {
+        if (!take(self))
+            return false;
+    }
+    return true;
+}
+
 static void *run(void *context)
 {
     struct dispatcher *self = context;
     int result = open_sockets(self);
+    struct pollfd fds[] = {{result == 0 ? fd_of(self->jobs) : -1, POLLIN, 0},
+                           {result == 0 ? fd_of(self->intake) : -1, POLLIN, 0},
+                           {mailbox_fd(&self->inbox), POLLIN, 0}};
+    bool has_jobs = true, has_intake = true;
     thread_ready(&self->thread, result);
     while (result == 0 && !is_finished(self)) {
-        zmq_pollitem_t items[] = {{.socket = self->jobs, .events = ZMQ_POLLIN},
-                                  {.socket = self->intake, .events = ZMQ_POLLIN},
-                                  {.fd = mailbox_fd(&self->inbox), .events = ZMQ_POLLIN}};
-        zmq_poll(items, 3, wait_ms(self));
-        for (int i = 0; i < JOBS_AT_ONCE && take_from_jobs(self); i++)
-            ;
-        for (int i = 0; i < JOBS_AT_ONCE && take_from_intake(self); i++)
-            ;
-        take_answers(self);
+        if (poll(fds, 3, has_jobs || has_intake ? 0 : wait_ms(self)) < 0)
+            continue; /* no signal comes to this thread, but a debugger may */
+        if (has_jobs || fds[0].revents)
+            has_jobs = take_all(self, take_from_jobs);
+        if (has_intake || fds[1].revents)
+            has_intake = take_all(self, take_from_intake);
+        self->has_sent = false;
+        if (fds[2].revents)
+            take_answers(self);
         expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
+        has_jobs = has_jobs || self->has_sent;
     }
     expire(self, 0, BURSAR_E_SHUTTING_DOWN);
     socket_close(self->jobs);
