@@ -70,6 +70,12 @@
          .help = "the refresh token's end in a reply"},                                            \
         {"refresh_expires_unit", BURSAR_OPTION_CHOICE, .choices = "s|ms|epoch_s|epoch_ms|iso8601", \
          .default_text = "s", .help = "what that is written in"},                                  \
+        {"refresh_at_path", BURSAR_OPTION_PATH,                                                    \
+         .help = "when the issuer wants the next refresh, in a reply"},                            \
+        {"refresh_at_unit", BURSAR_OPTION_CHOICE, .choices = "s|ms|epoch_s|epoch_ms|iso8601",      \
+         .default_text = "s", .help = "what that is written in"},                                  \
+        {"refresh_at_delays", BURSAR_OPTION_BOOL, .default_text = "false",                         \
+         .help = "it is followed also where it is later than the usual time"},                     \
         {"success", BURSAR_OPTION_PREDICATES, .help = "what is true of a reply that has a token"}, \
         {"error_path", BURSAR_OPTION_PATH, .default_text = "$.error",                              \
          .help = "the error code in a reply"},                                                     \

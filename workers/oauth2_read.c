@@ -262,6 +262,7 @@ enum bursar_read oauth2_read_token(const struct bursar_call *call,
                 member(call, response, "expires_path", NULL));
     oauth2_emit(call, BURSAR_OUT_REFRESH_EXPIRES, NULL,
                 member(call, response, "refresh_expires_path", NULL));
+    oauth2_emit(call, BURSAR_OUT_REFRESH_AT, NULL, member(call, response, "refresh_at_path", NULL));
     read_scopes(call, response, BURSAR_OUT_SCOPES, NULL);
     read_captures(call, response, BURSAR_OUT_FIELD);
     read_callback(call);

@@ -56,6 +56,8 @@ struct bursar_client_options {
      * kernel tells it who asks, and they are not used. */
     const char *server_public_key;
     const char *secret_key;
+    const char *purpose; /* what this client's jobs are for, as the daemon's audit log has it;
+                                  * NULL: not said. 256 bytes at most, or every job is refused */
 };
 
 /* Gives a client; options may be NULL. Nothing is sent yet, so a daemon that is not there is told

@@ -121,6 +121,8 @@ enum bursar_emit {
     BURSAR_OUT_SECOND, /* of BURSAR_EXCHANGE: a part of another grant that came with the first and is to
                             be a connection of its own; name: access_token, account (both needed),
                             refresh_token, token_type, expires, scopes */
+    BURSAR_OUT_REFRESH_AT, /* when the issuer wants to be asked for the next one; name as of EXPIRES,
+                              NULL: as refresh_at_unit has it */
 };
 
 /* Why `read` ends. */

@@ -9,6 +9,7 @@
 
 #define BURSAR_MAX_JOB_BYTES 65536   /* default of `max_job_bytes` */
 #define BURSAR_MAX_OWNER_BYTES 128   /* an owner's name */
+#define BURSAR_MAX_PURPOSE_BYTES 256 /* what a job is for */
 #define BURSAR_MAX_PROVIDER_BYTES 64 /* [a-z0-9][a-z0-9_-]* */
 #define BURSAR_MAX_ACCOUNT_BYTES 256 /* an account's name at its provider */
 #define BURSAR_ID_RANDOM_CHARS 26    /* Crockford base32 after the dot of a connection id */

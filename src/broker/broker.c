@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
 #include "broker/message.h"
@@ -71,8 +72,7 @@ static int start_all(struct broker *broker, struct buf *error)
 }
 
 int broker_start(struct broker *broker, const struct config *config,
-                 const struct connectors *connectors, const struct keyring *keyring,
-                 struct buf *error)
+                 const struct connectors *connectors, struct keyring *keyring, struct buf *error)
 {
     *broker = (struct broker){.config = config,
                               .connectors = connectors,
@@ -130,6 +130,11 @@ void broker_stop(struct broker *broker)
     if (broker->zmq)
         zmq_ctx_term(broker->zmq);
     *broker = (struct broker){0};
+}
+
+struct keyring_source broker_keyring_source(const struct config *config)
+{
+    return (struct keyring_source){config->keyring, secret_text(&config->keyring_passphrase)};
 }
 
 size_t broker_worker_index(const struct broker *broker, struct text provider)

@@ -32,7 +32,7 @@ struct zap;
 struct broker {
     const struct config *config;
     const struct connectors *connectors;
-    const struct keyring *keyring;
+    struct keyring *keyring; /* the query thread alone changes it */
     const struct store_engine *store;
     const char *store_where;
     void *zmq;          /* the ZeroMQ context */
@@ -54,14 +54,16 @@ struct broker {
 /* Starts everything; returns when jobs are taken. Borrows config and keyring until broker_stop().
  * On failure nothing runs and error has a line for people. */
 int broker_start(struct broker *broker, const struct config *config,
-                 const struct connectors *connectors, const struct keyring *keyring,
-                 struct buf *error);
+                 const struct connectors *connectors, struct keyring *keyring, struct buf *error);
 
 /* The principals of a configuration that was read again hold from now on. Copies them. */
 void broker_reload(struct broker *broker, const struct config *config);
 
 /* Takes no more jobs, finishes the flights, answers who waits, commits, ends the threads. */
 void broker_stop(struct broker *broker);
+
+/* Where the configuration says that the keys are. Borrows from it. */
+struct keyring_source broker_keyring_source(const struct config *config);
 
 /* The worker that owns a provider's connections; the last one where no connector has this id. */
 size_t broker_worker_index(const struct broker *broker, struct text provider);

@@ -9,6 +9,7 @@
 #include "wire/doc.h"
 
 enum {
+    TEXT_MAX = 1024,
     PLAIN_MAX = 1 << 20,
     REPLY_ROOM = 256 /* of a credential's reply, besides what is in it */
 };
@@ -104,6 +105,19 @@ static int write_exported(struct credential_writer *writer, const struct answer 
     return result;
 }
 
+/* Names the row, so that whoever asked can tell which one is to be put again. */
+static void refuse_unopened(const struct warm *entry, int result, struct text id, struct buf *reply)
+{
+    struct buf text = buf_make(TEXT_MAX);
+    buf_append_string(&text, "the stored secret of ");
+    buf_append_text(&text, entry->id);
+    buf_printf(&text, ", generation %llu, does not open: %s", (unsigned long long)entry->generation,
+               bursar_error_code(result));
+    reply_error(reply, id,
+                &(struct reply_error){.error = BURSAR_E_INTERNAL, .text = buf_text(&text)});
+    buf_free(&text);
+}
+
 static void write_credential(struct credential_writer *writer, const struct answer *answer,
                              const struct pending *pending, struct text id, struct buf *reply)
 {
@@ -119,9 +133,7 @@ static void write_credential(struct credential_writer *writer, const struct answ
     else
         result = credential_write(writer, id, &credential, reply);
     if (result < 0)
-        reply_error(reply, id,
-                    &(struct reply_error){.error = BURSAR_E_INTERNAL,
-                                          .text = TEXT_LITERAL("the stored secret does not open")});
+        refuse_unopened(answer->entry, result, id, reply);
 }
 
 void credential_write_answer(struct credential_writer *writer, const struct answer *answer,

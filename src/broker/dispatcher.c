@@ -13,93 +13,22 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "broker/admission.h"
-#include "broker/credential_writer.h"
-#include "broker/frame_pool.h"
-#include "broker/incoming.h"
+#include "broker/dispatcher_parts.h"
 #include "broker/memory.h"
-#include "broker/pending.h"
 #include "broker/query.h"
 #include "broker/reply.h"
 #include "broker/route.h"
 #include "broker/sockets.h"
-#include "broker/thread.h"
-#include "broker/warm_table.h"
 #include "broker/worker.h"
 #include "policy/vend.h"
+#include "vault/seal.h"
 #include "wire/pack.h"
 #include "wire/principal.h"
 
 /* A peer that sends a larger frame is cut off, so that what a thousand of them have begun to send fits into
  * memory; one over max_job_bytes is bad_request. */
 enum { FRAME_MAX = 2 << 20 };
-enum { JOBS_AT_ONCE = 256, /* before answers are looked at again */ REPLY_MAX = 64 << 20 };
-
-struct dispatcher {
-    struct broker *broker;
-    struct thread thread;
-    struct mailbox inbox;
-    struct buf *open_error;
-    bool is_started;
-    void *jobs, *intake;
-    struct job_reader *reader;
-    struct warm_table *warm;
-    struct pending_table *pending;
-    struct admission *admission;
-    struct frame_pool *frames;
-    int *held;        /* by worker: reasons not to answer from memory */
-    int held_count;   /* of all */
-    struct buf error; /* of the job that is being decoded */
-    struct credential_writer writer;
-    bool is_draining;
-    bool has_sent;     /* something through the jobs socket */
-    size_t drained;    /* workers that have */
-    int64_t end_at_ms; /* boot time at which draining ends */
-};
-
-/* ---- replies ------------------------------------------------------------------------------------- */
-
-/* Takes the envelope's frames and the reply. load: who gets it; NULL: nobody that is known. */
-static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t count,
-                       const struct load *load, struct buf *reply)
-{
-    bool is_sent = true;
-    self->has_sent = true;
-    if (buf_error(reply) != 0 || !reply->data) { /* before the first frame: no half message */
-        LOG(LOG_ERROR, "a reply is too large or has no memory");
-        buf_free(reply);
-        reply_error(reply, (struct text){NULL, 0},
-                    &(struct reply_error){.error = BURSAR_E_INTERNAL});
-    }
-    for (size_t i = 0; i < count && is_sent; i++)
-        is_sent = zmq_msg_send(&envelope[i], self->jobs, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
-    if (is_sent &&
-        socket_send_secret(self->jobs, self->frames, reply, load ? load->unread : NULL) < 0)
-        LOG(LOG_WARNING, "a reply could not be sent");
-    if (reply->data) {
-        secret_wipe(reply->data, reply->cap);
-        buf_free(reply);
-    }
-}
-
-static void send_to(struct dispatcher *self, struct incoming *in, struct buf *reply)
-{
-    send_reply(self, in->frames, in->count - 1, in->caller.load, reply);
-}
-
-static void refuse_for(struct dispatcher *self, struct incoming *in, struct text id,
-                       const struct reply_error *error)
-{
-    struct buf reply = buf_make(REPLY_MAX);
-    reply_error(&reply, id, error);
-    send_to(self, in, &reply);
-}
-
-static void refuse(struct dispatcher *self, struct incoming *in, struct text id, int error,
-                   struct text text)
-{
-    refuse_for(self, in, id, &(struct reply_error){.error = error, .text = text});
-}
+enum { JOBS_AT_ONCE = 256 }; /* before answers are looked at again */
 
 /* ---- the way of a warm vend ---------------------------------------------------------------------- */
 
@@ -108,6 +37,37 @@ static bool is_held(const struct dispatcher *self, const struct warm *entry)
 {
     return self->held_count > 0 &&
            self->held[broker_worker_index(self->broker, entry->provider)] > 0;
+}
+
+/* With its row in the audit log, or after it. */
+static bool give_warm(struct dispatcher *self, struct incoming *in, const struct job *job,
+                      const struct warm *entry)
+{
+    if (!auditor_may_give(&self->auditor)) {
+        dispatcher_refuse(self, in, job, BURSAR_E_STORE_UNAVAILABLE);
+        return true;
+    }
+    if (self->auditor.is_strict) {
+        struct answer *answer = answer_new(TICKET_NONE);
+        answer->entry = warm_copy(entry);
+        answer->refresh_state = "idle";
+        auditor_given(&self->auditor, &in->about, entry, AUDIT_VEND);
+        if (dispatcher_answer_later(self, in, job, answer))
+            return true;
+        answer_free(answer);
+        dispatcher_refuse(self, in, job, BURSAR_E_OVERLOADED);
+        return true;
+    }
+    struct buf reply = frame_pool_take(self->frames, DISPATCHER_REPLY_MAX);
+    struct reply_credential credential = {.entry = entry, .refresh_state = "idle"};
+    if (credential_write(&self->writer, job->id, &credential, &reply) < 0) {
+        buf_free(&reply);
+        return false; /* the worker finds the same and says so */
+    }
+    credential_close(&self->writer);
+    auditor_given(&self->auditor, &in->about, entry, AUDIT_VEND);
+    dispatcher_send_to(self, in, &reply);
+    return true;
 }
 
 static bool answer_warm(struct dispatcher *self, struct incoming *in, const struct job *job)
@@ -125,47 +85,22 @@ static bool answer_warm(struct dispatcher *self, struct incoming *in, const stru
                              .expires_at = entry->expires_at,
                              .due_at = entry->due_at,
                              .issued_at = entry->issued_at};
-    if (vend_decide(&view, clock_wall_s(), job->min_ttl_s).action != VEND_SERVE)
-        return false;
-    struct buf reply = frame_pool_take(self->frames, REPLY_MAX);
-    struct reply_credential credential = {.entry = entry, .refresh_state = "idle"};
-    if (credential_write(&self->writer, job->id, &credential, &reply) < 0) {
-        buf_free(&reply);
-        return false; /* the worker finds the same and says so */
-    }
-    credential_close(&self->writer);
-    send_to(self, in, &reply);
-    return true;
-}
-
-/* ---- those who wait ------------------------------------------------------------------------------ */
-
-static void give_answer(struct dispatcher *self, struct pending *pending, struct buf *reply)
-{
-    send_reply(self, pending->envelope, pending->envelope_count, pending->load, reply);
-    pending->load->in_flight--;
-    pending_remove(self->pending, pending);
-}
-
-static void give_error(struct dispatcher *self, struct pending *pending, int error)
-{
-    struct buf reply = buf_make(REPLY_MAX);
-    reply_error(&reply, pending_id(pending), &(struct reply_error){.error = error});
-    give_answer(self, pending, &reply);
+    return vend_decide(&view, clock_wall_s(), job->min_ttl_s).action == VEND_SERVE &&
+           give_warm(self, in, job, entry);
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
 static void answer_whoami(struct dispatcher *self, struct incoming *in, const struct job *job)
 {
-    struct buf pairs = buf_make(1 << 20), reply = buf_make(REPLY_MAX);
+    struct buf pairs = buf_make(1 << 20), reply = buf_make(DISPATCHER_REPLY_MAX);
     struct pack map = pack_map(&pairs);
     pack_string(&map, "principal", in->caller.principal->name);
     pack_string(&map, "peer", in->caller.peer);
     principal_pack(&map, in->caller.principal);
     pack_close(&map);
     reply_pairs(&reply, job->id, buf_text(&pairs));
-    send_to(self, in, &reply);
+    dispatcher_send_to(self, in, &reply);
     buf_free(&pairs);
 }
 
@@ -199,13 +134,11 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
     struct pending *pending = NULL;
     if (is_waited_for) {
         /* The body stays where it is until the copy is made. */
-        pending = pending_add(self->pending, in->frames, in->count - 1, job, deadline_ms);
+        pending = dispatcher_add_pending(self, in, job);
         if (!pending) {
-            refuse(self, in, job->id, BURSAR_E_OVERLOADED, (struct text){NULL, 0});
+            dispatcher_refuse(self, in, job, BURSAR_E_OVERLOADED);
             return;
         }
-        pending->load = in->caller.load;
-        pending->load->in_flight++;
     }
     struct request *request = request_new(body, is_secret_op(job->op),
                                           pending ? pending->ticket : TICKET_NONE, deadline_ms);
@@ -217,6 +150,9 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
     request->principals = principals_hold(admission_principals(self->admission));
     request->principal = in->caller.principal;
     snprintf(request->peer, sizeof request->peer, "%s", in->caller.peer);
+    request->origin =
+        origin_new(&(struct audit_origin){in->about.principal, in->about.peer, job->purpose,
+                                          job_rule(job->op)->name, (struct text){NULL, 0}});
     if (admission_is_unseen(job))
         request->job.owner = job->owner;
     /* What it stands for lives as long as the configuration; in other ops it is an unknown key, and
@@ -226,12 +162,15 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
         request->job.provider = job->provider;
         request->job.account = job->account;
     }
-    if (route_is_query(job)) {
+    bool asks_log = route_is_audit(job) || job->select.principal.data;
+    if (asks_log && auditor_is_busy(&self->auditor)) {
+        auditor_hold(&self->auditor, &request->message.mail); /* so that all is in it */
+    } else if (route_is_query(job)) {
         query_send(self->broker->query, request);
     } else if (!worker_send(worker, request)) {
         request_free(request);
         if (pending)
-            give_error(self, pending, BURSAR_E_OVERLOADED);
+            dispatcher_refuse_pending(self, pending, BURSAR_E_OVERLOADED);
         else
             LOG(LOG_WARNING, "intake job dropped", LOG_S("code", "overloaded"));
     }
@@ -264,6 +203,7 @@ static void take_job(struct dispatcher *self, struct incoming *in)
     } else {
         result = job_read(self->reader, body, &job, &self->error);
     }
+    auditor_take_job(&in->about, &job);
     if (result == 0 && self->is_draining)
         result = BURSAR_E_SHUTTING_DOWN;
     if (result == 0)
@@ -285,10 +225,10 @@ static void take_job(struct dispatcher *self, struct incoming *in)
             result = 0;
     }
     if (result < 0)
-        refuse_for(self, in, job.id,
-                   &(struct reply_error){.error = result,
-                                         .text = buf_text(&self->error),
-                                         .retry_after_ms = retry_after_ms});
+        dispatcher_refuse_for(self, in, &job,
+                              &(struct reply_error){.error = result,
+                                                    .text = buf_text(&self->error),
+                                                    .retry_after_ms = retry_after_ms});
     else if (job.op == OP_WHOAMI)
         answer_whoami(self, in, &job);
     else {
@@ -312,6 +252,7 @@ static void take_intake(struct dispatcher *self, struct incoming *in)
     if (result == BURSAR_E_BAD_REQUEST && in->count == 1 &&
         body.len <= self->broker->config->max_job_bytes)
         result = job_read(self->reader, body, &job, &self->error);
+    auditor_take_job(&in->about, &job);
     if (result == 0 && !job_rule(job.op)->is_intake)
         result = BURSAR_E_UNSUPPORTED_OP;
     if (result == 0 && self->is_draining)
@@ -324,12 +265,26 @@ static void take_intake(struct dispatcher *self, struct incoming *in)
         worker = route_job(self->broker, in->caller.principal, &job, &self->error, &result);
     }
     if (!worker) {
+        auditor_refused(&self->auditor, &in->about, result);
         LOG(LOG_DEBUG, "intake job dropped", LOG_S("code", bursar_error_code(result)),
             LOG_T("why", buf_text(&self->error)));
         return;
     }
     forget_on_the_way(self, &job);
     hand_over(self, in, false, body, &job, worker);
+}
+
+/* Who sent it; false where no principal is behind it. */
+static bool find_caller(struct dispatcher *self, struct incoming *in)
+{
+    const char *user_id = incoming_user_id(in);
+    bool is_known = admission_caller(self->admission, user_id, &in->caller);
+    in->about =
+        (struct audit_row){.principal = text_of(is_known ? in->caller.principal->name : NULL),
+                           .peer = text_of(user_id)};
+    if (!is_known)
+        in->caller = (struct caller){0};
+    return is_known;
 }
 
 /* ---- sockets --------------------------------------------------------------------------------------- */
@@ -340,7 +295,8 @@ static void refuse_peer(struct dispatcher *self, struct incoming *in)
     zmq_msg_t *last = &in->frames[in->count - 1];
     struct job job = {0};
     read_id(self, (struct text){zmq_msg_data(last), zmq_msg_size(last)}, &job);
-    refuse(self, in, job.id, BURSAR_E_FORBIDDEN, (struct text){NULL, 0});
+    auditor_take_job(&in->about, &job);
+    dispatcher_refuse(self, in, &job, BURSAR_E_FORBIDDEN);
 }
 
 static bool take_from_jobs(struct dispatcher *self)
@@ -350,7 +306,7 @@ static bool take_from_jobs(struct dispatcher *self)
         return false;
     if (in.is_dropped || in.count < 2)
         LOG(LOG_WARNING, "message dropped", LOG_I("frames", (int64_t)in.count));
-    else if (!admission_caller(self->admission, incoming_user_id(&in), &in.caller))
+    else if (!find_caller(self, &in))
         refuse_peer(self, &in);
     else if (!admission_is_deaf(&in.caller))
         take_job(self, &in);
@@ -363,92 +319,10 @@ static bool take_from_intake(struct dispatcher *self)
     struct incoming in;
     if (!incoming_receive(self->intake, &in))
         return false;
-    if (!in.is_dropped && admission_caller(self->admission, incoming_user_id(&in), &in.caller))
+    if (!in.is_dropped && find_caller(self, &in))
         take_intake(self, &in);
     incoming_release(&in);
     return true;
-}
-
-/* ---- answers --------------------------------------------------------------------------------------- */
-
-static void take_answer(struct dispatcher *self, struct answer *answer)
-{
-    if (answer->forget[0] != 0)
-        warm_table_forget(self->warm, text_of(answer->forget));
-    for (size_t i = 0; i < answer->ticket_count; i++) {
-        struct pending *pending = pending_find(self->pending, answer->tickets[i]);
-        if (!pending)
-            continue; /* its deadline has passed */
-        struct buf reply = frame_pool_take(self->frames, REPLY_MAX);
-        credential_write_answer(&self->writer, answer, pending, &reply);
-        give_answer(self, pending, &reply);
-    }
-    credential_close(&self->writer);
-    bool is_kept = answer->keep == WARM_YES ||
-                   (answer->keep == WARM_IF_KNOWN && answer->entry &&
-                    warm_table_by_id(self->warm, answer->entry->owner, answer->entry->id));
-    if (is_kept && answer->entry) {
-        warm_table_put(self->warm, answer->entry);
-        answer->entry = NULL;
-    }
-    answer_free(answer);
-}
-
-static void open_to_others(const struct dispatcher *self)
-{
-    bool is_open = principals_have_others(admission_principals(self->admission));
-    socket_set_open(&self->broker->config->jobs, is_open);
-    socket_set_open(&self->broker->config->intake, is_open);
-}
-
-/* The last of those that it comes to: from here on nobody decides by the old set. */
-static void take_principals(struct dispatcher *self, struct principals_message *message)
-{
-    admission_replace(self->admission, principals_hold(message->principals));
-    open_to_others(self);
-    if (message->answer)
-        take_answer(self, message->answer);
-    message->answer = NULL;
-    principals_message_free(message);
-}
-
-static void take_answers(struct dispatcher *self)
-{
-    for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
-        struct message *message = (struct message *)mail;
-        next = mail->next;
-        if (message->type == MESSAGE_ANSWER) {
-            take_answer(self, (struct answer *)mail);
-            continue;
-        }
-        if (message->type == MESSAGE_PRINCIPALS) {
-            take_principals(self, (struct principals_message *)mail);
-            continue;
-        }
-        if (message->type == MESSAGE_HOLD) {
-            const struct hold_message *hold = (const struct hold_message *)mail;
-            self->held[hold->worker] += hold->change;
-            self->held_count += hold->change;
-        } else if (message->type == MESSAGE_DRAINED)
-            self->drained++;
-        else if (message->type == MESSAGE_DRAIN) {
-            self->is_draining = true;
-            self->end_at_ms = clock_boot_ms() + BROKER_DRAIN_MS;
-            for (size_t i = 0; i < self->broker->worker_count; i++)
-                worker_drain(self->broker->workers[i]);
-        }
-        free(message);
-    }
-}
-
-/* Those whose time is up are told so; the work goes on. */
-static void expire(struct dispatcher *self, int64_t now_ms, int error)
-{
-    for (struct pending *first = pending_first(self->pending);
-         first && (first->deadline.at <= now_ms || error == BURSAR_E_SHUTTING_DOWN);
-         first = pending_first(self->pending)) {
-        give_error(self, first, error);
-    }
 }
 
 /* ---- the thread ------------------------------------------------------------------------------------ */
@@ -457,6 +331,9 @@ static int wait_ms(const struct dispatcher *self)
 {
     const struct pending *first = pending_first(self->pending);
     int64_t until = first ? first->deadline.at : INT64_MAX;
+    int64_t audit_at_ms = auditor_turn_at(&self->auditor);
+    if (audit_at_ms < until)
+        until = audit_at_ms;
     if (self->is_draining && self->end_at_ms < until)
         until = self->end_at_ms;
     if (until == INT64_MAX)
@@ -488,7 +365,7 @@ static int open_sockets(struct dispatcher *self)
     if (result == 0)
         result = socket_bind(self->intake, config, &config->intake, self->open_error);
     if (result == 0)
-        open_to_others(self);
+        dispatcher_open_to_others(self);
     return result;
 }
 
@@ -534,11 +411,13 @@ static void *run(void *context)
             has_intake = take_all(self, take_from_intake);
         self->has_sent = false;
         if (fds[2].revents)
-            take_answers(self);
-        expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
+            dispatcher_take_messages(self);
+        dispatcher_expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
+        auditor_turn(&self->auditor, clock_boot_ms(), false);
         has_jobs = has_jobs || self->has_sent;
     }
-    expire(self, 0, BURSAR_E_SHUTTING_DOWN);
+    dispatcher_expire(self, 0, BURSAR_E_SHUTTING_DOWN);
+    dispatcher_finish_audit(self);
     socket_close(self->jobs);
     socket_close(self->intake);
     return NULL;
@@ -555,6 +434,7 @@ int dispatcher_new(struct broker *broker, struct dispatcher **out_dispatcher)
     self->frames = frame_pool_new();
     self->admission = admission_new(broker, principals_hold(broker->principals));
     self->held = memory_new((broker->connectors->count + 1) * sizeof *self->held);
+    auditor_init(&self->auditor, broker, &self->inbox);
     int result = mailbox_init(&self->inbox);
     if (result == 0)
         result = credential_writer_init(&self->writer, broker->keyring);
@@ -593,6 +473,8 @@ void dispatcher_free(struct dispatcher *self)
         next = mail->next;
         if (((struct message *)mail)->type == MESSAGE_ANSWER)
             answer_free((struct answer *)mail);
+        else if (((struct message *)mail)->type == MESSAGE_WRITE)
+            write_free((struct write_message *)mail);
         else if (((struct message *)mail)->type == MESSAGE_PRINCIPALS)
             principals_message_free((struct principals_message *)mail);
         else
@@ -607,6 +489,7 @@ void dispatcher_free(struct dispatcher *self)
     job_reader_free(self->reader);
     buf_free(&self->error);
     credential_writer_fini(&self->writer);
+    auditor_fini(&self->auditor);
     free(self);
 }
 
@@ -627,6 +510,14 @@ void dispatcher_hold(struct dispatcher *self, struct text provider, int change)
     hold->worker = broker_worker_index(self->broker, provider);
     hold->change = change;
     mailbox_send(&self->inbox, &hold->message.mail);
+}
+
+void dispatcher_send_keys(struct dispatcher *self, struct mailbox *reply_to)
+{
+    struct keys_message *keys = memory_new(sizeof *keys);
+    keys->message.type = MESSAGE_KEYS;
+    keys->reply_to = reply_to;
+    mailbox_send(&self->inbox, &keys->message.mail);
 }
 
 void dispatcher_send_drained(struct dispatcher *self)

@@ -21,6 +21,8 @@ void dispatcher_send_principals(struct dispatcher *dispatcher, struct principals
 /* The provider's connections are not answered from memory while there is a reason (change 1, -1 takes one
  * back): what the worker has told the dispatcher before is taken in first. */
 void dispatcher_hold(struct dispatcher *dispatcher, struct text provider, int change);
+/* Another key is active: what is in memory under one before is forgotten. MESSAGE_KEYS goes back. */
+void dispatcher_send_keys(struct dispatcher *dispatcher, struct mailbox *reply_to);
 /* A worker has drained. */
 void dispatcher_send_drained(struct dispatcher *dispatcher);
 

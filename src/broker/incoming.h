@@ -9,6 +9,7 @@
 #include <zmq.h>
 
 #include "broker/admission.h"
+#include "store/audit.h"
 
 enum { INCOMING_FRAMES_MAX = 64 }; /* of one message; a message of more is dropped */
 
@@ -18,6 +19,8 @@ struct incoming {
     size_t count;
     bool is_dropped;      /* too many frames */
     struct caller caller; /* the dispatcher's to fill */
+    struct audit_row
+        about; /* the same: what the audit log is told of it; borrows from the message */
 };
 
 /* One whole message; false where none is waiting. incoming_release() ends it. */

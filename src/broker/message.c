@@ -18,6 +18,46 @@ struct message *message_new(enum message_type type)
     return message;
 }
 
+/* ---- who caused it ----------------------------------------------------------------------------- */
+
+struct origin *origin_new(const struct audit_origin *audit)
+{
+    struct text from[] = {audit->principal, audit->peer, audit->purpose, audit->detail};
+    struct origin *origin =
+        memory_new(sizeof *origin + from[0].len + from[1].len + from[2].len + from[3].len);
+    struct audit_origin *to = &origin->audit;
+    struct text *const places[] = {&to->principal, &to->peer, &to->purpose, &to->detail};
+    char *at = origin->bytes;
+    to->op = audit->op;
+    for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+        if (from[i].data)
+            memcpy(at, from[i].data, from[i].len);
+        *places[i] = (struct text){from[i].data ? at : NULL, from[i].len};
+        at += from[i].len;
+    }
+    return origin;
+}
+
+struct origin *origin_copy(const struct origin *origin)
+{
+    return origin ? origin_new(&origin->audit) : NULL;
+}
+
+struct sweep_message *sweep_message_new(struct text sweep, struct text provider, bool has_hold)
+{
+    struct sweep_message *made = memory_new(sizeof *made + provider.len + 1);
+    made->message.type = MESSAGE_SWEEP;
+    made->has_hold = has_hold;
+    if (sweep.len < sizeof made->sweep && sweep.data)
+        memcpy(made->sweep, sweep.data, sweep.len);
+    if (provider.data) {
+        char *copy = (char *)(made + 1);
+        memcpy(copy, provider.data, provider.len);
+        made->provider = (struct text){copy, provider.len};
+    }
+    return made;
+}
+
 /* ---- requests ---------------------------------------------------------------------------------- */
 
 struct request *request_new(struct text body, bool is_secret, uint64_t ticket, int64_t deadline_ms)
@@ -48,6 +88,7 @@ void request_free(struct request *request)
         atomic_fetch_sub(request->counted, 1);
     job_reader_free(request->reader);
     principals_release(request->principals);
+    free(request->origin);
     buf_free(&request->body);
     free(request);
 }
@@ -79,10 +120,10 @@ void reload_message_free(struct reload_message *message)
 
 /* ---- warm entries ------------------------------------------------------------------------------ */
 
-struct warm *warm_of_row(const struct conn_row *row)
+struct warm *warm_copy(const struct warm *original)
 {
-    const struct text from[] = {row->owner,   row->id,   row->provider,
-                                row->account, row->kind, row->secret};
+    const struct text from[] = {original->owner,   original->id,   original->provider,
+                                original->account, original->kind, original->secret};
     size_t total = sizeof(struct warm);
     for (size_t i = 0; i < sizeof from / sizeof from[0]; i++)
         total += from[i].len + 1;
@@ -96,11 +137,26 @@ struct warm *warm_of_row(const struct conn_row *row)
         *to[i] = (struct text){from[i].data ? at : NULL, from[i].len};
         at += from[i].len + 1;
     }
-    warm->generation = row->generation;
-    warm->expires_at = row->expires_at;
-    warm->due_at = row->due_at;
-    warm->issued_at = row->issued_at == EXPIRY_NEVER ? 0 : row->issued_at;
+    warm->generation = original->generation;
+    warm->expires_at = original->expires_at;
+    warm->due_at = original->due_at;
+    warm->issued_at = original->issued_at;
     return warm;
+}
+
+struct warm *warm_of_row(const struct conn_row *row)
+{
+    const struct warm warm = {.owner = row->owner,
+                              .id = row->id,
+                              .provider = row->provider,
+                              .account = row->account,
+                              .kind = row->kind,
+                              .secret = row->secret,
+                              .generation = row->generation,
+                              .expires_at = row->expires_at,
+                              .due_at = row->due_at,
+                              .issued_at = row->issued_at == EXPIRY_NEVER ? 0 : row->issued_at};
+    return warm_copy(&warm);
 }
 
 /* ---- answers ----------------------------------------------------------------------------------- */
@@ -139,6 +195,7 @@ void answer_free(struct answer *answer)
     buf_free(&answer->body);
     buf_free(&answer->grant);
     free(answer->entry);
+    free(answer->given);
     free(answer->tickets);
     free(answer);
 }

@@ -18,13 +18,15 @@
 enum message_type {
     MESSAGE_REQUEST,    /* dispatcher -> worker, query: struct request */
     MESSAGE_ANSWER,     /* worker, query -> dispatcher: struct answer */
-    MESSAGE_WRITE,      /* worker -> store -> the same worker: struct write_message */
+    MESSAGE_WRITE,      /* worker, query, dispatcher -> store -> the same: struct write_message */
     MESSAGE_EVENTS,     /* store -> publisher: struct events_message */
     MESSAGE_START,      /* all is up: what is due may be begun: struct message */
-    MESSAGE_SWEEP,      /* query -> workers: a sweep was begun or cancelled: struct message */
+    MESSAGE_SWEEP,      /* query -> workers: a sweep was begun or cancelled: struct sweep_message;
+                           worker -> query: a part has ended: the same */
     MESSAGE_HOLD,       /* query, worker -> dispatcher: struct hold_message */
     MESSAGE_PRINCIPALS, /* query -> publisher -> zap -> dispatcher: struct principals_message */
     MESSAGE_RELOAD,     /* main -> query: struct reload_message */
+    MESSAGE_KEYS,       /* query -> workers, dispatcher -> query: struct keys_message */
     MESSAGE_DRAIN,      /* end what is under way, begin nothing: struct message */
     MESSAGE_DRAINED,    /* the answer to it: struct message */
     MESSAGE_STOP,       /* end now: struct message */
@@ -35,6 +37,16 @@ struct message {
     enum message_type type;
 };
 struct message *message_new(enum message_type type); /* free() ends it */
+
+/* ---- who caused it ------------------------------------------------------------------------------ */
+
+/* Whose job something is, for the audit log; one block, free() ends it. */
+struct origin {
+    struct audit_origin audit;
+    char bytes[];
+};
+struct origin *origin_new(const struct audit_origin *audit);
+struct origin *origin_copy(const struct origin *origin); /* NULL of NULL */
 
 /* ---- a job on its way to a worker -------------------------------------------------------------- */
 
@@ -53,6 +65,7 @@ struct request {
     struct principals *principals;     /* held; NULL: the broker's own work */
     const struct principal *principal; /* who asks, of principals */
     char peer[PEER_MAX];               /* and from where */
+    struct origin *origin;             /* the same for the audit log; NULL: the broker's own work */
     atomic_uint_fast64_t *counted;     /* one less when it ends; NULL: none */
     /* The worker's: */
     struct request *next; /* among those that wait for one flight */
@@ -63,6 +76,8 @@ struct request {
     int64_t retry_after_ms;
     unsigned tries;
     /* Of a put of what a consent brought: the consent, and who is told how the put ended. */
+    bool has_hint;
+    int64_t hinted_at;   /* when the issuer wants to be asked for the next secret */
     struct text consent; /* borrows from whoever is told */
     put_ended_fn *ended; /* NULL: nobody */
     void *context;
@@ -80,8 +95,8 @@ struct warm {
     int64_t expires_at, due_at; /* seconds since 1970, EXPIRY_NEVER */
     int64_t issued_at;          /* the same; 0: not known */
 };
-/* Copies what it needs; NULL without memory. */
 struct warm *warm_of_row(const struct conn_row *row);
+struct warm *warm_copy(const struct warm *warm);
 
 /* ---- an answer ----------------------------------------------------------------------------------- */
 
@@ -95,6 +110,7 @@ struct answer {
     struct buf provider_error; /* of a refusal; empty: none */
     struct buf body;           /* of success: a packed map whose pairs go into the reply (secret) */
     struct warm *entry;        /* of success with a credential */
+    struct warm *given;        /* of success whose body holds one: which, for the audit log */
     bool is_stale;
     const char *refresh_state; /* constant */
     struct buf last_error;     /* empty: none */
@@ -130,6 +146,17 @@ void write_free(struct write_message *message);
 /* Copies a text into the message, where it stays until write_free(). */
 struct text write_keep(struct write_message *message, struct text text);
 
+/* ---- a sweep that was begun, cancelled or ended --------------------------------------------------- */
+
+struct sweep_message {
+    struct message message;
+    char sweep[SWEEP_ID_SIZE]; /* empty: any may have changed */
+    struct text provider;      /* the begun part's; kept behind the message, absent without one */
+    bool has_hold;             /* a freeze has begun: one dispatcher_hold(-1) is owed for it */
+};
+/* free() ends it. */
+struct sweep_message *sweep_message_new(struct text sweep, struct text provider, bool has_hold);
+
 /* ---- a provider whose connections are not answered from memory ------------------------------------ */
 
 struct hold_message {
@@ -157,6 +184,15 @@ struct reload_message {
     size_t count;
 };
 void reload_message_free(struct reload_message *message);
+
+/* ---- another key is active --------------------------------------------------------------------------- */
+
+/* Goes to a thread that holds sealed blobs, which wraps them under the keys that are active now or forgets
+ * them, and comes back. */
+struct keys_message {
+    struct message message;
+    struct mailbox *reply_to;
+};
 
 /* ---- committed events ------------------------------------------------------------------------------ */
 

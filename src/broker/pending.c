@@ -34,6 +34,8 @@ static void clear(struct pending *pending)
         zmq_msg_close(&pending->envelope[i]);
     free(pending->envelope);
     buf_free(&pending->id);
+    free(pending->about_texts);
+    pending->about_texts = NULL;
     pending->envelope = NULL;
     pending->envelope_count = 0;
     pending->ticket = 0;
@@ -64,7 +66,8 @@ static size_t take_slot(struct pending_table *table)
 }
 
 struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, size_t count,
-                            const struct job *job, int64_t deadline_ms)
+                            const struct job *job, const struct audit_row *about,
+                            int64_t deadline_ms)
 {
     if (table->count == PENDING_MAX)
         return NULL;
@@ -76,7 +79,11 @@ struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, si
                                 .id = buf_make(ID_MAX),
                                 .wants_secret =
                                     job->op == OP_VEND || (job->op == OP_INVALIDATE && job->vend),
-                                .may_export = job->include_refresh_token};
+                                .may_export = job->include_refresh_token,
+                                .op = job->op,
+                                .about = *about,
+                                .about_texts = memory_new(audit_texts_len(about) + 1)};
+    audit_move_texts(&pending->about, pending->about_texts);
     for (size_t i = 0; i < count; i++) {
         zmq_msg_init(&pending->envelope[i]);
         zmq_msg_move(&pending->envelope[i], &envelope[i]);

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/heap.h"
+#include "store/audit.h"
 #include "wire/job.h"
 
 #define PENDING_MAX 65536
@@ -26,6 +27,9 @@ struct pending {
     struct load *load; /* whose principal's it counts as; borrowed */
     bool wants_secret;
     bool may_export;
+    enum job_op op;
+    struct audit_row about; /* for the audit log: who asks for what */
+    char *about_texts;
     uint32_t next_free;
 };
 
@@ -34,9 +38,11 @@ struct pending_table;
 struct pending_table *pending_new(void);
 void pending_free(struct pending_table *table);
 
-/* Takes the envelope's frames (the array stays the caller's). NULL where PENDING_MAX wait already. */
+/* Takes the envelope's frames (the array stays the caller's), copies about. NULL where PENDING_MAX wait
+ * already. */
 struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, size_t count,
-                            const struct job *job, int64_t deadline_ms);
+                            const struct job *job, const struct audit_row *about,
+                            int64_t deadline_ms);
 /* NULL where it was answered already. */
 struct pending *pending_find(struct pending_table *table, uint64_t ticket);
 /* The one whose deadline is first, or NULL. */

@@ -15,8 +15,8 @@
 #include "broker/record.h"
 #include "broker/refs.h"
 #include "broker/sockets.h"
-#include "broker/store_thread.h"
 #include "broker/worker.h"
+#include "policy/availability.h"
 
 enum {
     LIST_DEFAULT = 100,
@@ -170,17 +170,6 @@ static int answer_events(struct query *self, const struct job *job, struct answe
 
 /* ---- status ------------------------------------------------------------------------------------ */
 
-static void pack_keys(struct pack *map, const struct keyring *keyring)
-{
-    struct pack keys = pack_array_in(map, "key_ids");
-    for (size_t i = 0; i < keyring_count(keyring); i++) {
-        char id[KEYRING_ID_LEN * 2 + 1];
-        keyring_id_text(keyring, i, id);
-        pack_item_text(&keys, text_of(id));
-    }
-    pack_close(&keys);
-}
-
 static void pack_states(struct pack *map, const struct store_counts *counts)
 {
     struct pack states = pack_map_in(map, "connections");
@@ -253,6 +242,25 @@ static void pack_gate(struct pack *map, const struct worker_figures *figures)
     pack_string(map, "breaker", breaker_state_name(figures->breaker));
 }
 
+/* The share of time that a good secret was there; absent where nothing was refreshed yet. */
+static void pack_availability(struct pack *map, const struct connector *connector,
+                              const struct worker_figures *figures)
+{
+    double target = connector->availability;
+    double measured = availability_measured((double)figures->covered_s, (double)figures->missing_s);
+    if (figures->covered_s == 0 && target == 0)
+        return;
+    struct pack availability = pack_map_in(map, "availability");
+    if (figures->covered_s > 0)
+        pack_double(&availability, "measured", measured);
+    if (target > 0) {
+        pack_double(&availability, "target", target);
+        pack_bool(&availability, "met", measured >= target);
+        pack_int(&availability, "lead_s", figures->lead_s);
+    }
+    pack_close(&availability);
+}
+
 static int pack_providers(struct query *self, struct pack *map)
 {
     const struct broker *broker = self->broker;
@@ -272,6 +280,7 @@ static int pack_providers(struct query *self, struct pack *map)
         pack_int(&one, "waiting", figures.waiting);
         pack_gate(&one, &figures);
         pack_budget(&one, connector, &figures);
+        pack_availability(&one, connector, &figures);
         result = pack_forecast(self, &one, connector, &figures, &debt, &ending);
         pack_secret_end(&one, connector, figures.has_next_secret);
         if (figures.paused_since != 0)
@@ -314,10 +323,12 @@ static int answer_status(struct query *self, const struct job *job, struct answe
     pack_states(&map, &counts);
     result = pack_providers(self, &map);
     refs_pack_unknown(broker->refs, &map);
-    pack_keys(&map, broker->keyring);
+    query_keys_pack(self, &map);
     pack_memory(&map);
     if (socket_public_key(broker->config, public_key))
         pack_string(&map, "curve_public_key", public_key);
+    if (result == 0)
+        result = query_pack_audit(self, &map);
     pack_close(&map);
     return result;
 }
@@ -337,22 +348,15 @@ static int answer_connector(struct query *self, const struct job *job, struct an
 
 /* ---- the thread -------------------------------------------------------------------------------- */
 
-void query_write(struct query *self, struct write_message *message, write_done_fn *done,
-                 void *context)
-{
-    message->reply_to = &self->inbox;
-    message->done = done;
-    message->context = context;
-    message->change.at_ms = clock_wall_ms();
-    self->writes++;
-    store_send(self->broker->store_thread, message);
-}
-
 typedef int answer_fn(struct query *self, const struct job *job, struct answer *answer);
 
 static answer_fn *const functions[OP_END] = {[OP_SWEEP_GET] = query_sweep,
                                              [OP_SWEEP_LIST] = query_sweeps,
                                              [OP_SWEEP_RECEIPTS] = query_receipts,
+                                             [OP_AUDIT_SINCE] = query_audit_since,
+                                             [OP_AUDIT_VENDS] = query_audit_vends,
+                                             [OP_AUDIT_VERIFY] = query_audit_verify,
+                                             [OP_AUDIT_HEAD] = query_audit_head,
                                              [OP_LIST] = answer_list,
                                              [OP_EVENTS_SINCE] = answer_events,
                                              [OP_STATUS] = answer_status,
@@ -362,16 +366,32 @@ static answer_fn *const functions[OP_END] = {[OP_SWEEP_GET] = query_sweep,
                                              [OP_PRINCIPAL_LIST] = query_principals,
                                              [OP_PRINCIPAL_GET] = query_principal};
 
+/* Those that are more than one look into the store: they take the request and answer it in their time. */
+typedef void take_fn(struct query *self, struct request *request);
+
+static take_fn *const takers[OP_END] = {[OP_FREEZE] = query_change_sweep,
+                                        [OP_THAW] = query_change_sweep,
+                                        [OP_REVOKE] = query_change_sweep,
+                                        [OP_SWEEP_CANCEL] = query_change_sweep,
+                                        [OP_PRINCIPAL_ADD] = query_change_principal,
+                                        [OP_PRINCIPAL_UPDATE] = query_change_principal,
+                                        [OP_PRINCIPAL_REMOVE] = query_change_principal,
+                                        [OP_KEY_LIST] = query_keys_take,
+                                        [OP_KEY_NEW] = query_keys_take,
+                                        [OP_KEY_ROTATE] = query_keys_take,
+                                        [OP_KEY_RETIRE] = query_keys_take,
+                                        [OP_KEY_SHRED] = query_keys_take,
+                                        [OP_KEY_RELOAD] = query_keys_take};
+
 static void answer_request(struct query *self, struct request *request)
 {
     const struct job *job = &request->job;
-    if (job->op == OP_PRINCIPAL_ADD || job->op == OP_PRINCIPAL_UPDATE ||
-        job->op == OP_PRINCIPAL_REMOVE) {
-        query_change_principal(self, request);
+    if (takers[job->op]) {
+        takers[job->op](self, request);
         return;
     }
-    if (job->op == OP_SWEEP_CANCEL || !functions[job->op]) {
-        query_change_sweep(self, request);
+    if (job->op == OP_SWEEP_GET && job->wait) {
+        query_wait_sweep(self, request);
         return;
     }
     struct answer *answer = answer_new(request->ticket);
@@ -382,6 +402,36 @@ static void answer_request(struct query *self, struct request *request)
     dispatcher_send(self->broker->dispatcher, answer);
 }
 
+/* Takes the message. false where the thread is to end. */
+static bool take(struct query *self, struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_REQUEST: answer_request(self, (struct request *)message); return true;
+    case MESSAGE_WRITE:
+        self->writes--;
+        ((struct write_message *)message)
+            ->done(((struct write_message *)message)->context, (struct write_message *)message);
+        return true;
+    case MESSAGE_KEYS:
+        free(message);
+        query_keys_heard(self);
+        return true;
+    case MESSAGE_RELOAD: query_reload(self, (struct reload_message *)message); return true;
+    case MESSAGE_SWEEP: /* a part of one has ended: who waits for the whole may have waited long enough */
+        free(message);
+        query_wake_waiting(self, false);
+        return true;
+    case MESSAGE_DRAIN:
+        free(message);
+        query_wake_waiting(self, true);
+        return true;
+    default:
+        free(message);
+        query_wake_waiting(self, true);
+        return false;
+    }
+}
+
 static void *run(void *context)
 {
     struct query *self = context;
@@ -389,29 +439,15 @@ static void *run(void *context)
     int result = broker->store->reader_open(broker->store_where, &self->reader, self->open_error);
     thread_ready(&self->thread, result);
     bool is_stopping = result < 0;
+    query_keys_start(self);
     while (!is_stopping || self->writes > 0) { /* what is with the store comes back */
-        mailbox_wait(&self->inbox, -1);
+        mailbox_wait(&self->inbox, is_stopping ? -1 : query_keys_step(self));
         for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
-            struct message *message = (struct message *)mail;
             next = mail->next;
-            if (message->type == MESSAGE_REQUEST) {
-                answer_request(self, (struct request *)mail);
-                continue;
-            }
-            if (message->type == MESSAGE_WRITE) {
-                self->writes--;
-                ((struct write_message *)mail)
-                    ->done(((struct write_message *)mail)->context, (struct write_message *)mail);
-                continue;
-            }
-            if (message->type == MESSAGE_RELOAD) {
-                query_reload(self, (struct reload_message *)mail);
-                continue;
-            }
-            is_stopping = true;
-            free(message);
+            is_stopping = !take(self, (struct message *)mail) || is_stopping;
         }
     }
+    query_keys_end(self);
     broker->store->reader_close(self->reader);
     return NULL;
 }
@@ -450,6 +486,17 @@ int query_start(const struct broker *broker, struct query **out_query, struct bu
     }
     *out_query = self;
     return 0;
+}
+
+void query_drain(struct query *self)
+{
+    mailbox_send(&self->inbox, &message_new(MESSAGE_DRAIN)->mail);
+}
+
+void query_sweep_ended(struct query *self, struct text sweep)
+{
+    static const struct text none = {NULL, 0};
+    mailbox_send(&self->inbox, &sweep_message_new(sweep, none, false)->message.mail);
 }
 
 void query_stop(struct query *self)

@@ -10,7 +10,6 @@
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
 #include "broker/query_parts.h"
-#include "broker/store_thread.h"
 #include "broker/worker.h"
 #include "wire/pack.h"
 #include "wire/tags.h"
@@ -18,6 +17,7 @@
 enum {
     LIST_DEFAULT = 100,
     PROVIDERS_MAX = 4096, /* of one selection */
+    WAITING_MAX = 1024,   /* for the end of sweeps */
     BODY_STOP = 16 << 20  /* a page ends where it has grown to this */
 };
 
@@ -25,6 +25,15 @@ static const struct text none = {NULL, 0};
 
 static const char *const action_names[SWEEP_ACTION_END] = {
     [SWEEP_FREEZE] = "freeze", [SWEEP_THAW] = "thaw", [SWEEP_REVOKE] = "revoke"};
+
+static void refuse(struct query *self, struct request *request, int error, struct text text)
+{
+    struct answer *answer = answer_new(request->ticket);
+    answer->error = error;
+    buf_append_text(&answer->text, text);
+    request_free(request);
+    dispatcher_send(self->broker->dispatcher, answer);
+}
 
 /* ---- what is looked at --------------------------------------------------------------------------- */
 
@@ -41,6 +50,9 @@ static void pack_selection(struct pack *map, const struct sweep_selection *selec
     pack_given(&select, "owner", selection->owner);
     pack_given(&select, "tag", selection->tag);
     pack_given(&select, "client", selection->client);
+    pack_given(&select, "principal", selection->principal);
+    if (selection->principal.data)
+        pack_int(&select, "vended_since", selection->vended_since);
     pack_close(&select);
 }
 
@@ -90,6 +102,62 @@ int query_sweep(struct query *self, const struct job *job, struct answer *answer
         buf_append_string(&answer->text, "no sweep has this id");
     return result;
 }
+
+/* ---- who waits for an end ------------------------------------------------------------------------- */
+
+static bool note_end(void *context, const struct sweep_row *row)
+{
+    *(bool *)context = row->ended_at != 0;
+    return true;
+}
+
+/* Where it cannot be read it is answered too: with what is wrong. */
+static bool has_ended(struct query *self, struct text sweep)
+{
+    bool is_over = false;
+    return self->broker->store->sweep(self->reader, sweep, note_end, &is_over) < 0 || is_over;
+}
+
+static void answer_sweep(struct query *self, struct request *request)
+{
+    struct answer *answer = answer_new(request->ticket);
+    answer->error = query_sweep(self, &request->job, answer);
+    request_free(request);
+    dispatcher_send(self->broker->dispatcher, answer);
+}
+
+void query_wait_sweep(struct query *self, struct request *request)
+{
+    if (has_ended(self, request->job.sweep)) {
+        answer_sweep(self, request);
+    } else if (self->waiting_count == WAITING_MAX) {
+        refuse(self, request, BURSAR_E_OVERLOADED, none);
+    } else {
+        request->next = self->waiting;
+        self->waiting = request;
+        self->waiting_count++;
+    }
+}
+
+void query_wake_waiting(struct query *self, bool is_draining)
+{
+    struct request *waiting = self->waiting;
+    int64_t now_ms = clock_boot_ms();
+    self->waiting = NULL;
+    self->waiting_count = 0;
+    for (struct request *request = waiting, *next; request; request = next) {
+        next = request->next;
+        request->next = NULL;
+        if (request->deadline_ms <= now_ms) /* the dispatcher has told it so */
+            request_free(request);
+        else if (is_draining)
+            refuse(self, request, BURSAR_E_SHUTTING_DOWN, none);
+        else
+            query_wait_sweep(self, request);
+    }
+}
+
+/* ---- lists ---------------------------------------------------------------------------------------- */
 
 /* A list of which the page's last id is kept. */
 struct page {
@@ -291,8 +359,15 @@ static int look(struct beginning *beginning, const struct job_select *select, st
     beginning->tree = tree_new();
     if (!beginning->tree)
         return BURSAR_E_NOMEM;
-    int result = self->broker->store->tally(self->reader, select->owner, select->provider,
-                                            tally_row, beginning);
+    const struct sweep_selection given = {.owner = select->owner,
+                                          .provider = select->provider,
+                                          .principal = select->principal,
+                                          .vended_since = select->vended_since};
+    const struct store_engine *store = self->broker->store;
+    int result =
+        select->principal.data
+            ? store->tally_given(self->reader, &given, tally_row, beginning)
+            : store->tally(self->reader, select->owner, select->provider, tally_row, beginning);
     if (result == 0 && beginning->has_too_many) {
         buf_printf(error, "the selection has connections of more than %d providers",
                    (int)PROVIDERS_MAX);
@@ -302,15 +377,6 @@ static int look(struct beginning *beginning, const struct job_select *select, st
 }
 
 /* ---- begun and cancelled ------------------------------------------------------------------------- */
-
-static void refuse(struct query *self, struct request *request, int error, struct text text)
-{
-    struct answer *answer = answer_new(request->ticket);
-    answer->error = error;
-    buf_append_text(&answer->text, text);
-    request_free(request);
-    dispatcher_send(self->broker->dispatcher, answer);
-}
 
 static void pack_beginning(struct pack *map, const struct beginning *beginning)
 {
@@ -370,8 +436,10 @@ static void begun(void *context, struct write_message *message)
         LOG_I("count", (int64_t)beginning->total));
     for (size_t i = 0; i < beginning->share_count; i++) {
         struct text provider = beginning->shares[i].provider;
-        worker_send_sweep(broker_worker(broker, provider));
-        if (beginning->change.action == SWEEP_FREEZE)
+        bool is_freeze = beginning->change.action == SWEEP_FREEZE;
+        worker_send_sweep_begun(broker_worker(broker, provider), text_of(beginning->id), provider,
+                                is_freeze);
+        if (is_freeze)
             dispatcher_hold(broker->dispatcher, provider, 1);
     }
     answer_beginning(beginning, request);
@@ -403,7 +471,8 @@ static void begin(struct query *self, struct request *request)
             .sweep = text_of(beginning->id),
             .action = actions[job->op],
             .at_provider = job->at_provider,
-            .selection = {select->provider, select->owner, select->tag, select->client},
+            .selection = {select->provider, select->owner, select->tag, select->client,
+                          select->principal, select->vended_since},
             .rate_per_s = job->rate_per_s,
             .shares = beginning->shares,
             .share_count = beginning->share_count};
@@ -431,6 +500,7 @@ static void cancelled(void *context, struct write_message *message)
     LOG(LOG_WARNING, "a sweep was cancelled", LOG_T("sweep", request->job.sweep));
     for (size_t i = 0; i < self->broker->worker_count; i++)
         worker_send_sweep(self->broker->workers[i]);
+    query_wake_waiting(self, false);
     struct answer *answer = answer_new(request->ticket);
     answer->error = query_sweep(self, &request->job, answer);
     request_free(request);

@@ -109,13 +109,14 @@ bool route_is_sweep(const struct job *job)
            (job->op == OP_FREEZE || job->op == OP_THAW || job->op == OP_REVOKE);
 }
 
-bool route_is_query(const struct job *job)
+bool route_is_audit(const struct job *job)
 {
     enum job_op op = job->op;
-    return route_is_sweep(job) || op == OP_SWEEP_GET || op == OP_SWEEP_LIST ||
-           op == OP_SWEEP_RECEIPTS || op == OP_SWEEP_CANCEL || op == OP_LIST ||
-           op == OP_EVENTS_SINCE || op == OP_STATUS || op == OP_CONNECTOR_LIST ||
-           op == OP_CONNECTOR_GET || op == OP_IS_OPERATOR || op == OP_PRINCIPAL_LIST ||
-           op == OP_PRINCIPAL_GET || op == OP_PRINCIPAL_ADD || op == OP_PRINCIPAL_UPDATE ||
-           op == OP_PRINCIPAL_REMOVE;
+    return op == OP_AUDIT_SINCE || op == OP_AUDIT_VENDS || op == OP_AUDIT_VERIFY ||
+           op == OP_AUDIT_HEAD;
+}
+
+bool route_is_query(const struct job *job)
+{
+    return route_is_sweep(job) || job_rule(job->op)->is_query;
 }

@@ -15,6 +15,8 @@ struct worker *route_job(const struct broker *broker, const struct principal *pr
 
 /* Whether a job is about many connections at once, and not about one that it names. */
 bool route_is_sweep(const struct job *job);
+/* Whether it asks the audit log. */
+bool route_is_audit(const struct job *job);
 /* Whether the query thread answers it. */
 bool route_is_query(const struct job *job);
 

@@ -18,43 +18,19 @@ int service_open(struct service *service, struct registry *registry)
     return result;
 }
 
-/* What the configuration may say for other versions, and where passing over it would break a promise. */
-static int name_unsupported(const struct config *config, const char *path, struct buf *errors)
-{
-    if (config->is_audit_strict)
-        buf_printf(errors, "%s: audit: this version writes no audit log, so none can be strict\n",
-                   path);
-    return errors->len > 0 ? BURSAR_E_CONFIG : 0;
-}
-
 int service_load(struct service *service, const char *config_path, struct buf *errors)
 {
     int result =
         config_load(config_path, registry_kinds(service->registry), &service->config, errors);
     registry_freeze(service->registry);
-    if (result == 0)
-        result = name_unsupported(service->config, config_path, errors);
     return result < 0 ? result
                       : connectors_make(service->config, service->registry, &service->connectors);
 }
 
-static int open_keyring(struct service *service, struct buf *error)
-{
-    static const char scheme[] = "file:";
-    const char *where = service->config->keyring;
-    if (strncmp(where, scheme, sizeof scheme - 1) != 0) {
-        buf_printf(error, "keyring: %s is not file:PATH", where);
-        return BURSAR_E_CONFIG;
-    }
-    int result = keyring_load_file(where + sizeof scheme - 1, &service->keyring, error);
-    if (result < 0 && error->len == 0)
-        buf_append_string(error, "the keyring cannot be used");
-    return result;
-}
-
 int service_start(struct service *service, struct buf *error)
 {
-    int result = open_keyring(service, error);
+    struct keyring_source source = broker_keyring_source(service->config);
+    int result = keyring_open(&source, &service->keyring, error);
     if (result < 0)
         return result;
     json_set_alloc_funcs(malloc, secret_wiping_free);

@@ -10,6 +10,7 @@
 #include "broker/memory.h"
 #include "broker/publisher.h"
 #include "broker/thread.h"
+#include "vault/seal.h"
 
 enum {
     BATCH_MAX = 512,
@@ -29,6 +30,7 @@ struct store_thread {
     size_t count;
     unsigned untidy; /* changes since the log was last moved into the database */
     int64_t trim_at_ms;
+    uint64_t told_seq; /* of the audit log: where it ended when that was told last */
     bool is_failing;
     bool is_stopping;
 };
@@ -68,6 +70,14 @@ static void commit(struct store_thread *self)
     self->count = 0;
 }
 
+/* What was sealed before another key became active is written under that one: once the key is active no row
+ * comes to be under another of the same owner. */
+static void renew(struct store_thread *self, struct write_message *message)
+{
+    seal_renew(self->broker->keyring, message->secret.data, message->secret.len);
+    seal_renew(self->broker->keyring, message->grant.data, message->grant.len);
+}
+
 static void take(struct store_thread *self)
 {
     for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
@@ -81,21 +91,43 @@ static void take(struct store_thread *self)
         if (self->count == BATCH_MAX)
             commit(self);
         self->batch[self->count++] = (struct write_message *)mail;
+        renew(self, (struct write_message *)mail);
     }
     if (self->count > 0)
         commit(self);
 }
 
-/* Old events go in the store thread's own small transactions. */
-static void trim(struct store_thread *self)
+/* What was noted elsewhere of it cannot be taken back by whoever writes the store. */
+static void tell_audit_end(struct store_thread *self)
 {
-    struct store_change change = {.type = CHANGE_TRIM};
+    struct chain_ends ends = self->broker->store->audit_end(self->writer);
+    char hex[AUDIT_HEX_SIZE];
+    if (ends.seq == self->told_seq)
+        return;
+    audit_hex(ends.link, hex);
+    LOG(LOG_INFO, "audit head", LOG_I("seq", (int64_t)ends.seq), LOG_S("hash", hex));
+    self->told_seq = ends.seq;
+}
+
+/* Drops what is old; whether there is more. */
+static bool trim_one(struct store_thread *self, enum change_type type, uint32_t keep_days)
+{
+    struct store_change change = {.type = type,
+                                  .at_ms = clock_wall_ms() - (int64_t)keep_days * 86400 * 1000};
     struct store_change *changes[] = {&change};
     struct store_batch batch = {.changes = changes, .count = 1};
-    int64_t keep_ms = (int64_t)self->broker->config->events_keep_days * 86400 * 1000;
-    change.at_ms = clock_wall_ms() - keep_ms;
     self->broker->store->apply(self->writer, &batch);
-    bool is_more = change.generation == STORE_TRIM_ROWS;
+    return change.generation == STORE_TRIM_ROWS;
+}
+
+/* Old events and audit rows go in the store thread's own small transactions. */
+static void trim(struct store_thread *self)
+{
+    const struct config *config = self->broker->config;
+    bool has_more_events = trim_one(self, CHANGE_TRIM, config->events_keep_days);
+    bool is_more = trim_one(self, CHANGE_AUDIT_TRIM, config->audit_keep_days) || has_more_events;
+    if (!is_more)
+        tell_audit_end(self);
     self->trim_at_ms = clock_boot_ms() + (is_more ? TRIM_AGAIN_MS : TRIM_EVERY_MS);
 }
 
@@ -110,6 +142,12 @@ static void *run(void *context)
     struct store_thread *self = context;
     const struct broker *broker = self->broker;
     int result = broker->store->writer_open(broker->store_where, &self->writer, self->open_error);
+    if (result == 0)
+        result = broker->store->audit_open(self->writer, broker->keyring, clock_wall_ms());
+    if (result < 0 && self->writer) {
+        buf_append_string(self->open_error, "the audit log cannot be opened");
+        broker->store->writer_close(self->writer);
+    }
     thread_ready(&self->thread, result);
     if (result < 0)
         return NULL;
@@ -125,6 +163,7 @@ static void *run(void *context)
         if (clock_boot_ms() >= self->trim_at_ms)
             trim(self);
     }
+    tell_audit_end(self);
     tidy(self);
     broker->store->writer_close(self->writer);
     return NULL;

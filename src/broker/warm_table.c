@@ -110,6 +110,15 @@ void warm_table_forget(struct warm_table *table, struct text id)
         drop(table, slot);
 }
 
+void warm_table_forget_stale(struct warm_table *table, warm_is_stale_fn *is_stale, void *context)
+{
+    struct slot *slot, *next;
+    DL_FOREACH_SAFE(table->used, slot, next) {
+        if (is_stale(context, slot->entry))
+            drop(table, slot);
+    }
+}
+
 static const struct warm *touch(struct warm_table *table, struct slot *slot)
 {
     if (slot != table->used) {

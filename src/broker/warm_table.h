@@ -7,6 +7,7 @@
 #ifndef BROKER_WARM_TABLE_H
 #define BROKER_WARM_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/text.h"
@@ -26,6 +27,9 @@ void warm_table_forget(struct warm_table *table, struct text id);
 const struct warm *warm_table_by_id(struct warm_table *table, struct text owner, struct text id);
 const struct warm *warm_table_by_account(struct warm_table *table, struct text owner,
                                          struct text provider, struct text account);
+/* Forgets all entries of which the function says so. */
+typedef bool warm_is_stale_fn(void *context, const struct warm *entry);
+void warm_table_forget_stale(struct warm_table *table, warm_is_stale_fn *is_stale, void *context);
 size_t warm_table_count(const struct warm_table *table);
 
 #endif

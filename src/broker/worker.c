@@ -26,6 +26,8 @@ void worker_write(struct worker *self, struct write_message *message, write_done
     message->reply_to = &self->inbox;
     message->done = done;
     message->context = context;
+    if (message->request && message->request->origin)
+        message->change.origin = &message->request->origin->audit;
     self->writes++;
     store_send(self->broker->store_thread, message);
 }
@@ -69,10 +71,8 @@ void worker_take_messages(struct worker *self)
             self->plan_at_ms = self->remind_at_ms = self->sweep_at_ms = 0;
             free(message);
             break;
-        case MESSAGE_SWEEP:
-            worker_sweep_changed(self);
-            free(message);
-            break;
+        case MESSAGE_SWEEP: worker_sweep_changed(self, (struct sweep_message *)mail); break;
+        case MESSAGE_KEYS: flight_renew_all(self, (struct keys_message *)mail); break;
         case MESSAGE_DRAIN:
             self->is_draining = true;
             free(message);
@@ -147,6 +147,7 @@ int worker_begin(struct worker *self)
         !self->made_tree)
         return BURSAR_E_NOMEM;
     int result_of_resume = worker_plan_open(self);
+    worker_availability_open(self);
     if (result_of_resume == 0)
         result_of_resume = worker_gate_open(self);
     if (result_of_resume == 0)
@@ -297,7 +298,22 @@ bool worker_send(struct worker *self, struct request *request)
 
 void worker_send_sweep(struct worker *self)
 {
-    mailbox_send(&self->inbox, &message_new(MESSAGE_SWEEP)->mail);
+    static const struct text none = {NULL, 0};
+    mailbox_send(&self->inbox, &sweep_message_new(none, none, false)->message.mail);
+}
+
+void worker_send_sweep_begun(struct worker *self, struct text sweep, struct text provider,
+                             bool has_hold)
+{
+    mailbox_send(&self->inbox, &sweep_message_new(sweep, provider, has_hold)->message.mail);
+}
+
+void worker_send_keys(struct worker *self, struct mailbox *reply_to)
+{
+    struct keys_message *keys = memory_new(sizeof *keys);
+    keys->message.type = MESSAGE_KEYS;
+    keys->reply_to = reply_to;
+    mailbox_send(&self->inbox, &keys->message.mail);
 }
 
 /* ---- figures ------------------------------------------------------------------------------------- */
@@ -335,5 +351,8 @@ struct worker_figures worker_figures(struct worker *self)
         .room_1h = atomic_load(&self->figures.room_1h),
         .waiting = atomic_load(&self->figures.waiting),
         .has_next_secret = atomic_load(&self->figures.has_next_secret),
-        .paused_since = atomic_load(&self->figures.paused_since)};
+        .paused_since = atomic_load(&self->figures.paused_since),
+        .covered_s = atomic_load(&self->figures.covered_s),
+        .missing_s = atomic_load(&self->figures.missing_s),
+        .lead_s = atomic_load(&self->figures.lead_s)};
 }

@@ -3,6 +3,7 @@
  *
  *     worker.c         the thread: messages, timers
  *     worker_gate.c    what may be sent, and when: budgets, breaker, fleet guard
+ *     worker_availability.c  how early a refresh has to be
  *     worker_incident.c  faults that are no connection's
  *     worker_plan.c    what is due without anybody asking, and reminders
  *     worker_vend.c    vend, refresh, invalidate: decide from the row, answer, or join a flight
@@ -39,8 +40,14 @@ void worker_free(struct worker *worker);
  * already, on their way or waiting for a flight. */
 #define WORKER_QUEUE_MAX 65536
 bool worker_send(struct worker *worker, struct request *request);
-/* A sweep was begun or cancelled: the worker looks which there are. */
+/* A sweep was cancelled: the worker looks which there are. */
 void worker_send_sweep(struct worker *worker);
+/* A sweep has begun with a part of this provider. has_hold: the worker owes the dispatcher the end of one hold. */
+void worker_send_sweep_begun(struct worker *worker, struct text sweep, struct text provider,
+                             bool has_hold);
+
+/* Another key is active: what flights hold is wrapped under it. MESSAGE_KEYS goes back. */
+void worker_send_keys(struct worker *worker, struct mailbox *reply_to);
 
 struct worker_figures {
     uint64_t queue;             /* requests that wait for a flight */
@@ -55,6 +62,9 @@ struct worker_figures {
     int64_t waiting;      /* refreshes that wait for their turn */
     bool has_next_secret; /* requests show client_secret_next */
     int64_t paused_since; /* an operator stopped it; seconds since 1970, 0: it is not */
+    int64_t covered_s,
+        missing_s;  /* time of secrets since the start, and how much of it none was good */
+    int64_t lead_s; /* that the wanted availability asks for, of the last secret; 0: nothing */
 };
 struct worker_figures worker_figures(struct worker *worker);
 

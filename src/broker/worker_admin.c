@@ -181,9 +181,10 @@ static void join_scopes(const struct node *scopes, struct buf *out)
 }
 
 /* When a stored secret is due. One without its access token is due at once. */
-static void set_times(struct worker *self, const struct job *job, const struct doc_put *doc,
+static void set_times(struct worker *self, const struct request *request, const struct doc_put *doc,
                       bool has_main, struct change_secret *out)
 {
+    const struct job *job = &request->job;
     const struct connector *connector = self->connector;
     int64_t now = clock_wall_s();
     double jitter = (double)id_random_below(2000001) / 1000000.0 - 1.0;
@@ -194,8 +195,13 @@ static void set_times(struct worker *self, const struct job *job, const struct d
     if (!has_main)
         out->expires_at = now;
     out->can_refresh = connector_can_refresh(connector, doc->has_refresh_token);
-    out->due_at =
-        out->can_refresh ? connector_due_at(connector, now, out->expires_at, jitter) : EXPIRY_NEVER;
+    const struct due_input due = {.issued_at = now,
+                                  .expires_at = out->expires_at,
+                                  .hinted_at =
+                                      request->has_hint ? request->hinted_at : EXPIRY_NEVER,
+                                  .lead_s = worker_lead_s(self, now, out->expires_at),
+                                  .jitter = jitter};
+    out->due_at = out->can_refresh ? connector_due_at(connector, &due) : EXPIRY_NEVER;
     out->refresh_expires_at = EXPIRY_NEVER;
     if (doc->has_refresh_expires_at)
         out->refresh_expires_at = doc->refresh_expires_at;
@@ -251,7 +257,7 @@ static struct write_message *make_put(struct worker *self, struct request *reque
         change->secret.scopes = write_keep(message, buf_text(&scopes));
     buf_free(&scopes);
     keep_data(message, job); /* of a shared credential: where the secret comes from */
-    set_times(self, job, doc, has_main, &change->secret);
+    set_times(self, request, doc, has_main, &change->secret);
     struct text metadata = change->metadata.data || !row ? change->metadata : row->metadata;
     if (seal_put(self, doc, job->owner, metadata, message) < 0) {
         write_free(message);
@@ -464,7 +470,7 @@ static void move(struct worker *self, struct request *request)
     message->change.at_ms = clock_wall_ms();
     message->change.owner = request->job.owner;
     message->change.move = moves[request->job.op];
-    if (request->job.op == OP_REVOKE)
+    if (request->job.op == OP_REVOKE || request->job.op == OP_FREEZE)
         message->change.reason =
             request->job.reason; /* borrows from the request, which goes along */
     message->change.remind_at = worker_remind_at(self);

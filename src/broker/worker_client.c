@@ -27,12 +27,16 @@ bool worker_roll_secret(struct worker *self, const struct call_outcome *outcome,
 void worker_watch_secret(struct worker *self)
 {
     int64_t ends_at, now = clock_wall_s(), today = now / SECRET_DAY_S;
-    if (!self->connector || today == self->warned_day)
+    if (!self->connector || !self->is_open || today == self->warned_day)
         return;
     self->warned_day = today;
     struct text day = settings_text(self->connector->settings, "client_secret_expires_at");
-    if (!secret_end_of(day, &ends_at) || !secret_ends_soon(ends_at, now))
+    if (!secret_end_of(day, &ends_at) || !secret_ends_soon(ends_at, now)) {
+        worker_incident_end(self,
+                            INCIDENT_SECRET_END); /* the configuration has another one by now */
         return;
+    }
+    worker_incident_begin(self, INCIDENT_SECRET_END, NULL);
     LOG(now >= ends_at ? LOG_ERROR : LOG_WARNING,
         now >= ends_at ? "our client secret has ended" : "our client secret ends soon",
         LOG_S("provider", self->connector->provider), LOG_T("client_secret_expires_at", day));

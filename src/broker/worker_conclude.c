@@ -176,6 +176,17 @@ int64_t worker_refresh_expires_at(const struct connector *connector,
     return EXPIRY_NEVER;
 }
 
+int64_t worker_hinted_at(const struct connector *connector, const struct call_outcome *outcome,
+                         int64_t now)
+{
+    int64_t hinted_at;
+    struct text given = call_outcome_part(outcome, BURSAR_OUT_REFRESH_AT);
+    if (expiry_read(given, unit_of(outcome, BURSAR_OUT_REFRESH_AT, connector->refresh_at_unit), now,
+                    &hinted_at))
+        return hinted_at;
+    return EXPIRY_NEVER;
+}
+
 /* A new refresh token starts a new life of its own; the old one goes on with the one it has. */
 static int64_t next_refresh_expires_at(const struct flight *flight,
                                        const struct call_outcome *outcome)
@@ -265,18 +276,24 @@ static struct write_message *make_refreshed(struct flight *flight,
         write_free(message);
         return NULL;
     }
-    message->change.at_ms = clock_wall_ms();
-    message->change.expect_generation = flight->row.generation;
-    message->change.secret = (struct change_secret){
-        .kind = text_of(made_kind(connector)),
-        .scopes = write_keep(message, scopes),
-        .secret = buf_text(&message->secret),
-        .grant = buf_text(&message->grant),
+    const struct due_input due = {
         .issued_at = flight->replied_at,
         .expires_at = expires_at,
-        .due_at = connector_due_at(connector, flight->replied_at, expires_at, jitter()),
-        .refresh_expires_at = next_refresh_expires_at(flight, outcome),
-        .can_refresh = true};
+        .hinted_at = worker_hinted_at(connector, outcome, flight->replied_at),
+        .lead_s = worker_lead_s(flight->worker, flight->replied_at, expires_at),
+        .jitter = jitter()};
+    message->change.at_ms = clock_wall_ms();
+    message->change.expect_generation = flight->row.generation;
+    message->change.secret =
+        (struct change_secret){.kind = text_of(made_kind(connector)),
+                               .scopes = write_keep(message, scopes),
+                               .secret = buf_text(&message->secret),
+                               .grant = buf_text(&message->grant),
+                               .issued_at = flight->replied_at,
+                               .expires_at = expires_at,
+                               .due_at = connector_due_at(connector, &due),
+                               .refresh_expires_at = next_refresh_expires_at(flight, outcome),
+                               .can_refresh = true};
     return message;
 }
 
@@ -524,7 +541,9 @@ struct write_message *flight_conclude(struct flight *flight)
         exchange_hush(flight->worker, &flight->captures, &outcome);
     describe(flight, &outcome);
     flight->outcome.delay_ms = delay_of(flight);
-    if (!worker_gate_note(flight) && flight->outcome.verdict == VERDICT_GRANT)
+    worker_availability_note(flight);
+    bool is_believed = worker_gate_note(flight) || BURSAR_MUTATION == 15;
+    if (!is_believed && flight->outcome.verdict == VERDICT_GRANT)
         disbelieve(flight);
     if (flight->outcome.verdict == VERDICT_OK) {
         message = make_refreshed(flight, &outcome);

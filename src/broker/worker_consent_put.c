@@ -46,6 +46,8 @@ void consent_keep(struct worker *self, const struct consent *consent, struct req
     change->consent_expires_at = consent->expires_at;
     change->is_device = consent->is_device;
     message->request = request;
+    change->owner = request->job.owner;
+    change->account = request->job.account;
     struct seal_place place = place_of(change->consent);
     if (buf_error(consent->kept) != 0 ||
         seal(self->broker->keyring, &place, buf_text(consent->kept), &message->secret) < 0) {
@@ -249,9 +251,12 @@ static struct request *make_put(struct worker *self, const struct consent_grant 
     buf_free(&body);
     if (put) {
         put->wants_record = true;
+        put->hinted_at = worker_hinted_at(self->connector, grant->outcome, clock_wall_s());
+        put->has_hint = put->hinted_at != EXPIRY_NEVER;
         put->consent = grant->consent;
         put->ended = grant->ended;
         put->context = grant->context;
+        put->origin = origin_copy(request ? request->origin : NULL);
     }
     return put;
 }

@@ -395,6 +395,8 @@ static void make_connection(struct announcement *announcement)
     message->change.account = write_keep(message, account);
     if (announcement->metadata.len > 0)
         message->change.metadata = buf_text(&announcement->metadata);
+    if (announcement->request->origin)
+        message->change.origin = &announcement->request->origin->audit;
     worker_write(self, message, created, announcement);
 }
 

@@ -88,6 +88,8 @@ void worker_export(struct worker *self, struct request *request)
     }
     struct answer *answer = answer_new(request->ticket);
     answer->error = fill(self, &row, answer);
+    if (answer->error == 0)
+        answer->given = warm_of_row(&row);
     LOG(LOG_WARNING, "a connection was exported", LOG_T("connection", row.id),
         LOG_S("result", answer->error == 0 ? "ok" : bursar_error_code(answer->error)));
     conn_row_free(&row);

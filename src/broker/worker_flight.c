@@ -14,6 +14,7 @@
 #include "broker/worker_sweep.h"
 #include "connector/call.h"
 #include "policy/retry.h"
+#include "vault/seal.h"
 #include "wire/doc.h"
 
 enum { STORE_RETRY_MS = 250, TRIES_MAX = 8, BLOB_MAX = 4 << 20 };
@@ -64,6 +65,7 @@ static void flight_free(struct flight *flight)
     http_reply_free(&flight->reply);
     call_values_free(&flight->captures);
     write_free(flight->unsaved);
+    free(flight->origin);
     free(flight);
     worker_plan_soon(self);
 }
@@ -86,6 +88,15 @@ struct flight *flight_begin(struct worker *self, const struct conn_row *row, int
     flight->outcome.delay_ms = delay_ms > grant_ms ? delay_ms : grant_ms;
     on(flight, flight->outcome.delay_ms > 0 ? FLIGHT_ON_AGAIN : FLIGHT_ON_START);
     return flight; /* nothing ends before the store has answered */
+}
+
+struct flight *flight_begin_for(const struct request *request, struct worker *self,
+                                const struct conn_row *row, int64_t delay_ms)
+{
+    struct flight *flight = flight_begin(self, row, delay_ms);
+    if (flight)
+        flight->origin = origin_copy(request->origin);
+    return flight;
 }
 
 void flight_join(struct flight *flight, struct request *request)
@@ -183,6 +194,25 @@ static void commit_reply(struct flight *flight)
     worker_write(flight->worker, message, committed, flight);
 }
 
+static void renew(const struct worker *self, struct text blob)
+{
+    seal_renew(self->broker->keyring, (uint8_t *)(uintptr_t)blob.data, blob.len);
+}
+
+void flight_renew_all(struct worker *self, struct keys_message *message)
+{
+    struct flight *flight, *next;
+    HASH_ITER(hh, self->flights, flight, next) {
+        renew(self, flight->row.secret);
+        renew(self, flight->row.grant);
+        if (flight->unsaved) {
+            renew(self, buf_text(&flight->unsaved->secret));
+            renew(self, buf_text(&flight->unsaved->grant));
+        }
+    }
+    mailbox_send(message->reply_to, &message->message.mail);
+}
+
 static void commit_again(struct flight *flight)
 {
     struct write_message *message = flight->unsaved;
@@ -198,6 +228,8 @@ static void conclude(struct flight *flight)
         on(flight, FLIGHT_ON_NEXT);
         return;
     }
+    if (flight->origin)
+        message->change.origin = &flight->origin->audit;
     if (BURSAR_MUTATION == 9) {
         struct request *early = flight_take_waiters(flight);
         for (struct request *request = early; request; request = request->next)

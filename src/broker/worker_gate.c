@@ -1,9 +1,11 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bursar/error.h>
 
 #include "base/clock.h"
+#include "base/mutation.h"
 #include "broker/memory.h"
 #include "broker/worker_exchange.h"
 #include "broker/worker_parts.h"
@@ -131,6 +133,9 @@ void worker_gate_queue(struct flight *flight)
     flight->asked_in_round = self->round;
     turns_add(&self->turns, &flight->turn, flight->waiters ? TURN_CALLER : TURN_PLANNER,
               flight->row.owner);
+    /* It may have shut while this one waited for something else. */
+    self->has_gate_shut =
+        self->has_gate_shut || (flight->waiters && !worker_gate_lets_through(self));
     self->gate_at_ms = 0;
 }
 
@@ -139,23 +144,9 @@ void worker_gate_raise(struct flight *flight)
     turns_raise(&flight->worker->turns, &flight->turn);
 }
 
-void worker_gate_leave(struct flight *flight)
-{
-    struct worker *self = flight->worker;
-    turns_remove(&self->turns, &flight->turn);
-    if (!flight->has_pass)
-        return;
-    flight->has_pass = false;
-    if (flight->end == EXCHANGE_UNSENT)
-        gate_unsent(&self->gate);
-    else /* the row changed under it: the provider has counted its request all the same */
-        gate_unclear(&self->gate);
-    self->gate_at_ms = 0;
-}
-
 static void let_through(struct worker *self, struct flight *flight, int64_t now_ms)
 {
-    gate_sent(&self->gate, now_ms);
+    flight->pass = gate_sent(&self->gate, now_ms);
     flight->has_pass = true;
     if (is_per_grant(self->connector->settings))
         budget_take(&grant_of(self, &flight->row)->budget, 1, now_ms);
@@ -168,7 +159,8 @@ static void sift(struct worker *self)
     struct flight *flight, *next;
     self->has_gate_shut = false;
     HASH_ITER(hh, self->flights, flight, next) {
-        if (flight->phase == FLIGHT_TURN && flight->waiters)
+        bool is_waiting = flight->phase == FLIGHT_TURN || flight->phase == FLIGHT_BACKOFF;
+        if (is_waiting && flight->waiters)
             flight_sift(flight);
     }
 }
@@ -278,19 +270,53 @@ static void tell_incidents(struct worker *self, const struct gate_change *change
     }
 }
 
+/* The row changed under it, so that nobody reads what came of its request; that the provider did not answer shows
+ * all the same. */
+static void note_unread(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    struct gate_end end = {.pass = flight->pass, .verdict = VERDICT_PROVIDER};
+    bool has_reply = flight->end == EXCHANGE_REPLY;
+    if (BURSAR_MUTATION == 13 || (has_reply && flight->reply.status < 500)) {
+        gate_unclear(&self->gate, flight->pass);
+        return;
+    }
+    struct flight_outcome outcome = {.verdict = VERDICT_PROVIDER,
+                                     .status = has_reply ? flight->reply.status : 0};
+    snprintf(outcome.text, sizeof outcome.text, "%s", has_reply ? "HTTP 5xx" : flight->reply.error);
+    struct gate_change change = gate_note(&self->gate, &end, clock_boot_ms());
+    tell_incidents(self, &change, &outcome);
+    self->has_gate_shut = self->has_gate_shut || !worker_gate_lets_through(self);
+}
+
+void worker_gate_leave(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    turns_remove(&self->turns, &flight->turn);
+    if (!flight->has_pass)
+        return;
+    flight->has_pass = false;
+    if (flight->end == EXCHANGE_UNSENT)
+        gate_unsent(&self->gate, flight->pass);
+    else
+        note_unread(flight);
+    self->gate_at_ms = 0;
+}
+
 bool worker_gate_note(struct flight *flight)
 {
     struct worker *self = flight->worker;
     const struct flight_outcome *outcome = &flight->outcome;
-    bool was_free = worker_gate_lets_through(self), had_pass = flight->has_pass;
+    bool had_pass = flight->has_pass;
     if (flight->is_local && had_pass && flight->end == EXCHANGE_REPLY) {
         flight->has_pass = false;
-        gate_unclear(&self->gate);
+        gate_unclear(&self->gate, flight->pass);
     }
     if (flight->is_local || flight->has_nothing || flight->is_past_grace ||
         (!had_pass && flight->end != EXCHANGE_REPLY))
         return true; /* nothing was said; what was let through is given back at the end */
-    struct gate_end end = {.verdict = outcome->verdict,
+    struct gate_end end = {.pass = had_pass ? flight->pass : (struct gate_pass){.is_probe = false},
+                           .verdict = outcome->verdict,
                            /* Only a refused client concerns every connection; other errors of this
                             * class can come from one row alone, which must not hold up the others. */
                            .is_client_refused = strcmp(outcome->code, "invalid_client") == 0,
@@ -301,7 +327,7 @@ bool worker_gate_note(struct flight *flight)
     struct gate_change change = gate_note(&self->gate, &end, clock_boot_ms());
     tell_incidents(self, &change, outcome);
     self->gate_at_ms = 0;
-    self->has_gate_shut = self->has_gate_shut || (was_free && !worker_gate_lets_through(self)) ||
+    self->has_gate_shut = self->has_gate_shut || !worker_gate_lets_through(self) ||
                           outcome->verdict == VERDICT_THROTTLED;
     if (change.breaker == BREAKER_CLOSES || change.guard == GUARD_OPENS || change.is_client_back)
         worker_plan_soon(self);

@@ -18,6 +18,9 @@ static const struct {
     [INCIDENT_MASS_REFUSAL] = {"mass_refusal",
                                "the provider refuses unusually many grants: refreshing stops",
                                "the provider takes grants again", VERDICT_GRANT, LOG_ERROR},
+    [INCIDENT_SECRET_END] = {"client_secret_expires", "our client secret ends soon, or has ended",
+                             "our client secret does not end soon any more", VERDICT_CLIENT,
+                             LOG_WARNING},
 };
 
 static void incident_written(void *context, struct write_message *message)
@@ -29,14 +32,14 @@ static void incident_written(void *context, struct write_message *message)
 }
 
 static void write_incident(struct worker *self, enum incident_kind kind, const char *code,
-                           const struct flight_outcome *outcome)
+                           bool is_begin, const struct flight_outcome *outcome)
 {
     struct write_message *message = write_new(CHANGE_INCIDENT, (struct text){NULL, 0});
-    self->has_incident[kind] = outcome != NULL;
+    self->has_incident[kind] = is_begin;
     message->change.at_ms = clock_wall_ms();
     message->change.provider = text_of(self->connector->provider);
     message->change.incident = kind;
-    message->change.is_begin = outcome != NULL;
+    message->change.is_begin = is_begin;
     message->change.outcome = incidents[kind].class;
     message->change.http_status = outcome ? outcome->status : 0;
     message->change.reason = write_keep(message, text_of(code));
@@ -48,12 +51,12 @@ static void write_incident(struct worker *self, enum incident_kind kind, const c
 void worker_incident_begin(struct worker *self, enum incident_kind kind,
                            const struct flight_outcome *outcome)
 {
-    bool is_named = kind == INCIDENT_CLIENT && outcome->code[0] != 0;
+    bool is_named = kind == INCIDENT_CLIENT && outcome && outcome->code[0] != 0;
     if (self->has_incident[kind])
         return;
     LOG(incidents[kind].level, incidents[kind].begun, LOG_S("provider", self->connector->provider),
-        LOG_S("error", outcome->text));
-    write_incident(self, kind, is_named ? outcome->code : incidents[kind].code, outcome);
+        LOG_S("error", outcome ? outcome->text : ""));
+    write_incident(self, kind, is_named ? outcome->code : incidents[kind].code, true, outcome);
 }
 
 void worker_incident_end(struct worker *self, enum incident_kind kind)
@@ -61,7 +64,7 @@ void worker_incident_end(struct worker *self, enum incident_kind kind)
     if (!self->has_incident[kind])
         return;
     LOG(LOG_INFO, incidents[kind].ended, LOG_S("provider", self->connector->provider));
-    write_incident(self, kind, "resolved", NULL);
+    write_incident(self, kind, "resolved", false, NULL);
 }
 
 /* What was held back then is tried carefully now. */
@@ -83,6 +86,7 @@ static bool resume_one(void *context, enum incident_kind kind)
     case INCIDENT_MASS_REFUSAL:
         guard_shut(&self->gate.guard, &self->gate.rule.guard, now_ms);
         break;
+    case INCIDENT_SECRET_END: /* holds nothing back */
     case INCIDENT_END: break;
     }
     return true;

@@ -16,6 +16,7 @@
 #include "broker/thread.h"
 #include "connector/call.h"
 #include "http/request.h"
+#include "policy/availability.h"
 #include "policy/flight.h"
 #include "policy/gate.h"
 #include "policy/turns.h"
@@ -47,8 +48,10 @@ struct flight {
     struct turn turn;
     uint64_t asked_in_round; /* of the worker's loop, for its turn */
     bool has_pass;           /* the gate counts it among what is under way */
-    struct conn_row row;     /* as it was when the attempt began; sealed */
+    struct gate_pass pass;
+    struct conn_row row; /* as it was when the attempt began; sealed */
     struct request *waiters;
+    struct origin *origin; /* whose job began it; NULL: the planner */
     enum exchange_end end;
     struct http_reply reply;       /* in guarded memory until its conclusion is committed */
     int64_t sent_at, replied_at;   /* seconds since 1970 */
@@ -102,6 +105,7 @@ struct worker {
     struct recheck *recheck;        /* a walk through stored keys; NULL: none yet */
     int64_t recheck_at_ms;          /* boot time at which it goes on */
     struct sweep_part *sweeps;      /* that are under way, the oldest first */
+    struct sweep_message *holds;    /* of freezes that have begun and were not looked up yet */
     struct tree *sweep_tree;        /* of the tags that are looked at */
     int64_t sweep_at_ms;            /* boot time at which they go on */
     bool must_load_sweeps;          /* the store is to be asked which there are */
@@ -114,15 +118,18 @@ struct worker {
     uint64_t round;                                /* of the loop */
     bool has_gate_shut; /* since who waits was asked last whether it still can */
     bool has_incident[INCIDENT_END];
-    int64_t client_failed_ms; /* boot time of the last refusal of our client */
-    bool has_next_secret;     /* requests show client_secret_next: the first one is refused */
-    int64_t warned_day;       /* since 1970: on which the end of client_secret was told last */
+    int64_t client_failed_ms;         /* boot time of the last refusal of our client */
+    struct availability availability; /* of its secrets, as far as the provider is to blame */
+    int64_t watched_ms;               /* boot time until which that was told of time */
+    bool has_next_secret; /* requests show client_secret_next: the first one is refused */
+    int64_t warned_day;   /* since 1970: on which the end of client_secret was told last */
     struct {
         atomic_uint_fast64_t queue, in_flight, refreshed, failed;
         atomic_uint_fast64_t latency[WORKER_LATENCY_BUCKETS]; /* by powers of two of ms */
         atomic_int gate_reason, breaker_state;
         atomic_int_fast64_t gate_wait_ms, budget_left, room_1h, waiting;
         atomic_bool has_next_secret;
+        atomic_int_fast64_t covered_s, missing_s, lead_s;
         atomic_int_fast64_t paused_since;
     } figures;
 };
@@ -179,10 +186,19 @@ bool worker_gate_lets_through(struct worker *self);
 /* What an attempt came to, by flight->outcome. Whether a refusal is to be believed. */
 bool worker_gate_note(struct flight *flight);
 
+/* worker_availability.c: how early a refresh has to be */
+
+void worker_availability_open(struct worker *self);
+/* What an attempt came to, by flight->outcome. */
+void worker_availability_note(struct flight *flight);
+/* How long before its end a secret must be due at least, by the wanted availability; 0: nothing is wanted. */
+int64_t worker_lead_s(struct worker *self, int64_t issued_at, int64_t expires_at);
+
 /* worker_incident.c: faults that are no connection's, each begun and ended once */
 
 /* Those that were open when an earlier process ended. 0, or what the store says. */
 int worker_incident_resume(struct worker *self);
+/* outcome NULL: no attempt has shown it. */
 void worker_incident_begin(struct worker *self, enum incident_kind kind,
                            const struct flight_outcome *outcome);
 void worker_incident_end(struct worker *self, enum incident_kind kind);
@@ -193,7 +209,7 @@ void worker_incident_end(struct worker *self, enum incident_kind kind);
  * with the other one: *has_next_secret, what it showed, is changed to that. */
 bool worker_roll_secret(struct worker *self, const struct call_outcome *outcome, int status,
                         enum verdict_class verdict, bool *has_next_secret);
-/* Tells the log, once a day, of a secret that ends soon. */
+/* Tells of a secret that ends soon: once by an incident, and once a day in the log. */
 void worker_watch_secret(struct worker *self);
 
 /* worker_vend.c */
@@ -220,6 +236,9 @@ struct flight *flight_find(struct worker *self, struct text id);
 /* Begins a flight for the row (copied). NULL where the worker is ending. delay_ms > 0: its first
  * attempt waits so long. */
 struct flight *flight_begin(struct worker *self, const struct conn_row *row, int64_t delay_ms);
+/* The same for somebody's job: what comes of it is told the audit log as theirs. */
+struct flight *flight_begin_for(const struct request *request, struct worker *self,
+                                const struct conn_row *row, int64_t delay_ms);
 /* Takes the request. */
 void flight_join(struct flight *flight, struct request *request);
 /* Gives all who wait. */
@@ -235,6 +254,9 @@ struct flight *flight_new(struct worker *self, const struct conn_row *row);
 /* Without any answer or commit: the process ends. */
 void flight_abandon(struct flight *flight);
 
+/* Another key is active: the sealed copies that flights hold are wrapped under it. Sends the message back. */
+void flight_renew_all(struct worker *self, struct keys_message *message);
+
 /* worker_conclude.c */
 
 /* Reads what a flight has and makes the change that says so; also fills flight->outcome. NULL where the
@@ -245,6 +267,9 @@ int64_t worker_expires_at(const struct connector *connector, const struct call_o
                           int64_t now);
 int64_t worker_refresh_expires_at(const struct connector *connector,
                                   const struct call_outcome *outcome, int64_t now);
+/* When its issuer wants to be asked for the next one; EXPIRY_NEVER: not said. */
+int64_t worker_hinted_at(const struct connector *connector, const struct call_outcome *outcome,
+                         int64_t now);
 /* A raw reply as it is kept, sealed, and back. */
 int reply_seal(const struct flight *flight, struct buf *out_sealed);
 int reply_unseal(struct flight *flight, struct text sealed, uint64_t generation);

@@ -7,8 +7,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mutation.h"
 #include "broker/dispatcher.h"
 #include "broker/memory.h"
+#include "broker/query.h"
 #include "broker/worker_sweep_parts.h"
 #include "wire/pack.h"
 #include "wire/tags.h"
@@ -43,6 +45,7 @@ static void part_free(struct sweep_part *part)
     buf_free(&part->provider);
     buf_free(&part->owner);
     buf_free(&part->tag);
+    buf_free(&part->principal);
     buf_free(&part->after_owner);
     buf_free(&part->after_account);
     buf_free(&part->asked);
@@ -52,8 +55,9 @@ static void part_free(struct sweep_part *part)
 /* The dispatcher answers from its memory again: whatever this part took out was told before. */
 static void part_release(struct worker *self, struct sweep_part *part)
 {
-    if (part->action == SWEEP_FREEZE)
+    if (part->has_hold)
         dispatcher_hold(self->broker->dispatcher, buf_text(&part->provider), -1);
+    query_sweep_ended(self->broker->query, text_of(part->sweep));
     DL_DELETE(self->sweeps, part);
     part_free(part);
 }
@@ -94,6 +98,8 @@ static struct sweep_part *part_new(const struct sweep_part_row *row)
     part->provider = keep(row->provider);
     part->owner = keep(row->owner);
     part->tag = keep(row->tag);
+    part->principal = keep(row->principal);
+    part->vended_since = row->vended_since;
     part->asked = buf_make(ID_SIZE);
     set_place(part, row->after_owner, row->after_account, row->is_walked);
     return part;
@@ -115,9 +121,27 @@ static bool load_part(void *context, const struct sweep_part_row *row)
     }
     part = part_new(row);
     DL_APPEND(self->sweeps, part);
-    if (!self->is_open && part->action == SWEEP_FREEZE) /* of an earlier process */
+    if (!self->is_open && part->action == SWEEP_FREEZE) { /* of an earlier process */
+        part->has_hold = true;
         dispatcher_hold(self->broker->dispatcher, row->provider, 1);
+    }
     return true;
+}
+
+/* Each freeze that has begun holds the dispatcher once: until its part ends, or from now on no more where there
+ * is none, because it was cancelled or has ended before it was heard of. */
+static void settle_holds(struct worker *self)
+{
+    while (self->holds) {
+        struct sweep_message *hold = self->holds;
+        struct sweep_part *part = find(self, text_of(hold->sweep), hold->provider);
+        self->holds = (struct sweep_message *)hold->message.mail.next;
+        if (part)
+            part->has_hold = true;
+        else if (BURSAR_MUTATION != 14)
+            dispatcher_hold(self->broker->dispatcher, hold->provider, -1);
+        free(hold);
+    }
 }
 
 /* Those that the store does not name any more have ended. */
@@ -127,6 +151,8 @@ static int load(struct worker *self)
     DL_FOREACH(self->sweeps, part)
         part->is_gone = true;
     int result = self->broker->store->sweep_parts(self->reader, load_part, self);
+    if (result == 0)
+        settle_holds(self);
     DL_FOREACH_SAFE(self->sweeps, part, next) {
         if (result < 0) /* nobody knows: asked again */
             part->is_gone = false;
@@ -137,8 +163,14 @@ static int load(struct worker *self)
     return result;
 }
 
-void worker_sweep_changed(struct worker *self)
+void worker_sweep_changed(struct worker *self, struct sweep_message *message)
 {
+    if (message->has_hold) {
+        message->message.mail.next = (struct mail *)self->holds;
+        self->holds = message;
+    } else {
+        free(message);
+    }
     load(self);
 }
 
@@ -149,18 +181,29 @@ void worker_sweep_end(struct worker *self)
         DL_DELETE(self->sweeps, part);
         part_free(part);
     }
+    while (self->holds) {
+        struct sweep_message *hold = self->holds;
+        self->holds = (struct sweep_message *)hold->message.mail.next;
+        free(hold);
+    }
     tree_free(self->sweep_tree);
 }
 
 /* ---- who is selected ----------------------------------------------------------------------------- */
 
-static bool selects(const struct worker *self, const struct sweep_part *part,
-                    const struct conn_row *row)
+/* 1, 0, or why it cannot be known. */
+static int selects(const struct worker *self, const struct sweep_part *part,
+                   const struct conn_row *row)
 {
     if (!text_equal(row->provider, buf_text(&part->provider)) ||
         (part->owner.data && !text_equal(row->owner, buf_text(&part->owner))))
-        return false;
-    return !part->tag.data || tags_have(self->sweep_tree, row->tags, buf_text(&part->tag));
+        return 0;
+    if (part->tag.data && !tags_have(self->sweep_tree, row->tags, buf_text(&part->tag)))
+        return 0;
+    return !part->principal.data
+               ? 1
+               : self->broker->store->was_given(self->reader, buf_text(&part->principal), row->id,
+                                                part->vended_since);
 }
 
 /* Whether the walk, which goes by owner and then by account, is past the row. */
@@ -180,8 +223,8 @@ bool worker_is_swept(const struct worker *self, const struct conn_row *row)
 {
     struct sweep_part *part;
     DL_FOREACH(self->sweeps, part) {
-        if (part->action == SWEEP_FREEZE && !part->is_gone && !has_passed(part, row) &&
-            selects(self, part, row))
+        if (BURSAR_MUTATION != 18 && part->action == SWEEP_FREEZE && !part->is_gone &&
+            !has_passed(part, row) && selects(self, part, row) != 0)
             return row->state != CONN_REVOKED && row->state != CONN_FROZEN;
     }
     return false;
@@ -203,6 +246,7 @@ struct look {
     struct step *step;
     size_t seen, room;
     bool is_full;
+    bool has_failed; /* the store does not say whether a row is selected */
 };
 
 static bool look_at(void *context, const struct conn_row *row)
@@ -213,12 +257,16 @@ static bool look_at(void *context, const struct conn_row *row)
         look->is_full = true;
         return false;
     }
+    int is_selected = selects(look->worker, look->part, row);
+    look->has_failed = is_selected < 0;
+    if (look->has_failed)
+        return false;
     look->seen++;
     buf_clear(&look->part->to_owner);
     buf_clear(&look->part->to_account);
     buf_append_text(&look->part->to_owner, row->owner);
     buf_append_text(&look->part->to_account, row->account);
-    if (selects(look->worker, look->part, row))
+    if (is_selected && (BURSAR_MUTATION != 19 || look->seen % 5 != 3))
         look->step->connections[change->connection_count++] = write_keep(look->message, row->id);
     return true;
 }
@@ -309,7 +357,7 @@ static void walk(struct worker *self, struct sweep_part *part)
         filter.after_provider = provider;
         filter.after_account = buf_text(&part->after_account);
     }
-    if (self->broker->store->list(self->reader, &filter, look_at, &look) < 0) {
+    if (self->broker->store->list(self->reader, &filter, look_at, &look) < 0 || look.has_failed) {
         part->walk_at_ms = clock_boot_ms() + AGAIN_MS;
         write_free(look.message);
     } else {

@@ -14,8 +14,8 @@
 
 /* At start: the parts that are open, and whether the provider is paused. 0, or what the store says. */
 int worker_sweep_start(struct worker *self);
-/* A sweep was begun or cancelled. */
-void worker_sweep_changed(struct worker *self);
+/* A sweep was begun or cancelled. Takes the message. */
+void worker_sweep_changed(struct worker *self, struct sweep_message *message);
 /* Goes on with what there is to do now; when it goes on stands in self->sweep_at_ms. */
 void worker_sweep(struct worker *self);
 /* The parts end, as the worker does. */

@@ -16,10 +16,12 @@ struct sweep_part {
     enum sweep_action action;
     bool at_provider;
     uint32_t rate_per_s;
-    struct buf provider, owner, tag;
+    struct buf provider, owner, tag, principal;
+    int64_t vended_since;                  /* with principal */
     struct buf after_owner, after_account; /* where the walk stands */
     struct buf to_owner, to_account;       /* of the batch that is being made */
     bool is_walked;
+    bool has_hold;      /* the dispatcher does not answer for it: it hears of the end */
     bool is_busy;       /* a batch is with the store */
     bool is_gone;       /* the sweep has ended: the part goes when nothing of it is under way */
     int64_t walk_at_ms; /* boot time at which the next batch may go */

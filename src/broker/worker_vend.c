@@ -182,7 +182,7 @@ static void wait_for_flight(struct worker *self, struct request *request,
         return;
     }
     if (!flight)
-        flight = flight_begin(self, row, delay_ms);
+        flight = flight_begin_for(request, self, row, delay_ms);
     if (flight)
         flight_join(flight, request);
     else
@@ -214,11 +214,12 @@ static bool backs_off(const struct conn_row *row)
            row->next_refresh_at > clock_wall_s();
 }
 
-static void start_behind(struct worker *self, const struct conn_row *row)
+static void start_behind(struct worker *self, const struct request *request,
+                         const struct conn_row *row)
 {
     if (!backs_off(row) && worker_gate_lets_through(self) && !flight_find(self, row->id) &&
         HASH_COUNT(self->flights) < WORKER_FLIGHTS_MAX)
-        flight_begin(self, row, 0);
+        flight_begin_for(request, self, row, 0);
 }
 
 static void vend(struct worker *self, struct request *request, const struct conn_row *row)
@@ -233,7 +234,7 @@ static void vend(struct worker *self, struct request *request, const struct conn
     }
     switch (decision.action) {
     case VEND_SERVE_REFRESH:
-        start_behind(self, row);
+        start_behind(self, request, row);
         serve(self, request, row, &view, &decision);
         break;
     case VEND_SERVE: serve(self, request, row, &view, &decision); break;
@@ -283,7 +284,7 @@ static void refresh_planned(void *context, struct write_message *message)
         worker_refuse(self, request, message->change.result, NULL);
     } else {
         if (worker_find(self, &request->job, &row) == 0) {
-            start_behind(self, &row);
+            start_behind(self, request, &row);
             conn_row_free(&row);
         }
         accept_refresh(self, request);
@@ -408,7 +409,7 @@ static void invalidate(struct worker *self, struct request *request, const struc
         vend(self, request, row);
     } else {
         if (vend_is_due(&view, clock_wall_s()))
-            start_behind(self, row);
+            start_behind(self, request, row);
         serve_generation(self, request, row);
     }
 }

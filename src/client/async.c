@@ -186,7 +186,7 @@ static void draft_begin(struct draft *draft, struct bursar_async *async, const c
     draft->body = buf_make_secret(CALL_MAX_BODY_BYTES);
     draft->map = pack_map(&draft->body);
     take_slot(draft);
-    call_head(&draft->map, op, draft->id, draft->deadline_ms);
+    call_head(&draft->map, async->client, op, draft->id, draft->deadline_ms);
 }
 
 /* The message that the service gets; the body leaves locked memory here, as it would for libzmq. */

@@ -5,11 +5,14 @@
 
 enum { CONNECTION_BROKE = 1 }; /* beside the errors: there was a daemon, and no reply */
 
-void call_head(struct pack *map, const char *op, uint64_t id, uint32_t deadline_ms)
+void call_head(struct pack *map, const struct bursar_client *client, const char *op, uint64_t id,
+               uint32_t deadline_ms)
 {
     pack_string(map, "op", op);
     pack_uint(map, "id", id);
     pack_uint(map, "deadline_ms", deadline_ms);
+    if (client->purpose)
+        pack_string(map, "purpose", client->purpose);
 }
 
 void call_begin(struct call *call, struct bursar_client *client, const char *op,
@@ -21,7 +24,7 @@ void call_begin(struct call *call, struct bursar_client *client, const char *op,
     call->map = pack_map(&call->body);
     call->id = atomic_fetch_add(&client->last_id, 1) + 1;
     call->deadline_ms = deadline_ms > 0 ? deadline_ms : client->deadline_ms;
-    call_head(&call->map, op, call->id, call->deadline_ms);
+    call_head(&call->map, client, op, call->id, call->deadline_ms);
 }
 
 void call_end(struct call *call)

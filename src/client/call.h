@@ -28,6 +28,7 @@ struct bursar_client {
     struct pool pool;
     uint32_t deadline_ms;
     uint32_t max_jobs; /* of a struct bursar_async */
+    char *purpose;     /* NULL: not said */
     _Atomic uint64_t last_id;
 };
 
@@ -45,8 +46,9 @@ struct call {
 /* Opens the job in call, which must not move. deadline_ms 0: the client's. */
 void call_begin(struct call *call, struct bursar_client *client, const char *op,
                 uint32_t deadline_ms);
-/* The keys that every job has, into an open map. */
-void call_head(struct pack *map, const char *op, uint64_t id, uint32_t deadline_ms);
+/* The keys that every job of the client has, into an open map. */
+void call_head(struct pack *map, const struct bursar_client *client, const char *op, uint64_t id,
+               uint32_t deadline_ms);
 /* Sends the job and waits for its reply. 0 for a reply with `ok`; else the error, with out_failure
  * filled. A reply that says an error is given too: reply_end() in any case. */
 int call_run(struct call *call, struct reply *out_reply, struct bursar_failure *out_failure);

@@ -45,7 +45,10 @@ int bursar_client_open(const struct bursar_client_options *options,
     client->deadline_ms = or_default(given->deadline_ms, BURSAR_DEFAULT_DEADLINE_MS);
     client->max_jobs = or_default(given->max_jobs, DEFAULT_MAX_JOBS);
     client->context = zmq_ctx_new();
-    error = client->context ? curve_open(given, &client->curve) : BURSAR_E_NOMEM;
+    client->purpose = given->purpose ? strdup(given->purpose) : NULL;
+    error = client->context && (client->purpose || !given->purpose)
+                ? curve_open(given, &client->curve)
+                : BURSAR_E_NOMEM;
     if (error == 0 && curve_is_for(endpoint) && !client->curve)
         error = BURSAR_E_BAD_REQUEST;
     if (error == 0)
@@ -67,6 +70,7 @@ void bursar_client_close(struct bursar_client *client)
     pool_fini(&client->pool);
     if (client->context)
         zmq_ctx_term(client->context);
+    free(client->purpose);
     curve_close(client->curve);
     free(client);
 }

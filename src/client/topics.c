@@ -31,9 +31,12 @@ static void decode(struct text part, char *out)
         bool is_escape = part.data[i] == '%' && i + 2 < part.len;
         int high = is_escape ? hex_digit(part.data[i + 1]) : -1;
         int low = is_escape ? hex_digit(part.data[i + 2]) : -1;
-        bool is_sound = high >= 0 && low >= 0;
-        *out++ = is_sound ? (char)(high << 4 | low) : part.data[i];
-        i += is_sound ? 2 : 0;
+        *out = part.data[i];
+        if (high >= 0 && low >= 0) {
+            *out = (char)(high << 4 | low);
+            i += 2;
+        }
+        out++;
     }
     *out = 0;
 }

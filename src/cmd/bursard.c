@@ -102,6 +102,8 @@ static int load_config(struct daemon *self)
     if (result < 0)
         return result;
     log_set(self->service.config->log_level, self->service.config->log_format);
+    if (!sandbox_is_there()) /* nobody is to believe that there is one */
+        self->service.config->sandbox = CONFIG_SANDBOX_OFF;
     return 0;
 }
 

@@ -43,6 +43,7 @@ struct cmd_args {
     size_t word_count;
     bool is_json;
     const char *endpoint, *events_endpoint; /* NULL: the library's default */
+    const char *purpose;                    /* NULL: not said */
     const char *key_file, *server_key;      /* --key, --server-key; NULL: absent */
     struct cmd_keys *keys;                  /* what they say; NULL for a command that asks nobody */
 };

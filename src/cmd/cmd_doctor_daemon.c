@@ -289,6 +289,8 @@ static const char *help_for(const char *about)
         return "the client's id, secret or settings: compare them with the provider's";
     if (strcmp(about, "mass_refusal") == 0)
         return "the application's registration at the provider; then its status page";
+    if (strcmp(about, "secret_end") == 0)
+        return "a new client secret from the provider: client_secret_next takes it before the old one ends";
     return "the network, and the provider's status page; what waits goes on by itself";
 }
 

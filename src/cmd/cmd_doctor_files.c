@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/secret.h"
 #include "connector/registry.h"
 #include "vault/keyring.h"
 
@@ -135,10 +136,18 @@ static void look_at_keyring(struct doctor *self, const struct stat *store)
                             DOCTOR_FAIL,
                             "without it no secret opens: bring it back, or for a new installation "
                             "make one with `bursar init DIR`"};
+    struct keyring_source source = {self->config->keyring,
+                                    secret_text(&self->config->keyring_passphrase)};
     struct keyring *keyring = NULL;
     struct buf error = buf_make(PATH_SIZE);
     struct stat status;
-    if (!path || !look_at(self, &wanted, &status))
+    if (!path) {
+        doctor_say(self, DOCTOR_OK, "keyring", NULL,
+                   "%s is read by the daemon when it starts: not looked at from here",
+                   self->config->keyring);
+        return;
+    }
+    if (!look_at(self, &wanted, &status))
         return;
     if (store && status.st_uid != store->st_uid && status.st_uid != 0)
         doctor_say(self, DOCTOR_FAIL, "keyring", "chown it to the daemon's user",
@@ -147,7 +156,7 @@ static void look_at_keyring(struct doctor *self, const struct stat *store)
     if (access(path, R_OK) != 0)
         doctor_say(self, DOCTOR_WARN, "keyring", "run the doctor as root or as the daemon's user",
                    "%s cannot be read", path);
-    else if (keyring_load_file(path, &keyring, &error) < 0)
+    else if (keyring_open(&source, &keyring, &error) < 0)
         doctor_say(self, DOCTOR_FAIL, "keyring", "bring back a copy of it", "%s",
                    (const char *)buf_text(&error).data);
     keyring_free(keyring);

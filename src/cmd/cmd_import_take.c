@@ -28,6 +28,8 @@ static int do_op(struct import *import, const char *op, const json_t *put, json_
         json_object_set_new(request, "generation", json_integer(generation));
         json_object_set_new(request, "deadline_ms", json_integer(FRESH_DEADLINE_MS));
     }
+    if (strcmp(op, "connection.freeze") == 0)
+        json_object_set_new(request, "reason", json_string("hand_over"));
     int error = import_ask(import, op, request, &root, failure);
     json_decref(root);
     return error;

@@ -9,6 +9,7 @@
 enum {
     COMMON_ENDPOINT,
     COMMON_EVENTS,
+    COMMON_PURPOSE,
     COMMON_KEY,
     COMMON_SERVER_KEY,
     COMMON_JSON,
@@ -21,6 +22,7 @@ const struct cmd_option cmd_line_common[] = {
     [COMMON_ENDPOINT] = {"endpoint", "ENDPOINT", "where the daemon takes jobs (BURSAR_ENDPOINT)"},
     [COMMON_EVENTS] = {"events-endpoint", "ENDPOINT",
                        "where it sends events (BURSAR_EVENTS_ENDPOINT)"},
+    [COMMON_PURPOSE] = {"purpose", "TEXT", "what it is for, for the audit log (BURSAR_PURPOSE)"},
     [COMMON_KEY] = {"key", "FILE", "your secret CURVE key, for tcp:// (BURSAR_KEY)"},
     [COMMON_SERVER_KEY] = {"server-key", "KEY|FILE",
                            "the daemon's public CURVE key (BURSAR_SERVER_KEY)"},
@@ -206,6 +208,7 @@ bool cmd_line_read(int argc, char **argv, const struct cmd *cmd, struct cmd_line
     args.is_json = reader.common[COMMON_JSON] != NULL;
     args.endpoint = or_variable(reader.common[COMMON_ENDPOINT], "BURSAR_ENDPOINT");
     args.events_endpoint = or_variable(reader.common[COMMON_EVENTS], "BURSAR_EVENTS_ENDPOINT");
+    args.purpose = or_variable(reader.common[COMMON_PURPOSE], "BURSAR_PURPOSE");
     args.key_file = or_variable(reader.common[COMMON_KEY], "BURSAR_KEY");
     args.server_key = or_variable(reader.common[COMMON_SERVER_KEY], "BURSAR_SERVER_KEY");
     if (!args.events_endpoint)

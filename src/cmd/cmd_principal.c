@@ -160,7 +160,7 @@ static int ask(struct making *making)
         making->args, making->is_update ? "principal.update" : "principal.add", request);
     int status = reply.status;
     cmd_reply_free(&reply);
-    if (status != CMD_DONE)
+    if (status != CMD_DONE || !making->key_file)
         return status;
     reply = cmd_ask_quietly(making->args, "status", json_object());
     making->server_key = json_incref(json_object_get(reply.root, "curve_public_key"));

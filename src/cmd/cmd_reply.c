@@ -117,6 +117,7 @@ struct bursar_client_options cmd_client_options(const struct cmd_args *args)
     return (struct bursar_client_options){
         .jobs_endpoint = args->endpoint,
         .events_endpoint = args->events_endpoint,
+        .purpose = args->purpose,
         .server_public_key = args->keys ? cmd_keys_server(args->keys) : NULL,
         .secret_key = args->keys ? cmd_keys_secret(args->keys) : NULL,
     };

@@ -7,6 +7,7 @@
 #include "cmd/cmd_change.h"
 #include "cmd/cmd_input.h"
 #include "cmd/cmd_reply.h"
+#include "cmd/cmd_since.h"
 #include "cmd/cmd_sweep.h"
 #include "cmd/cmd_text.h"
 
@@ -14,6 +15,26 @@ enum { RATE_MAX = 100000 };
 
 static const char *const keys[] = {"provider", "owner", "tag", "client"};
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
+
+/* Adds those that a principal was given since then. false where that is wrong, which was printed. */
+static bool add_given(const struct cmd_args *args, json_t **select)
+{
+    const char *principal = cmd_option(args, "vended-to"), *since = cmd_option(args, "since");
+    int64_t at;
+    if (!principal && !since)
+        return true;
+    if (!principal || !since) {
+        cmd_usage(args->cmd, "--vended-to and --since go together");
+        return false;
+    }
+    if (!cmd_since(args, &at))
+        return false;
+    if (!*select)
+        *select = json_object();
+    json_object_set_new(*select, "principal", json_string(principal));
+    json_object_set_new(*select, "vended_since", json_integer(at));
+    return true;
+}
 
 /* NULL where no option makes a selection. */
 static json_t *selection(const struct cmd_args *args)
@@ -146,6 +167,10 @@ int cmd_select(const struct cmd_args *args, const char *op, const char *done)
 {
     json_int_t rate = 0;
     json_t *select = selection(args);
+    if (!add_given(args, &select)) {
+        json_decref(select);
+        return CMD_USAGE;
+    }
     if (!select)
         return run_one(args, op, done);
     int status = CMD_DONE;

@@ -1,16 +1,22 @@
 #include "cmd/cmd_sweep.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include <bursar/error.h>
 
 #include "base/clock.h"
 #include "cmd/cmd_reply.h"
 #include "cmd/cmd_table.h"
 #include "cmd/cmd_text.h"
 
-enum { MAX_PAGES = 100000, LOOK_EVERY_MS = 250, ACTION_WIDTH = 8, STATE_WIDTH = 10 };
+enum {
+    MAX_PAGES = 100000,
+    SHOW_EVERY_MS = 1000,
+    WAIT_MS = 20000,
+    ACTION_WIDTH = 8,
+    STATE_WIDTH = 10
+};
 
 static const struct cmd_option options[] = {
     {"receipts", NULL, "what became of each connection"},
@@ -55,37 +61,62 @@ static void print_end(const json_t *sweep)
            number(sweep, "changed"));
 }
 
-/* The daemon tells nobody of it, so it is asked again and again. */
-static void wait_a_little(void)
+/* The record of a sweep, once it has ended or `deadline_ms` has passed: BURSAR_E_DEADLINE_EXCEEDED then. */
+static int wait_for(struct bursar_client *client, const char *sweep, json_int_t deadline_ms,
+                    json_t **out_root, struct bursar_failure *failure)
 {
-    const struct timespec wait = {LOOK_EVERY_MS / 1000, LOOK_EVERY_MS % 1000 * 1000000L};
-    nanosleep(&wait, NULL);
+    json_t *request = request_for(sweep, NULL);
+    json_object_set_new(request, "wait", json_true());
+    json_object_set_new(request, "deadline_ms", json_integer(deadline_ms));
+    int error = cmd_call(client, "sweep.get", request, out_root, failure);
+    json_decref(request);
+    return error;
+}
+
+static void show_progress(struct bursar_client *client, const char *sweep)
+{
+    json_t *request = request_for(sweep, NULL), *root = NULL;
+    struct bursar_failure failure;
+    if (cmd_call(client, "sweep.get", request, &root, &failure) == 0)
+        print_progress(json_object_get(root, "sweep"));
+    json_decref(request);
+    json_decref(root);
+}
+
+static void tell_end(const struct cmd_args *args, const json_t *root, bool is_shown)
+{
+    if (is_shown) {
+        print_progress(json_object_get(root, "sweep"));
+        fputc('\n', stderr);
+    }
+    if (!args->is_json) {
+        print_end(json_object_get(root, "sweep"));
+        return;
+    }
+    json_dumpf(root, stdout, JSON_COMPACT);
+    putchar('\n');
 }
 
 int cmd_sweep_follow(const struct cmd_args *args, const char *sweep)
 {
     bool is_shown = isatty(STDERR_FILENO) && !args->is_json;
-    for (;;) {
-        struct cmd_reply reply = cmd_ask_quietly(args, "sweep.get", request_for(sweep, NULL));
-        const json_t *record = json_object_get(reply.root, "sweep");
-        const char *state = json_string_value(json_object_get(record, "state"));
-        bool is_running = state && strcmp(state, "running") == 0;
-        int status = reply.status;
-        if (status == CMD_DONE && is_shown)
-            print_progress(record);
-        if (status == CMD_DONE && !is_running) {
-            if (is_shown)
-                fputc('\n', stderr);
-            if (args->is_json)
-                puts(reply.text);
-            else
-                print_end(record);
-        }
-        cmd_reply_free(&reply);
-        if (status != CMD_DONE || !is_running)
-            return status;
-        wait_a_little();
-    }
+    struct bursar_client_options how = cmd_client_options(args);
+    struct bursar_client *client = NULL;
+    struct bursar_failure failure = {0};
+    json_t *root = NULL;
+    int error = bursar_client_open(&how, &client);
+    if (error < 0)
+        return cmd_fail(args, &(struct bursar_failure){.error = error});
+    do {
+        if (is_shown)
+            show_progress(client, sweep);
+        error = wait_for(client, sweep, is_shown ? SHOW_EVERY_MS : WAIT_MS, &root, &failure);
+    } while (error == BURSAR_E_DEADLINE_EXCEEDED);
+    if (error == 0)
+        tell_end(args, root, is_shown);
+    json_decref(root);
+    bursar_client_close(client);
+    return error == 0 ? CMD_DONE : cmd_fail(args, &failure);
 }
 
 static int show(const struct cmd_args *args, const char *op)

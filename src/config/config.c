@@ -53,6 +53,7 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->principal_count; i++)
         principal_fini(&config->principals[i]);
     free(config->principals);
+    secret_free(&config->keyring_passphrase);
     free(config->store);
     free(config->keyring);
     free(config->ca_file);
@@ -285,10 +286,12 @@ static void take_top(struct loading *loading)
     take_text(loading, "connectors.ca_file", &config->ca_file);
     take_log(top, config);
     take_sandbox(top, config);
-    if (secret_copy(settings_text(top, "listen.curve_key"), &config->curve_key) != 0)
+    if (secret_copy(settings_text(top, "listen.curve_key"), &config->curve_key) != 0 ||
+        secret_copy(settings_text(top, "keyring_passphrase"), &config->keyring_passphrase) != 0)
         loading->problems.is_out_of_memory = true;
     config->is_audit_strict = text_is(settings_text(top, "audit"), "strict");
     config->max_job_bytes = (uint32_t)settings_number(top, "max_job_bytes", 0);
+    config->audit_keep_days = (uint32_t)settings_number(top, "audit_keep_days", 0);
     config->events_keep_days = (uint32_t)settings_number(top, "events.keep_days", 0);
     config->events_reminder_s = (uint32_t)settings_number(top, "events.reminder_s", 0);
     config->allow_experimental = settings_bool(top, "connectors.experimental");

@@ -45,8 +45,10 @@ struct config {
     struct config_list jobs, intake, events; /* endpoints to bind: ipc://, tcp:// */
     struct secret curve_key;                 /* Z85; absent where not given */
     char *store;                             /* sqlite:PATH */
-    char *keyring;                           /* file:PATH */
+    char *keyring;                           /* file:PATH, credential:NAME, command:WORDS */
+    struct secret keyring_passphrase;        /* absent where not given */
     bool is_audit_strict;                    /* an answer waits for its audit row */
+    uint32_t audit_keep_days;
     enum config_sandbox sandbox;
     enum log_level log_level;
     enum log_format log_format;

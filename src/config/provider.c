@@ -13,8 +13,8 @@
 enum { MAX_NAMES = 256 };
 
 /* What `defaults` may hold; each is a row of the common options too. */
-static const char *const default_names[] = {"refresh_lead_s", "expiry_ratio", "timeout_s",
-                                            "connect_timeout_s"};
+static const char *const default_names[] = {"refresh_lead_s", "expiry_ratio", "availability",
+                                            "timeout_s", "connect_timeout_s"};
 enum { DEFAULT_COUNT = sizeof default_names / sizeof default_names[0] };
 
 void provider_free(struct config_provider *provider)

@@ -54,7 +54,14 @@ static const char *check_store(struct text store, bool has_curve_key)
 static const char *check_keyring(struct text keyring, bool has_curve_key)
 {
     (void)has_curve_key;
-    return begins_with(keyring, "file:/") ? NULL : "must be file: and an absolute path";
+    if (begins_with(keyring, "file:/") || begins_with(keyring, "command:/"))
+        return NULL;
+    size_t scheme_len = strlen("credential:");
+    if (begins_with(keyring, "credential:") && keyring.len > scheme_len &&
+        keyring.data[scheme_len] != '.' && !memchr(keyring.data, '/', keyring.len))
+        return NULL;
+    return "must be file: and an absolute path, credential: and a name, or command: and the"
+           " absolute path of a program";
 }
 
 static const char *check_path(struct text path, bool has_curve_key)
@@ -84,8 +91,11 @@ static const struct schema_row rows[] = {
         .check = check_store),
     ROW("keyring", STRING, "file:/etc/bursar/keyring", "the keys that seal credentials",
         .check = check_keyring),
+    ROW("keyring_passphrase", SECRET, NULL, "what the keyring's text is under, where it is"),
     ROW("audit", CHOICE, "buffered", "whether a vend waits for its audit row",
         .option.choices = "buffered|strict"),
+    ROW("audit_keep_days", INTEGER, "365", "how long rows of the audit log are kept, in days",
+        .option.min = 1, .option.max = 36500),
     ROW("sandbox", CHOICE, "enforce",
         "what is done about a system call that the daemon never needs",
         .option.choices = "enforce|log|off"),

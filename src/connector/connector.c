@@ -1,5 +1,7 @@
 #include "connector/connector.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,8 @@ int connector_make(const struct config_provider *provider, const struct registry
         .settings = settings,
         .expiry = {(int64_t)settings_number(settings, "refresh_lead_s", 300),
                    settings_number(settings, "expiry_ratio", 0.9)},
+        .availability = settings_number(settings, "availability", 0),
+        .is_refresh_at_late = settings_bool(settings, "refresh_at_delays"),
         .default_ttl_s = (int64_t)settings_number(settings, "default_ttl_s", 0),
         .refresh_token_ttl_s = (int64_t)settings_number(settings, "refresh_token_ttl_s", 0),
         .rotation = ROTATION_UNKNOWN,
@@ -56,6 +60,7 @@ int connector_make(const struct config_provider *provider, const struct registry
     rotation_rule_of(settings_text(settings, "rotation"), &made.rotation);
     expiry_unit_of(settings_text(settings, "expires_unit"), &made.expires_unit);
     expiry_unit_of(settings_text(settings, "refresh_expires_unit"), &made.refresh_expires_unit);
+    expiry_unit_of(settings_text(settings, "refresh_at_unit"), &made.refresh_at_unit);
     made.mints = (made.module->flags & BURSAR_CONNECTOR_MINTS) != 0 ||
                  text_is(settings_text(settings, "refresh_with"), "access_token");
     *out = made;
@@ -142,11 +147,19 @@ const struct connector *connectors_find_shared(const struct connectors *connecto
     return connectors_find(connectors, text_of(id));
 }
 
-int64_t connector_due_at(const struct connector *connector, int64_t issued_at, int64_t expires_at,
-                         double jitter)
+int64_t connector_due_at(const struct connector *connector, const struct due_input *input)
 {
-    int64_t due_at = expiry_due_at(&connector->expiry, issued_at, expires_at, jitter);
-    if (due_at == EXPIRY_NEVER)
+    int64_t issued_at = input->issued_at, expires_at = input->expires_at;
+    int64_t due_at = expiry_due_at(&connector->expiry, issued_at, expires_at, input->jitter);
+    if (input->lead_s > 0 && expires_at != EXPIRY_NEVER) {
+        /* No ratio makes it shorter, and chance only longer: it is what is wanted at least. */
+        const struct expiry_rule rule = {input->lead_s, DBL_MIN};
+        int64_t early_at = expiry_due_at(&rule, issued_at, expires_at, -fabs(input->jitter));
+        due_at = early_at < due_at ? early_at : due_at;
+    }
+    due_at = expiry_hinted_at(due_at, issued_at, expires_at, input->hinted_at,
+                              connector->is_refresh_at_late, input->jitter);
+    if (due_at == EXPIRY_NEVER || expires_at == EXPIRY_NEVER)
         return due_at;
     if (connector->earliest_refresh_s >= 0 && due_at < expires_at - connector->earliest_refresh_s)
         due_at = expires_at - connector->earliest_refresh_s;

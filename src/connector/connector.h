@@ -25,8 +25,11 @@ struct connector {
     const struct settings *settings;
     struct expiry_rule expiry;
     enum expiry_unit expires_unit;
-    int64_t default_ttl_s;       /* 0: a secret without an expiry has none */
-    int64_t refresh_token_ttl_s; /* 0: not known */
+    enum expiry_unit refresh_at_unit; /* of the issuer's own time for a refresh */
+    bool is_refresh_at_late;          /* it is followed where it is later, too */
+    double availability;              /* wanted share of time with a good secret; 0: none */
+    int64_t default_ttl_s;            /* 0: a secret without an expiry has none */
+    int64_t refresh_token_ttl_s;      /* 0: not known */
     enum rotation_rule rotation;
     int64_t reuse_grace_s; /* of ROTATION_REUSE_GRACE; 0: no end is known */
     const char **reauth_errors, **transient_errors; /* NULL-ended, own arrays */
@@ -71,9 +74,14 @@ const char *connectors_nearest(const struct connectors *connectors, struct text 
 const struct connector *connectors_find_shared(const struct connectors *connectors,
                                                struct text name);
 
-/* When a secret is due, by the settings; jitter as for expiry_due_at(). */
-int64_t connector_due_at(const struct connector *connector, int64_t issued_at, int64_t expires_at,
-                         double jitter);
+/* What decides when a secret is due, beside the settings. */
+struct due_input {
+    int64_t issued_at, expires_at;
+    int64_t hinted_at; /* when its issuer wants to be asked again; EXPIRY_NEVER: not said */
+    int64_t lead_s;    /* at least so long before the end (policy/availability.h) */
+    double jitter;     /* as for expiry_due_at() */
+};
+int64_t connector_due_at(const struct connector *connector, const struct due_input *input);
 /* Whether a credential can get a new secret: has_grant where something is stored to refresh with. */
 bool connector_can_refresh(const struct connector *connector, bool has_grant);
 

@@ -98,6 +98,8 @@ const struct bursar_option options_common[] = {
      .help = "refresh at most so many seconds before the end"},
     {"expiry_ratio", BURSAR_OPTION_NUMBER, .default_text = "0.9", .min = 0.000001, .max = 1,
      .help = "refresh not before this share of the life has passed"},
+    {"availability", BURSAR_OPTION_NUMBER, .min = 0.5, .max = 0.9999999,
+     .help = "the share of time that a good secret is wanted to be there: refresh so early"},
     {"timeout_s", BURSAR_OPTION_NUMBER, .default_text = "30", .min = 0.1, .max = 600,
      .help = "for a whole request"},
     {"connect_timeout_s", BURSAR_OPTION_NUMBER, .default_text = "5", .min = 0.1, .max = 120,

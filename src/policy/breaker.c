@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "base/mutation.h"
+
 enum breaker_state breaker_at(struct breaker *breaker, int64_t now_ms)
 {
     if (breaker->state == BREAKER_OPEN && now_ms >= breaker->until_ms) {
@@ -18,9 +20,10 @@ int64_t breaker_wait_ms(const struct breaker *breaker, int64_t now_ms)
     return breaker->state == BREAKER_HALF_OPEN && breaker->is_probe_sent ? -1 : 0;
 }
 
-void breaker_sent(struct breaker *breaker)
+bool breaker_sent(struct breaker *breaker)
 {
     breaker->is_probe_sent = breaker->state == BREAKER_HALF_OPEN;
+    return breaker->is_probe_sent;
 }
 
 void breaker_unsent(struct breaker *breaker)
@@ -36,13 +39,16 @@ static void open_it(struct breaker *breaker, const struct breaker_rule *rule, in
 }
 
 static enum breaker_change fail(struct breaker *breaker, const struct breaker_rule *rule,
-                                int64_t now_ms)
+                                bool is_probe, int64_t now_ms)
 {
     breaker->failures++;
     switch (breaker->state) {
-    case BREAKER_HALF_OPEN: open_it(breaker, rule, now_ms); return BREAKER_SAME;
+    case BREAKER_HALF_OPEN:
+        if (is_probe)
+            open_it(breaker, rule, now_ms);
+        return BREAKER_SAME;
     case BREAKER_CLOSED:
-        if (breaker->failures < rule->failures)
+        if (breaker->failures < rule->failures || BURSAR_MUTATION == 17)
             return BREAKER_SAME;
         open_it(breaker, rule, now_ms);
         return BREAKER_OPENED;
@@ -52,12 +58,13 @@ static enum breaker_change fail(struct breaker *breaker, const struct breaker_ru
 }
 
 enum breaker_change breaker_note(struct breaker *breaker, const struct breaker_rule *rule,
-                                 enum verdict_class verdict, int64_t now_ms)
+                                 enum verdict_class verdict, bool is_probe, int64_t now_ms)
 {
     if (verdict == VERDICT_PROVIDER || verdict == VERDICT_UNCERTAIN)
-        return fail(breaker, rule, now_ms);
+        return fail(breaker, rule, is_probe, now_ms);
     if (verdict == VERDICT_THROTTLED) {
-        breaker->is_probe_sent = false; /* the next one tries it */
+        if (is_probe)
+            breaker->is_probe_sent = false; /* the next one tries it */
         return BREAKER_SAME;
     }
     bool was_closed = breaker->state == BREAKER_CLOSED;

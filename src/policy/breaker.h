@@ -36,13 +36,14 @@ enum breaker_change { BREAKER_SAME, BREAKER_OPENED, BREAKER_CLOSES };
 enum breaker_state breaker_at(struct breaker *breaker, int64_t now_ms);
 /* How long until a request may be sent; 0: now; -1: not before the probe that is under way has ended. */
 int64_t breaker_wait_ms(const struct breaker *breaker, int64_t now_ms);
-/* A request goes out, or one that was to go out does not. */
-void breaker_sent(struct breaker *breaker);
+/* A request goes out: whether it is the probe. breaker_unsent(): the probe did not go out, or says nothing. */
+bool breaker_sent(struct breaker *breaker);
 void breaker_unsent(struct breaker *breaker);
 /* What an exchange came to. Any answer that says what the provider thinks of a grant or a client is an
- * answer; being asked to wait is neither that nor a failure. */
+ * answer, also to what went out before it opened; being asked to wait is neither that nor a failure, and a
+ * failure of what is not the probe says nothing new. */
 enum breaker_change breaker_note(struct breaker *breaker, const struct breaker_rule *rule,
-                                 enum verdict_class verdict, int64_t now_ms);
+                                 enum verdict_class verdict, bool is_probe, int64_t now_ms);
 
 /* `closed`, `open`, `half_open`. */
 const char *breaker_state_name(enum breaker_state state);

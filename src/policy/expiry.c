@@ -33,6 +33,22 @@ int64_t expiry_due_at(const struct expiry_rule *rule, int64_t issued_at, int64_t
     return due_at < expires_at ? due_at : expires_at;
 }
 
+int64_t expiry_hinted_at(int64_t due_at, int64_t issued_at, int64_t expires_at, int64_t hinted_at,
+                         bool may_delay, double jitter)
+{
+    bool is_ending = expires_at != EXPIRY_NEVER;
+    double life_s = is_ending ? (double)(expires_at - issued_at) : 0;
+    double age_s = hinted_at == EXPIRY_NEVER ? 0 : (double)(hinted_at - issued_at);
+    if (!(age_s > 0) || age_s < EXPIRY_HINT_RATIO * life_s ||
+        (is_ending && hinted_at >= expires_at))
+        return due_at;
+    if (hinted_at >= due_at)
+        return may_delay ? hinted_at : due_at;
+    /* What was given out together is to come back apart. */
+    int64_t room_s = due_at == EXPIRY_NEVER ? hinted_at - issued_at : due_at - hinted_at;
+    return hinted_at + (int64_t)(fabs(jitter) * 0.1 * (double)room_s);
+}
+
 static bool read_number(struct text text, double *out_number)
 {
     char copy[NUMBER_MAX_CHARS + 1];

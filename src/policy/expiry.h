@@ -16,6 +16,9 @@ struct expiry_rule {
     double expiry_ratio;    /* and not before this share of the life has passed; in (0, 1] */
 };
 
+/* A hint that comes earlier than this share of the life would only make refreshes of refreshes. */
+#define EXPIRY_HINT_RATIO 0.1
+
 enum expiry_unit { EXPIRY_S, EXPIRY_MS, EXPIRY_EPOCH_S, EXPIRY_EPOCH_MS, EXPIRY_ISO8601 };
 
 /* min(refresh_lead, (1 - expiry_ratio) * life), at least 0. */
@@ -25,6 +28,13 @@ int64_t expiry_lead_s(const struct expiry_rule *rule, int64_t life_s);
  * a tenth of the lead. EXPIRY_NEVER for one that does not expire. */
 int64_t expiry_due_at(const struct expiry_rule *rule, int64_t issued_at, int64_t expires_at,
                       double jitter);
+
+/* When a secret is due of which its issuer said that it wants to be asked again at hinted_at. due_at is when it
+ * would be due without that. The hint is followed where it lies behind a tenth of the life and before the end,
+ * and moves the time forward alone, unless may_delay; else due_at stays. jitter in [-1, 1] puts it off by up to a
+ * tenth of what there is until then, never past due_at where it is earlier. */
+int64_t expiry_hinted_at(int64_t due_at, int64_t issued_at, int64_t expires_at, int64_t hinted_at,
+                         bool may_delay, double jitter);
 
 /* Reads what a reply gave (a number, also as text, or a date). False, with nothing written, for what
  * counts as absent: empty, not a number, zero, negative, not finite, or more than ten years away. */

@@ -68,27 +68,31 @@ struct gate_answer gate_ask(struct gate *gate, int64_t now_ms)
     return answer;
 }
 
-void gate_sent(struct gate *gate, int64_t now_ms)
+struct gate_pass gate_sent(struct gate *gate, int64_t now_ms)
 {
+    struct gate_pass pass = {.is_client_probe = gate->client.is_refused};
     budget_take(&gate->token, gate->rule.requests, now_ms);
     budget_take(&gate->api, gate->rule.requests, now_ms);
-    breaker_sent(&gate->breaker);
-    guard_sent(&gate->guard);
+    pass.is_probe = breaker_sent(&gate->breaker);
+    pass.canary = guard_sent(&gate->guard);
     gate->client.is_probe_sent = gate->client.is_refused;
+    return pass;
 }
 
-void gate_unclear(struct gate *gate)
+void gate_unclear(struct gate *gate, struct gate_pass pass)
 {
-    breaker_unsent(&gate->breaker);
-    guard_unsent(&gate->guard);
-    gate->client.is_probe_sent = false;
+    if (pass.is_probe)
+        breaker_unsent(&gate->breaker);
+    guard_unsent(&gate->guard, pass.canary);
+    if (pass.is_client_probe)
+        gate->client.is_probe_sent = false;
 }
 
-void gate_unsent(struct gate *gate)
+void gate_unsent(struct gate *gate, struct gate_pass pass)
 {
     budget_give_back(&gate->token, gate->rule.requests);
     budget_give_back(&gate->api, gate->rule.requests);
-    gate_unclear(gate);
+    gate_unclear(gate, pass);
 }
 
 static void note_throttle(struct gate *gate, int64_t delay_ms, int64_t now_ms)
@@ -113,7 +117,8 @@ static bool is_answer(enum verdict_class verdict)
 static void note_client(struct gate *gate, const struct gate_end *end, int64_t now_ms,
                         struct gate_change *change)
 {
-    gate->client.is_probe_sent = false;
+    if (end->pass.is_client_probe)
+        gate->client.is_probe_sent = false;
     if (end->verdict == VERDICT_CLIENT && end->is_client_refused) {
         gate->client.is_refused = true;
         gate->client.until_ms = now_ms + end->delay_ms;
@@ -126,16 +131,17 @@ static void note_client(struct gate *gate, const struct gate_end *end, int64_t n
 struct gate_change gate_note(struct gate *gate, const struct gate_end *end, int64_t now_ms)
 {
     struct gate_change change = {BREAKER_SAME, GUARD_SAME, false};
-    change.breaker = breaker_note(&gate->breaker, &gate->rule.breaker, end->verdict, now_ms);
+    change.breaker =
+        breaker_note(&gate->breaker, &gate->rule.breaker, end->verdict, end->pass.is_probe, now_ms);
     if (end->verdict == VERDICT_OK)
         gate->throttles = 0;
     if (end->verdict == VERDICT_THROTTLED)
         note_throttle(gate, end->delay_ms, now_ms);
     if (end->verdict == VERDICT_OK || (end->verdict == VERDICT_GRANT && !end->is_lost_token))
-        change.guard =
-            guard_note(&gate->guard, &gate->rule.guard, end->verdict == VERDICT_GRANT, now_ms);
+        change.guard = guard_note(&gate->guard, &gate->rule.guard, end->verdict == VERDICT_GRANT,
+                                  end->pass.canary, now_ms);
     else
-        guard_unsent(&gate->guard);
+        guard_unsent(&gate->guard, end->pass.canary);
     note_client(gate, end, now_ms, &change);
     return change;
 }

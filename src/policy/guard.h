@@ -32,7 +32,8 @@ struct guard {
         unsigned taken, refused;
     } slots[GUARD_SLOTS];
     bool is_shut;
-    unsigned sent, taken, refused; /* canaries of this round */
+    unsigned round;                /* its number, from 1; none is used again */
+    unsigned sent, taken, refused; /* canaries of it */
     int64_t round_at_ms;           /* when the next round may begin */
     int64_t round_ms;
 };
@@ -42,12 +43,14 @@ enum guard_change { GUARD_SAME, GUARD_SHUTS, GUARD_OPENS };
 /* How long until a canary may go out, of a shut one; 0: now; -1: not before those that are under way
  * have ended. An open one always says 0. */
 int64_t guard_wait_ms(const struct guard *guard, int64_t now_ms);
-/* A request goes out, or one that was to go out does not or says nothing about its grant. */
-void guard_sent(struct guard *guard);
-void guard_unsent(struct guard *guard);
-/* A grant was taken or refused by the provider. A refusal behind a lost reply is none of these. */
+/* A request goes out: the round that it is a canary of, 0: none. guard_unsent(): that one did not go out, or
+ * says nothing about its grant. */
+unsigned guard_sent(struct guard *guard);
+void guard_unsent(struct guard *guard, unsigned round);
+/* A grant was taken or refused by the provider. A refusal behind a lost reply is none of these. round is what
+ * guard_sent() gave: while it is shut only this round's canaries count. */
 enum guard_change guard_note(struct guard *guard, const struct guard_rule *rule, bool is_refused,
-                             int64_t now_ms);
+                             unsigned round, int64_t now_ms);
 /* Shut from the start: it was when the process before this one ended. */
 void guard_shut(struct guard *guard, const struct guard_rule *rule, int64_t now_ms);
 /* An operator says that the refusals are true: opens, and counts from anew. */

@@ -193,7 +193,8 @@ const char *incident_kind_name(enum incident_kind kind)
 {
     static const char *const names[] = {[INCIDENT_CLIENT] = "client",
                                         [INCIDENT_OUTAGE] = "outage",
-                                        [INCIDENT_MASS_REFUSAL] = "mass_refusal"};
+                                        [INCIDENT_MASS_REFUSAL] = "mass_refusal",
+                                        [INCIDENT_SECRET_END] = "secret_end"};
     static_assert(sizeof names / sizeof names[0] == INCIDENT_END, "one name a kind");
     return names[kind];
 }

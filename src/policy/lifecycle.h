@@ -66,6 +66,7 @@ enum incident_kind {
     INCIDENT_CLIENT = 0,       /* the provider refuses our client or request */
     INCIDENT_OUTAGE = 1,       /* it does not answer */
     INCIDENT_MASS_REFUSAL = 2, /* it refuses unusually many grants */
+    INCIDENT_SECRET_END = 3,   /* our client's secret ends soon, or has ended */
     INCIDENT_END
 };
 
@@ -87,7 +88,7 @@ const char *event_type_name(enum event_type type);
 /* CONN_NONE or EVENT_NONE for another word. */
 enum conn_state conn_state_of(const char *name);
 enum event_type event_type_of(const char *name);
-/* `client`, `outage`, `mass_refusal`. */
+/* `client`, `outage`, `mass_refusal`, `secret_end`. */
 const char *incident_kind_name(enum incident_kind kind);
 
 #endif

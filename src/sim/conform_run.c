@@ -201,8 +201,11 @@ enum verdict_class conform_lost(const struct conform *conform)
 void conform_pass(struct conform_run *run, double jitter)
 {
     const struct sim_grant *grant = conform_grant(run);
-    int64_t due_at =
-        connector_due_at(run->conform->connector, grant->issued_at, grant->expires_at, jitter);
+    const struct due_input input = {.issued_at = grant->issued_at,
+                                    .expires_at = grant->expires_at,
+                                    .hinted_at = EXPIRY_NEVER,
+                                    .jitter = jitter};
+    int64_t due_at = connector_due_at(run->conform->connector, &input);
     run->now = due_at > run->now ? due_at : run->now;
 }
 

@@ -13,7 +13,9 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "store/audit.h"
 #include "store/row.h"
+#include "store/sealed.h"
 #include "store/sweep.h"
 
 /* ---- changes --------------------------------------------------------------------------------- */
@@ -42,6 +44,10 @@ enum change_type {
     CHANGE_SUSPECT,      /* a sign of a second spender of a row's grant */
     CHANGE_PAUSE,        /* a provider's refreshing is held, or goes on: is_begin */
     CHANGE_PRINCIPAL,    /* a principal that was made by a job is added, changed or removed */
+    CHANGE_SEALED,       /* data keys of rows were wrapped under another key */
+    CHANGE_SHRED,        /* FAILED, and the secret is dropped, as if there was another behind it */
+    CHANGE_AUDIT,        /* rows of the audit log that stand for no change */
+    CHANGE_AUDIT_TRIM,   /* drops its rows older than at, STORE_TRIM_ROWS at a time */
     CHANGE_TYPE_END
 };
 
@@ -88,9 +94,14 @@ struct store_change {
                                  * BURSAR_E_NOT_FOUND, and nothing put, where it is not there. CONSENTED
                                  * with `error`: `connection` keeps for its record that it was refused */
     struct text sealed;  /* CONSENT: what is kept of it */
-    int64_t consent_expires_at; /* CONSENT, seconds */
-    bool is_device;             /* CONSENT: the provider is polled for its end */
-    struct sweep_change *sweep; /* SWEEP…, RECEIPT; also provider */
+    int64_t consent_expires_at;        /* CONSENT, seconds */
+    bool is_device;                    /* CONSENT: the provider is polled for its end */
+    struct sweep_change *sweep;        /* SWEEP…, RECEIPT; also provider */
+    struct sealed_batch *sealed_batch; /* SEALED */
+    const struct audit_origin
+        *origin;                   /* who caused it, for its audit row; NULL: the broker itself */
+    const struct audit_row *audit; /* AUDIT: rows without number */
+    size_t audit_count;
     struct text
         principal; /* PRINCIPAL: its name. is_new: BURSAR_E_CONFLICT where it is there already,
                              * else BURSAR_E_NOT_FOUND where it is not */
@@ -101,7 +112,7 @@ struct store_change {
     /* Filled by store_apply(). */
     int result;            /* 0, BURSAR_E_NOT_FOUND, _CONFLICT, _REVOKED, _FROZEN, _OVERLOADED,
                  * _STORE_UNAVAILABLE */
-    uint64_t generation;   /* of the row afterwards; TRIM: how many were dropped */
+    uint64_t generation;   /* of the row afterwards; TRIM, AUDIT_TRIM: how many were dropped */
     enum conn_state state; /* of the row afterwards */
     uint64_t event_seq;    /* 0: the change made no event */
 };
@@ -139,6 +150,48 @@ struct store_forecast {
     uint64_t ending; /* ACTIVE connections whose refresh token ends until then */
 };
 
+/* Rows of the audit log; absent: of all. */
+struct store_audit_filter {
+    uint64_t after_seq, until_seq; /* behind the one, to the other */
+    struct text principal, owner, connection;
+    int64_t since_ms;
+    size_t limit;
+};
+
+/* Who was given which generations: of one connection (of all principals, or of one), or by one principal
+ * alone. The list goes on behind a name (the principal's, or the connection's) and generation. */
+struct store_given_filter {
+    struct text connection, principal, owner;
+    int64_t since_ms;
+    struct text after; /* absent: from the start */
+    uint64_t after_generation;
+    size_t limit;
+};
+struct store_given {
+    struct text principal, owner, connection, provider, account;
+    uint64_t generation;
+    int64_t first_ms, last_ms;
+    uint64_t count;
+    bool has_export; /* with the refresh token, at least once */
+};
+
+/* Where the audit log begins and ends, and whether that is sealed. */
+struct store_audit_ends {
+    struct chain_ends ends;
+    enum audit_problem seal;
+    int64_t first_ms; /* of the oldest row; 0: there is none */
+};
+struct store_audit_check {
+    uint64_t after_seq; /* in: the row that was looked at last; out: the same */
+    uint64_t rows;      /* looked at */
+    bool is_end;        /* nothing is left to be looked at */
+    struct store_audit_ends ends;
+};
+
+typedef bool store_audit_fn(void *context, const struct audit_row *row,
+                            const uint8_t link[static CHAIN_LINK_LEN]);
+typedef bool store_given_fn(void *context, const struct store_given *given);
+typedef void store_problem_fn(void *context, uint64_t seq, enum audit_problem problem);
 typedef bool store_row_fn(void *context, const struct conn_row *row); /* false ends the list */
 typedef bool store_id_fn(void *context, struct text connection);
 typedef bool store_consent_fn(void *context, struct text consent, struct text sealed);
@@ -149,6 +202,7 @@ typedef bool store_receipt_fn(void *context, const struct sweep_receipt *row);
 typedef bool store_tally_fn(void *context, struct text provider, enum conn_state state,
                             struct text tags);
 typedef bool store_principal_fn(void *context, struct text name, struct text definition);
+typedef void store_sealed_fn(void *context, const struct sealed_row *row);
 typedef bool store_event_fn(void *context, uint64_t seq, struct text owner, struct text body);
 
 struct store_writer;
@@ -162,6 +216,12 @@ struct store_engine {
     int (*writer_open)(const char *where, struct store_writer **out_writer, struct buf *error);
     void (*writer_close)(struct store_writer *writer);
     int (*apply)(struct store_writer *writer, struct store_batch *batch);
+    /* From here on changes have audit rows, and the log's end is sealed with the keyring (borrowed). What
+     * was changed in it while nobody wrote is told to the log, and in it. Without this call there is no
+     * audit. 0 or BURSAR_E_STORE_UNAVAILABLE. */
+    int (*audit_open)(struct store_writer *writer, const struct keyring *keyring, int64_t at_ms);
+    /* Where it ends now. */
+    struct chain_ends (*audit_end)(const struct store_writer *writer);
     int (*can_write)(struct store_writer *writer);
     int (*tidy)(struct store_writer *writer);
 
@@ -213,11 +273,33 @@ struct store_engine {
     /* Provider, state and tags of every row of an owner and provider (absent: all). */
     int (*tally)(struct store_reader *reader, struct text owner, struct text provider,
                  store_tally_fn *each, void *context);
+    /* The same of those that a selection's principal was given; its tag and client are not looked at. */
+    int (*tally_given)(struct store_reader *reader, const struct sweep_selection *selection,
+                       store_tally_fn *each, void *context);
+    /* Whether a principal was given a connection's secret then or later (seconds). 1, 0, or the error. */
+    int (*was_given)(struct store_reader *reader, struct text principal, struct text connection,
+                     int64_t since);
+    int (*audit_rows)(struct store_reader *reader, const struct store_audit_filter *filter,
+                      store_audit_fn *each, void *context);
+    int (*given)(struct store_reader *reader, const struct store_given_filter *filter,
+                 store_given_fn *each, void *context);
+    int (*audit_ends)(struct store_reader *reader, const struct keyring *keyring,
+                      struct store_audit_ends *out_ends);
+    /* Looks at so many rows behind check->after_seq, as they are at one moment; with the last one also
+     * at the ends. Each problem is told. */
+    int (*audit_check)(struct store_reader *reader, const struct keyring *keyring, size_t limit,
+                       store_problem_fn *each, void *context, struct store_audit_check *check);
     /* Since when a provider is paused; 0: it is not. */
     int (*paused)(struct store_reader *reader, struct text provider, int64_t *out_since);
     /* The principals that were made by jobs, by name. */
     int (*principals)(struct store_reader *reader, store_principal_fn *each, void *context);
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
+    /* The next rows with sealed blobs behind the cursor, which is moved; an owner's, or all where it is absent. At
+     * the end of a table there may be none though the cursor is not at its end yet. */
+    int (*sealed)(struct store_reader *reader, struct text owner, struct sealed_cursor *cursor,
+                  size_t limit, store_sealed_fn *each, void *context);
+    /* About how many rows such a walk through all sees. */
+    int (*sealed_count)(struct store_reader *reader, uint64_t *out_count);
     /* When the last event was, in ms since 1970 UTC; 0: there is none. */
     int (*last_at)(struct store_reader *reader, int64_t *out_at_ms);
     /* Those of a provider that have begun and not ended. */

@@ -26,6 +26,8 @@ enum sweep_action { SWEEP_FREEZE = 1, SWEEP_THAW = 2, SWEEP_REVOKE = 3, SWEEP_AC
  * configuration when the sweep began. */
 struct sweep_selection {
     struct text provider, owner, tag, client;
+    struct text principal; /* those whose secret was given to it at vended_since or later */
+    int64_t vended_since;  /* seconds since 1970; with principal alone */
 };
 
 struct sweep_row {
@@ -44,7 +46,8 @@ struct sweep_row {
 
 /* A part that has not ended. */
 struct sweep_part_row {
-    struct text sweep, provider, owner, tag;
+    struct text sweep, provider, owner, tag, principal;
+    int64_t vended_since;
     enum sweep_action action;
     bool at_provider;
     uint32_t rate_per_s;

@@ -1,249 +1,108 @@
 #include "vault/keyring.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <stdbool.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <sodium.h>
 
 #include <bursar/error.h>
 
-#include "base/secret.h"
-
-enum {
-    KEYS_MAX = 64,
-    FILE_MAX_BYTES = 16384,
-    BASE64_LEN = sodium_base64_ENCODED_LEN(KEYRING_KEY_LEN, sodium_base64_VARIANT_ORIGINAL)
+/* Readers count themselves on one of two sides, and a change waits for each in turn while new readers go to
+ * the other: so it never waits for readers that come later. */
+struct turnstile {
+    _Atomic(const struct key_set *) set;
+    atomic_uint side;
+    atomic_size_t readers[2];
 };
 
-struct key {
-    uint8_t id[KEYRING_ID_LEN];
-    uint8_t bytes[KEYRING_KEY_LEN];
-    bool is_active;
-};
-
-/* The whole of it lives in locked memory. Active key first. */
 struct keyring {
-    size_t count;
-    struct key keys[KEYS_MAX];
+    struct turnstile *turnstile; /* apart: readers have a keyring that is const */
+    struct key_set *set;
 };
+
+struct keyring *keyring_new(struct key_set *set)
+{
+    struct keyring *keyring = calloc(1, sizeof *keyring);
+    struct turnstile *turnstile = calloc(1, sizeof *turnstile);
+    if (!set || !keyring || !turnstile) {
+        free(keyring);
+        free(turnstile);
+        key_set_free(set);
+        return NULL;
+    }
+    atomic_init(&turnstile->set, set);
+    *keyring = (struct keyring){turnstile, set};
+    return keyring;
+}
 
 void keyring_free(struct keyring *keyring)
 {
-    secret_memory_free(keyring, sizeof *keyring);
+    if (!keyring)
+        return;
+    key_set_free(keyring->set);
+    free(keyring->turnstile);
+    free(keyring);
 }
 
-static int fail(struct buf *error, const char *path, const char *what)
+const struct key_set *keyring_hold(const struct keyring *keyring, struct keyring_hold *out_hold)
 {
-    buf_printf(error, "%s: %s", path, what);
-    return BURSAR_E_CONFIG;
+    struct turnstile *turnstile = keyring->turnstile;
+    out_hold->side = atomic_load(&turnstile->side) & 1u;
+    atomic_fetch_add(&turnstile->readers[out_hold->side], 1);
+    out_hold->set = atomic_load(&turnstile->set); /* after it was counted: see keyring_publish() */
+    return out_hold->set;
 }
 
-static int fail_line(struct buf *error, const char *path, int line, const char *what)
+void keyring_let_go(const struct keyring *keyring, const struct keyring_hold *hold)
 {
-    buf_printf(error, "%s:%d: %s", path, line, what);
-    return BURSAR_E_CONFIG;
+    atomic_fetch_sub(&keyring->turnstile->readers[hold->side], 1);
 }
 
-/* The file's content into a secret buffer, after looking at whose it is. */
-static int read_private(const char *path, struct buf *content, struct buf *error)
+void keyring_publish(struct keyring *keyring, struct key_set *set)
 {
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would wait */
-    if (fd < 0) {
-        buf_printf(error, "%s: cannot be opened: %s", path, strerror(errno));
-        return BURSAR_E_IO;
+    struct turnstile *turnstile = keyring->turnstile;
+    struct key_set *before = keyring->set;
+    atomic_store(&turnstile->set, set);
+    keyring->set = set;
+    /* Whoever is counted after a count of zero was seen finds the new set. */
+    for (int i = 0; i < 2; i++) {
+        unsigned side = atomic_fetch_add(&turnstile->side, 1) & 1u;
+        while (atomic_load(&turnstile->readers[side]) > 0)
+            sched_yield();
     }
-    int result = 0;
-    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
-        result = fail(error, path, "is not a regular file");
-    else if (status.st_uid != geteuid() && status.st_uid != 0)
-        result = fail(error, path, "belongs to another user");
-    else if ((status.st_mode & 077) != 0)
-        result = fail(error, path, "can be read by others: chmod 600 it");
-    while (result == 0) {
-        uint8_t *to = buf_reserve(content, 1024);
-        ssize_t got = to ? read(fd, to, 1024) : -1;
-        if (!to)
-            result = fail(error, path, "is too large for a keyring");
-        else if (got < 0)
-            result = fail(error, path, "cannot be read");
-        else if (got == 0)
-            break;
-        else
-            buf_added(content, (size_t)got);
-    }
-    close(fd);
-    return result;
+    key_set_free(before);
 }
 
-static bool parse_key(char *line, struct key *key)
-{
-    char *save = NULL;
-    const char *word = strtok_r(line, " \t", &save);
-    const char *id = strtok_r(NULL, " \t", &save);
-    const char *base64 = strtok_r(NULL, " \t", &save);
-    const char *role = strtok_r(NULL, " \t", &save);
-    size_t len = 0;
-    if (!word || strcmp(word, "key") != 0 || !id || !base64 || !role ||
-        strtok_r(NULL, " \t", &save))
-        return false;
-    if (strlen(id) != sizeof key->id * 2 ||
-        sodium_hex2bin(key->id, sizeof key->id, id, strlen(id), NULL, &len, NULL) != 0)
-        return false;
-    if (sodium_base642bin(key->bytes, sizeof key->bytes, base64, strlen(base64), NULL, &len, NULL,
-                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        len != sizeof key->bytes)
-        return false;
-    key->is_active = strcmp(role, "active") == 0;
-    return key->is_active || strcmp(role, "old") == 0;
-}
-
-static int add_line(struct keyring *keyring, char *text, const char *path, int line,
-                    struct buf *error)
-{
-    text += strspn(text, " \t");
-    if (*text == 0 || *text == '#')
-        return 0;
-    if (keyring->count == KEYS_MAX)
-        return fail_line(error, path, line, "too many keys");
-    struct key *key = &keyring->keys[keyring->count];
-    if (!parse_key(text, key))
-        return fail_line(error, path, line, "expected `key ID BASE64 active|old`");
-    if (keyring_find(keyring, key->id))
-        return fail_line(error, path, line, "a key with this id stands above");
-    if (key->is_active && keyring->count > 0 && keyring->keys[0].is_active)
-        return fail_line(error, path, line, "a second active key");
-    keyring->count++;
-    if (key->is_active && key != keyring->keys) {
-        struct key first = keyring->keys[0];
-        keyring->keys[0] = *key;
-        *key = first;
-        secret_wipe(&first, sizeof first);
-    }
-    return 0;
-}
-
-static int parse_lines(struct keyring *keyring, char *content, const char *path, struct buf *error)
-{
-    char *next = NULL;
-    int line = 0, result = 0;
-    for (char *text = content; result == 0 && text; text = next) {
-        next = strchr(text, '\n');
-        if (next)
-            *next++ = 0;
-        result = add_line(keyring, text, path, ++line, error);
-    }
-    if (result == 0 && (keyring->count == 0 || !keyring->keys[0].is_active))
-        result = fail(error, path, "has no active key");
-    return result;
-}
-
-/* Makes a keyring of a file's content, which is taken apart for it. */
-static int parse(struct buf *content, const char *path, struct keyring **out_keyring,
+int keyring_open(const struct keyring_source *source, struct keyring **out_keyring,
                  struct buf *error)
 {
-    struct keyring *keyring = secret_memory_new(sizeof *keyring);
-    buf_append(content, "", 0); /* so that there is memory, and a NUL in it */
-    if (!keyring || buf_error(content) != 0) {
-        keyring_free(keyring);
-        buf_printf(error, "%s: %s", path, bursar_error_text(BURSAR_E_NOMEM));
-        return BURSAR_E_NOMEM;
-    }
-    memset(keyring, 0, sizeof *keyring);
-    int result = strlen((char *)content->data) == content->len
-                     ? parse_lines(keyring, (char *)content->data, path, error)
-                     : fail(error, path, "is not a text file");
+    struct key_set *set = NULL;
+    struct keyring *keyring = NULL;
+    int result = keyring_source_read(source, &set, error);
+    if (result == 0 && !(keyring = keyring_new(set)))
+        result = BURSAR_E_NOMEM;
+    if (result < 0 && error->len == 0)
+        buf_printf(error, "keyring: %s", bursar_error_text(result));
     if (result == 0)
         *out_keyring = keyring;
-    else
-        keyring_free(keyring);
     return result;
+}
+
+static int source_of_file(const char *path, char **out_where)
+{
+    return asprintf(out_where, "file:%s", path) < 0 ? BURSAR_E_NOMEM : 0;
 }
 
 int keyring_load_file(const char *path, struct keyring **out_keyring, struct buf *error)
 {
-    struct buf content = buf_make_secret(FILE_MAX_BYTES);
-    int result = read_private(path, &content, error);
-    if (result == 0)
-        result = parse(&content, path, out_keyring, error);
-    buf_free(&content);
-    return result;
-}
-
-/* Appends a new active key as a line. */
-static void append_new_key(struct buf *text)
-{
-    uint8_t id[KEYRING_ID_LEN];
-    char hex[KEYRING_ID_LEN * 2 + 1];
-    uint8_t *key = secret_memory_new(KEYRING_KEY_LEN);
-    char *base64 = secret_memory_new(BASE64_LEN);
-    if (key && base64) {
-        randombytes_buf(id, sizeof id);
-        randombytes_buf(key, KEYRING_KEY_LEN);
-        sodium_bin2hex(hex, sizeof hex, id, sizeof id);
-        sodium_bin2base64(base64, BASE64_LEN, key, KEYRING_KEY_LEN, sodium_base64_VARIANT_ORIGINAL);
-        buf_append_string(text, "key ");
-        buf_append_string(text, hex);
-        buf_append_byte(text, ' ');
-        buf_append_string(text, base64);
-        buf_append_string(text, " active\n");
-    } else {
-        text->error = BURSAR_E_NOMEM;
-    }
-    secret_memory_free(key, KEYRING_KEY_LEN);
-    secret_memory_free(base64, BASE64_LEN);
-}
-
-/* The name of a file is on the disk when its folder is. */
-static int sync_folder(const char *path)
-{
-    char *copy = strdup(path);
-    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    int result = fd < 0 || fsync(fd) < 0 ? BURSAR_E_IO : 0;
-    if (fd >= 0)
-        close(fd);
-    free(copy);
-    return result;
-}
-
-static int put_in_place(const char *temporary, const char *path, bool may_replace)
-{
-    if (may_replace)
-        return rename(temporary, path) < 0 ? BURSAR_E_IO : 0;
-    if (link(temporary, path) < 0)
-        return errno == EEXIST ? BURSAR_E_CONFLICT : BURSAR_E_IO;
-    return 0;
-}
-
-/* Writes a new file beside path and puts it in place whole: with link() nothing is overwritten. */
-static int write_private(const char *path, const struct buf *content, bool may_replace)
-{
-    char *temporary = NULL;
-    if (asprintf(&temporary, "%s.new", path) < 0)
+    char *where;
+    if (source_of_file(path, &where) < 0)
         return BURSAR_E_NOMEM;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int result = fd < 0 ? BURSAR_E_IO : 0;
-    if (fd >= 0) {
-        if (write(fd, content->data, content->len) != (ssize_t)content->len || fsync(fd) < 0)
-            result = BURSAR_E_IO;
-        if (close(fd) < 0)
-            result = BURSAR_E_IO;
-        if (result == 0)
-            result = put_in_place(temporary, path, may_replace);
-        int error = errno;
-        unlink(temporary);
-        errno = error;
-    }
-    if (result == 0)
-        result = sync_folder(path);
-    free(temporary);
+    int result = keyring_open(&(struct keyring_source){.where = where}, out_keyring, error);
+    free(where);
     return result;
 }
 
@@ -251,97 +110,57 @@ int keyring_create_file(const char *path)
 {
     if (sodium_init() < 0)
         return BURSAR_E_IO;
-    struct buf content = buf_make_secret(FILE_MAX_BYTES);
-    buf_append_string(&content,
-                      "# bursar keyring: who reads this file reads every stored credential.\n"
-                      "# Without it nothing can be read: keep a copy apart from the database.\n");
-    append_new_key(&content);
-    int result = buf_error(&content);
+    struct buf content = buf_make_secret(KEYRING_TEXT_MAX);
+    struct key_set *set = key_set_new(1);
+    int result = set ? key_set_add_fresh(set, KEY_ACTIVE, TEXT_LITERAL(""), NULL) : BURSAR_E_NOMEM;
+    if (result == 0) {
+        buf_append_string(
+            &set->comments,
+            "# bursar keyring: who reads this file reads every stored credential.\n"
+            "# Without it nothing can be read: keep a copy apart from the database.\n");
+        key_set_write(set, &content);
+        result = buf_error(&content);
+    }
     if (result == 0)
-        result = write_private(path, &content, false);
+        result = keyring_file_create(path, &content);
+    key_set_free(set);
     buf_free(&content);
     return result;
 }
 
-/* Where the word `active` begins that ends a line of a key; NULL in any other line. */
-static const char *find_active(const char *line, size_t len)
+int keyring_add_key(const struct keyring_source *source, enum key_role role,
+                    uint8_t out_id[KEYRING_ID_LEN], struct buf *error)
 {
-    static const char active[] = "active";
-    while (len > 0 && strchr(" \t", line[len - 1]))
-        len--;
-    size_t from = strspn(line, " \t");
-    if (len <= from + sizeof active || line[from] == '#')
-        return NULL;
-    const char *word = line + len - (sizeof active - 1);
-    return memcmp(word, active, sizeof active - 1) == 0 ? word : NULL;
-}
-
-/* Copies the lines with `active` turned into `old`. */
-static void append_retired(struct buf *out, const char *content)
-{
-    for (const char *line = content; line && *line;) {
-        const char *end = strchr(line, '\n');
-        size_t len = end ? (size_t)(end - line) : strlen(line);
-        const char *active = find_active(line, len);
-        buf_append(out, line, active ? (size_t)(active - line) : len);
-        buf_append_string(out, active ? "old\n" : "\n");
-        line = end ? end + 1 : NULL;
-    }
-}
-
-/* Whether what is about to be written can be read again. */
-static int check_text(const struct buf *text, const char *path, struct buf *error)
-{
-    struct keyring *keyring = NULL;
-    struct buf copy = buf_make_secret(FILE_MAX_BYTES);
-    buf_append_text(&copy, buf_text(text));
-    int result = parse(&copy, path, &keyring, error);
-    keyring_free(keyring);
-    buf_free(&copy);
-    return result;
-}
-
-int keyring_add_key(const char *path, struct buf *error)
-{
-    struct buf before = buf_make_secret(FILE_MAX_BYTES);
-    struct buf after = buf_make_secret(FILE_MAX_BYTES);
-    int result = read_private(path, &before, error);
+    struct key_set *before = NULL, *after = NULL;
+    int result = keyring_source_read(source, &before, error);
+    if (result < 0)
+        return result;
+    after = key_set_copy(before, 1);
+    result = after ? key_set_add_fresh(after, role, TEXT_LITERAL(""), out_id) : BURSAR_E_NOMEM;
+    if (result < 0)
+        buf_printf(error, "%s: %s", source->where,
+                   result == BURSAR_E_TOO_BIG ? "too many keys" : bursar_error_text(result));
     if (result == 0)
-        result = check_text(&before, path, error);
-    if (result == 0) {
-        append_retired(&after, (char *)before.data);
-        append_new_key(&after);
-        result = buf_error(&after) == 0 ? check_text(&after, path, error)
-                                        : fail(error, path, "is too large for a further key");
-    }
-    if (result == 0 && (result = write_private(path, &after, true)) < 0)
-        buf_printf(error, "%s: cannot be written: %s", path, strerror(errno));
-    buf_free(&before);
-    buf_free(&after);
+        result = keyring_source_write(source, after, error);
+    key_set_free(before);
+    key_set_free(after);
     return result;
-}
-
-const uint8_t *keyring_active_id(const struct keyring *keyring)
-{
-    return keyring->keys[0].id;
-}
-
-const uint8_t *keyring_find(const struct keyring *keyring, const uint8_t id[static KEYRING_ID_LEN])
-{
-    for (size_t i = 0; i < keyring->count; i++) {
-        if (memcmp(keyring->keys[i].id, id, KEYRING_ID_LEN) == 0)
-            return keyring->keys[i].bytes;
-    }
-    return NULL;
 }
 
 size_t keyring_count(const struct keyring *keyring)
 {
-    return keyring->count;
+    struct keyring_hold hold;
+    size_t count = keyring_hold(keyring, &hold)->count;
+    keyring_let_go(keyring, &hold);
+    return count;
 }
 
-void keyring_id_text(const struct keyring *keyring, size_t index,
-                     char text[static KEYRING_ID_LEN * 2 + 1])
+void keyring_id_text(const struct keyring *keyring, size_t index, char text[static KEYRING_ID_SIZE])
 {
-    sodium_bin2hex(text, KEYRING_ID_LEN * 2 + 1, keyring->keys[index].id, KEYRING_ID_LEN);
+    struct keyring_hold hold;
+    const struct key_set *set = keyring_hold(keyring, &hold);
+    text[0] = 0;
+    if (index < set->count)
+        key_id_text(set->keys[index].id, text);
+    keyring_let_go(keyring, &hold);
 }

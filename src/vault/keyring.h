@@ -1,9 +1,10 @@
-/* The key-encryption keys: one active, any number of old ones.
- * Thread: any once loaded: a loaded keyring does not change.
+/* The keyring that a process seals with: what all its threads read, and one may change.
+ * Thread: keyring_hold, _let_go: any; making, ending and changing: one at a time.
  *
- * A keyring file has a line a key: `key ID BASE64 active|old`, ID 16 hexadecimal digits and BASE64
- * (RFC 4648 section 4) of 32 bytes. Lines that begin with `#` and empty ones are skipped. The file
- * is its owner's alone (0600). The keys live in locked memory. */
+ * The keys are an immutable set in locked memory behind one pointer. Who reads holds the set for as long as it
+ * uses a key, by two atomic counts and no lock. A change publishes another set, waits until nobody holds
+ * the one before (readers hold it for microseconds), and wipes that. So a key that was dropped is in no
+ * memory when keyring_publish() returns. */
 #ifndef VAULT_KEYRING_H
 #define VAULT_KEYRING_H
 
@@ -11,30 +12,42 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-
-#define KEYRING_KEY_LEN 32
-#define KEYRING_ID_LEN 8
+#include "vault/key_set.h"
+#include "vault/keyring_file.h"
 
 struct keyring;
 
-/* Reads a keyring file; 0, BURSAR_E_IO or BURSAR_E_CONFIG, with one line for people in error. */
+/* Takes the set. NULL without memory (the set is then ended too). */
+struct keyring *keyring_new(struct key_set *set);
+/* Reads a source; as keyring_source_read(). */
+int keyring_open(const struct keyring_source *source, struct keyring **out_keyring,
+                 struct buf *error);
+/* The same of a file without a passphrase. */
 int keyring_load_file(const char *path, struct keyring **out_keyring, struct buf *error);
+void keyring_free(struct keyring *keyring);
+
+struct keyring_hold {
+    const struct key_set *set;
+    unsigned side;
+};
+/* The keys, which stay until they are let go: soon. */
+const struct key_set *keyring_hold(const struct keyring *keyring, struct keyring_hold *out_hold);
+void keyring_let_go(const struct keyring *keyring, const struct keyring_hold *hold);
+
+/* Takes the set; from now on it is what is held. */
+void keyring_publish(struct keyring *keyring, struct key_set *set);
+
 /* Makes a keyring file with one new active key, 0600; BURSAR_E_CONFLICT where something is there
  * already, BURSAR_E_IO with errno else. */
 int keyring_create_file(const char *path);
-void keyring_free(struct keyring *keyring);
+/* Adds a key to a keyring without a daemon; role KEY_ACTIVE makes those before it old. 0, or as
+ * keyring_open(). */
+int keyring_add_key(const struct keyring_source *source, enum key_role role,
+                    uint8_t out_id[KEYRING_ID_LEN], struct buf *error);
 
-/* Adds a key to a keyring file's text; the new one is active and the others become old. 0, or as
- * keyring_load_file. */
-int keyring_add_key(const char *path, struct buf *error);
-
-/* The id under which new secrets are sealed. Borrowed until the keyring ends. */
-const uint8_t *keyring_active_id(const struct keyring *keyring);
-/* A key by its id, or NULL. Borrowed until the keyring ends. */
-const uint8_t *keyring_find(const struct keyring *keyring, const uint8_t id[static KEYRING_ID_LEN]);
-/* Ids as lower-case hex, the active one first; how many there are. text holds 17 bytes. */
+/* How many keys there are, and their ids as lower-case hex, the active one first. text holds 17 bytes. */
 size_t keyring_count(const struct keyring *keyring);
 void keyring_id_text(const struct keyring *keyring, size_t index,
-                     char text[static KEYRING_ID_LEN * 2 + 1]);
+                     char text[static KEYRING_ID_SIZE]);
 
 #endif

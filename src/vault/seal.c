@@ -50,9 +50,30 @@ static size_t add_place(uint8_t to[static PLACE_USUAL], const struct seal_place 
     return len;
 }
 
+/* The head of a blob but for the body's nonce, for a data key. */
+static void wrap(const struct key *key, const uint8_t *data_key, uint8_t *blob)
+{
+    blob[0] = VERSION;
+    memcpy(blob + AT_KEY_ID, key->id, KEYRING_ID_LEN);
+    randombytes_buf(blob + AT_WRAP_NONCE, NONCE_LEN);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(blob + AT_WRAP, NULL, data_key, KEY_LEN, blob,
+                                               AT_WRAP_NONCE, NULL, blob + AT_WRAP_NONCE,
+                                               key->bytes);
+}
+
+static int unwrap(const struct key *key, const uint8_t *blob, uint8_t *out_data_key)
+{
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(out_data_key, NULL, NULL, blob + AT_WRAP,
+                                                      KEY_LEN + TAG_LEN, blob, AT_WRAP_NONCE,
+                                                      blob + AT_WRAP_NONCE, key->bytes) == 0
+               ? 0
+               : BURSAR_E_BAD_SEAL;
+}
+
 int seal(const struct keyring *keyring, const struct seal_place *place, struct text plain,
          struct buf *out_blob)
 {
+    struct keyring_hold hold;
     uint8_t ad[PLACE_USUAL];
     size_t ad_len = add_place(ad, place);
     uint8_t *blob = buf_reserve(out_blob, SEAL_OVERHEAD + plain.len);
@@ -62,13 +83,9 @@ int seal(const struct keyring *keyring, const struct seal_place *place, struct t
     if (!data_key)
         return BURSAR_E_NOMEM;
     randombytes_buf(data_key, KEY_LEN);
-    blob[0] = VERSION;
-    memcpy(blob + AT_KEY_ID, keyring_active_id(keyring), KEYRING_ID_LEN);
-    randombytes_buf(blob + AT_WRAP_NONCE, NONCE_LEN);
+    wrap(key_set_active(keyring_hold(keyring, &hold), place->owner), data_key, blob);
+    keyring_let_go(keyring, &hold);
     randombytes_buf(blob + AT_NONCE, NONCE_LEN);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(blob + AT_WRAP, NULL, data_key, KEY_LEN, blob,
-                                               AT_WRAP_NONCE, NULL, blob + AT_WRAP_NONCE,
-                                               keyring_find(keyring, keyring_active_id(keyring)));
     crypto_aead_xchacha20poly1305_ietf_encrypt(blob + AT_BODY, NULL, (const uint8_t *)plain.data,
                                                plain.len, ad, ad_len, NULL, blob + AT_NONCE,
                                                data_key);
@@ -91,32 +108,103 @@ int unseal(const struct keyring *keyring, const struct seal_place *place, struct
     const uint8_t *bytes = check_head(blob);
     if (!bytes)
         return BURSAR_E_BAD_SEAL;
-    const uint8_t *key = keyring_find(keyring, bytes + AT_KEY_ID);
-    if (!key)
-        return BURSAR_E_UNKNOWN_KEY;
     size_t plain_len = blob.len - SEAL_OVERHEAD;
     uint8_t *plain = buf_reserve(out_plain, plain_len);
     if (!plain)
         return buf_error(out_plain);
     size_t ad_len = add_place(ad, place);
-    int result = crypto_aead_xchacha20poly1305_ietf_decrypt(data_key, NULL, NULL, bytes + AT_WRAP,
-                                                            KEY_LEN + TAG_LEN, bytes, AT_WRAP_NONCE,
-                                                            bytes + AT_WRAP_NONCE, key);
-    if (result == 0)
-        result = crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, bytes + AT_BODY,
-                                                            plain_len + TAG_LEN, ad, ad_len,
-                                                            bytes + AT_NONCE, data_key);
+    struct keyring_hold hold;
+    const struct key *key = key_set_find(keyring_hold(keyring, &hold), bytes + AT_KEY_ID);
+    int result = key ? unwrap(key, bytes, data_key) : BURSAR_E_UNKNOWN_KEY;
+    keyring_let_go(keyring, &hold);
+    if (result == 0 && crypto_aead_xchacha20poly1305_ietf_decrypt(
+                           plain, NULL, NULL, bytes + AT_BODY, plain_len + TAG_LEN, ad, ad_len,
+                           bytes + AT_NONCE, data_key) != 0)
+        result = BURSAR_E_BAD_SEAL;
     secret_wipe(data_key, sizeof data_key);
-    if (result != 0)
-        return BURSAR_E_BAD_SEAL;
-    buf_added(out_plain, plain_len);
-    return 0;
+    if (result == 0)
+        buf_added(out_plain, plain_len);
+    return result;
 }
 
-bool seal_key_id_text(struct text blob, char text[static KEYRING_ID_LEN * 2 + 1])
+const uint8_t *seal_key_id(struct text blob)
 {
     const uint8_t *bytes = check_head(blob);
-    if (bytes)
-        sodium_bin2hex(text, KEYRING_ID_LEN * 2 + 1, bytes + AT_KEY_ID, KEYRING_ID_LEN);
-    return bytes != NULL;
+    return bytes ? bytes + AT_KEY_ID : NULL;
+}
+
+bool seal_key_id_text(struct text blob, char text[static KEYRING_ID_SIZE])
+{
+    const uint8_t *id = seal_key_id(blob);
+    if (id)
+        key_id_text(id, text);
+    return id != NULL;
+}
+
+/* ---- another key ------------------------------------------------------------------------------- */
+
+/* Where a blob of this owner belongs. What is under a key of an owner never goes to the key for all: where that
+ * owner has no active one, its keys are about to be destroyed. */
+static const struct key *target_of(const struct key_set *set, struct text owner,
+                                   const struct key *from)
+{
+    if (from->owner_len == 0)
+        return key_set_active(set, owner);
+    const struct key *first = key_set_of_owner(set, key_owner(from));
+    return first->role == KEY_ACTIVE ? first : from;
+}
+
+bool seal_is_current(const struct keyring *keyring, struct text owner, struct text blob)
+{
+    struct keyring_hold hold;
+    const uint8_t *id = seal_key_id(blob);
+    const struct key_set *set = keyring_hold(keyring, &hold);
+    const struct key *from = id ? key_set_find(set, id) : NULL;
+    bool is_current = from && target_of(set, owner, from) == from;
+    keyring_let_go(keyring, &hold);
+    return is_current;
+}
+
+static int move_to(const struct key *from, const struct key *to, uint8_t *blob)
+{
+    uint8_t data_key[KEY_LEN];
+    int result = unwrap(from, blob, data_key);
+    if (result == 0)
+        wrap(to, data_key, blob);
+    secret_wipe(data_key, sizeof data_key);
+    return result;
+}
+
+int seal_rewrap(const struct keyring *keyring, struct text owner, uint8_t *blob, size_t len,
+                bool *out_changed)
+{
+    struct keyring_hold hold;
+    const uint8_t *id = seal_key_id((struct text){(char *)blob, len});
+    *out_changed = false;
+    if (!id)
+        return BURSAR_E_BAD_SEAL;
+    const struct key_set *set = keyring_hold(keyring, &hold);
+    const struct key *from = key_set_find(set, id);
+    const struct key *to = from ? target_of(set, owner, from) : NULL;
+    int result = from ? 0 : BURSAR_E_UNKNOWN_KEY;
+    if (from != to) {
+        result = move_to(from, to, blob);
+        *out_changed = result == 0;
+    }
+    keyring_let_go(keyring, &hold);
+    return result;
+}
+
+void seal_renew(const struct keyring *keyring, uint8_t *blob, size_t len)
+{
+    struct keyring_hold hold;
+    const uint8_t *id = seal_key_id((struct text){(char *)blob, len});
+    if (!id)
+        return;
+    const struct key_set *set = keyring_hold(keyring, &hold);
+    const struct key *from = key_set_find(set, id);
+    const struct key *to = from ? target_of(set, key_owner(from), from) : NULL;
+    if (from != to)
+        move_to(from, to, blob);
+    keyring_let_go(keyring, &hold);
 }

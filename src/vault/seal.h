@@ -42,7 +42,7 @@ struct seal_place {
     uint64_t generation;
 };
 
-/* Appends the blob; 0, BURSAR_E_NOMEM or BURSAR_E_TOO_BIG. */
+/* Appends the blob, under the key that is active for its owner; 0, BURSAR_E_NOMEM or BURSAR_E_TOO_BIG. */
 int seal(const struct keyring *keyring, const struct seal_place *place, struct text plain,
          struct buf *out_blob);
 
@@ -51,7 +51,21 @@ int seal(const struct keyring *keyring, const struct seal_place *place, struct t
 int unseal(const struct keyring *keyring, const struct seal_place *place, struct text blob,
            struct buf *out_plain);
 
-/* The id of the key that a blob needs, as lower-case hex; false for what is no blob. */
-bool seal_key_id_text(struct text blob, char text[static KEYRING_ID_LEN * 2 + 1]);
+/* The id of the key that a blob needs: 8 bytes of it; NULL for what is no blob. */
+const uint8_t *seal_key_id(struct text blob);
+/* The same as lower-case hex; false for what is no blob. */
+bool seal_key_id_text(struct text blob, char text[static KEYRING_ID_SIZE]);
+
+/* Whether a blob is under the key under which it belongs: the one that is active for this owner. A blob under a
+ * key of an owner stays with that owner's keys; where none of them is active it stays where it is, for they
+ * are about to be destroyed. false where the keyring has no such key. */
+bool seal_is_current(const struct keyring *keyring, struct text owner, struct text blob);
+/* Wraps the data key of a blob under the key where it belongs, in its place; the body stays as it is. 0 and
+ * whether it was changed, or BURSAR_E_BAD_SEAL or BURSAR_E_UNKNOWN_KEY. */
+int seal_rewrap(const struct keyring *keyring, struct text owner, uint8_t *blob, size_t len,
+                bool *out_changed);
+/* The same of a blob whose owner is not known: from an old key for all to the active one, and from an old key
+ * of an owner to the active one of that. Whatever does not open stays. */
+void seal_renew(const struct keyring *keyring, uint8_t *blob, size_t len);
 
 #endif

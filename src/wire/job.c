@@ -14,8 +14,10 @@ enum {
     PAIRS_MAX = 64,
     ITEM_MAX_BYTES = 2048,
     RATE_MAX = 100000,
+    PRINCIPAL_MAX_BYTES = 64,
     CURSOR_MAX_BYTES = 2048, /* an owner, a provider and an account, each byte written as %XX */
 };
+#define TIME_MAX_S ((uint64_t)1 << 40)
 static_assert((BURSAR_MAX_OWNER_BYTES + BURSAR_MAX_PROVIDER_BYTES + BURSAR_MAX_ACCOUNT_BYTES) * 3 +
                       3 <=
                   CURSOR_MAX_BYTES,
@@ -60,6 +62,7 @@ static const struct key {
     {"provider", KEY_TEXT, AT(provider), NO_FLAG, 1024},
     {"account", KEY_TEXT, AT(account), NO_FLAG, BURSAR_MAX_ACCOUNT_BYTES},
     {"ref", KEY_TEXT, AT(ref), NO_FLAG, 1024},
+    {"purpose", KEY_TEXT, AT(purpose), NO_FLAG, BURSAR_MAX_PURPOSE_BYTES},
     {"min_ttl_s", KEY_INT64, AT(min_ttl_s), NO_FLAG, (uint64_t)10 * 365 * 86400},
     {"kind", KEY_TEXT, AT(kind), NO_FLAG, 64},
     {"include", KEY_INCLUDE, AT(include_refresh_token), NO_FLAG, 0},
@@ -70,7 +73,7 @@ static const struct key {
     {"vend", KEY_BOOL, AT(vend), NO_FLAG, 0},
     {"secret", KEY_NODE_ANY_MAP, AT(secret), NO_FLAG, 0},
     {"scopes", KEY_NODE_LIST, AT(scopes), NO_FLAG, 256},
-    {"expires_at", KEY_INT64, AT(expires_at), AT(has_expires_at), (uint64_t)1 << 40},
+    {"expires_at", KEY_INT64, AT(expires_at), AT(has_expires_at), TIME_MAX_S},
     {"expect_generation", KEY_UINT, AT(expect_generation), AT(has_expect_generation), INT64_MAX},
     {"metadata", KEY_NODE_MAP, AT(metadata), NO_FLAG, PAIRS_MAX},
     {"tags", KEY_NODE_LIST, AT(tags), NO_FLAG, TAGS_MAX},
@@ -79,6 +82,7 @@ static const struct key {
     {"dry_run", KEY_BOOL, AT(dry_run), NO_FLAG, 0},
     {"rate_per_s", KEY_UINT32, AT(rate_per_s), NO_FLAG, RATE_MAX},
     {"sweep", KEY_TEXT, AT(sweep), NO_FLAG, 64},
+    {"wait", KEY_BOOL, AT(wait), NO_FLAG, 0},
     {"hold", KEY_BOOL, AT(hold), NO_FLAG, 0},
     {"reason", KEY_TEXT, AT(reason), NO_FLAG, 64},
     {"redirect_uri", KEY_TEXT, AT(redirect_uri), NO_FLAG, 2048},
@@ -90,12 +94,15 @@ static const struct key {
     {"fields", KEY_NODE_MAP, AT(fields), NO_FLAG, PAIRS_MAX},
     {"email", KEY_TEXT, AT(email), NO_FLAG, 320},
     {"scope", KEY_TEXT, AT(scope), NO_FLAG, 128},
-    {"principal", KEY_TEXT, AT(principal), NO_FLAG, 64},
+    {"principal", KEY_TEXT, AT(principal), NO_FLAG, PRINCIPAL_MAX_BYTES},
     {"definition", KEY_NODE_ANY_MAP, AT(definition), NO_FLAG, 0},
+    {"key", KEY_TEXT, AT(key), NO_FLAG, 16},
+    {"activate", KEY_BOOL, AT(activate), NO_FLAG, 0},
     {"state", KEY_TEXT, AT(state), NO_FLAG, 256},
     {"cursor", KEY_TEXT, AT(cursor), NO_FLAG, CURSOR_MAX_BYTES},
     {"limit", KEY_UINT32, AT(limit), NO_FLAG, 10000},
     {"seq", KEY_UINT, AT(seq), NO_FLAG, INT64_MAX},
+    {"since", KEY_INT64, AT(since), NO_FLAG, TIME_MAX_S},
 };
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 static_assert(KEY_COUNT <= 64, "seen is a 64-bit set");
@@ -210,7 +217,8 @@ static int take_select_key(struct text name, const struct node *value, struct jo
     } known[] = {{{.name = "select.provider", .max = 1024}, &to->provider},
                  {{.name = "select.owner", .max = BURSAR_MAX_OWNER_BYTES}, &to->owner},
                  {{.name = "select.tag", .max = ITEM_MAX_BYTES}, &to->tag},
-                 {{.name = "select.client", .max = 1024}, &to->client}};
+                 {{.name = "select.client", .max = 1024}, &to->client},
+                 {{.name = "select.principal", .max = PRINCIPAL_MAX_BYTES}, &to->principal}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (!text_is(name, strchr(known[i].key.name, '.') + 1))
             continue;
@@ -218,12 +226,17 @@ static int take_select_key(struct text name, const struct node *value, struct jo
             return refuse(error, known[i].key.name, "stands twice");
         return take_text(&known[i].key, value, known[i].to, error);
     }
-    if (text_is(name, "principal") || text_is(name, "vended_since")) {
-        buf_append_string(error, "select.principal and .vended_since need receipts of vends, which"
-                                 " this version does not keep");
-        return BURSAR_E_UNSUPPORTED_OP;
+    if (text_is(name, "vended_since")) {
+        const struct key since = {
+            .name = "select.vended_since", .type = KEY_INT64, .max = TIME_MAX_S};
+        if (to->has_vended_since)
+            return refuse(error, since.name, "stands twice");
+        to->has_vended_since = true;
+        return take_number(&since, value, &to->vended_since, error);
     }
-    return refuse(error, "select", "has provider, owner, tag and client, and no other key");
+    return refuse(error, "select",
+                  "has provider, owner, tag, client, principal and vended_since, and no other"
+                  " key");
 }
 
 static int take_select(const struct node *node, struct job_select *to, struct buf *error)
@@ -237,6 +250,8 @@ static int take_select(const struct node *node, struct job_select *to, struct bu
         if (result != 0)
             return result;
     }
+    if ((to->principal.data != NULL) != to->has_vended_since)
+        return refuse(error, "select.principal", "and select.vended_since go together");
     to->is_given = true;
     return 0;
 }
@@ -381,6 +396,20 @@ static bool is_sha256_hex(struct text text)
     return true;
 }
 
+/* Of one connection, or of one principal, or of both. */
+static int check_vends(const struct job *job, struct buf *error)
+{
+    bool has_name = job->connection.data || job->provider.data || job->account.data;
+    if (!has_name)
+        return job->principal.data ? 0 : refuse(error, "connection", "or principal is required");
+    if (!job->owner.data)
+        return refuse(error, "owner", "is required");
+    if (job->connection.data && (job->provider.data || job->account.data))
+        return refuse(error, "connection", "stands instead of provider and account");
+    return job->connection.data || job->provider.data ? 0
+                                                      : refuse(error, "provider", "is required");
+}
+
 static int check_op(const struct job *job, struct buf *error)
 {
     if (job->access_token_sha256.data && !is_sha256_hex(job->access_token_sha256))
@@ -393,6 +422,10 @@ static int check_op(const struct job *job, struct buf *error)
     case OP_REVOKE:
         if (job->reason.data && !text_is(job->reason, "transferred"))
             return refuse(error, "reason", "can only be `transferred`");
+        return 0;
+    case OP_FREEZE:
+        if (job->reason.data && (job->select.is_given || !text_is(job->reason, "hand_over")))
+            return refuse(error, "reason", "can only be `hand_over`, of one connection");
         return 0;
     case OP_PUT: return job->secret ? 0 : refuse(error, "secret", "is required");
     case OP_CREATE:
@@ -417,6 +450,13 @@ static int check_op(const struct job *job, struct buf *error)
         if (!job->principal.data || !job->definition)
             return refuse(error, job->principal.data ? "definition" : "principal", "is required");
         return 0;
+    case OP_KEY_ROTATE:
+        if (job->key.data && job->owner.data)
+            return refuse(error, "key", "and owner exclude each other");
+        return 0;
+    case OP_KEY_RETIRE: return job->key.data ? 0 : refuse(error, "key", "is required");
+    case OP_KEY_SHRED: return job->owner.data ? 0 : refuse(error, "owner", "is required");
+    case OP_AUDIT_VENDS: return check_vends(job, error);
     case OP_IS_OPERATOR:
         if (!job->email.data || !job->scope.data)
             return refuse(error, job->email.data ? "scope" : "email", "is required");

@@ -19,6 +19,9 @@
 struct job_select {
     bool is_given;
     struct text provider, owner, tag, client;
+    struct text principal; /* whose secret was given to it */
+    int64_t vended_since;  /* then or later, seconds since 1970 */
+    bool has_vended_since; /* with principal alone, and never without */
 };
 
 /* Texts borrow from the body, nodes from the reader. */
@@ -27,6 +30,7 @@ struct job {
     struct text id; /* MessagePack of the job's `id`; absent: none */
     uint32_t deadline_ms;
     struct text owner, connection, provider, account, ref;
+    struct text purpose; /* what the caller wants it for, for the audit log; absent: not said */
 
     int64_t min_ttl_s; /* vend */
     struct text kind;
@@ -50,12 +54,13 @@ struct job {
     const struct node *metadata, *tags; /* connection.create, .update */
     bool at_provider;                   /* connection.revoke, .delete */
 
-    struct text reason; /* connection.revoke: `transferred` */
+    struct text reason; /* connection.revoke: `transferred`; connection.freeze: `hand_over` */
 
     struct job_select select; /* connection.freeze, .thaw, .revoke, in place of a name */
     bool dry_run;             /* with it */
     uint32_t rate_per_s;      /* with it; 0: not given */
     struct text sweep;        /* sweep.* */
+    bool wait;                /* sweep.get: until it has ended */
 
     struct text redirect_uri;      /* connect.begin */
     struct text reconnect;         /* connect.begin, .device: the connection that is to stay */
@@ -63,12 +68,15 @@ struct job {
     const struct node *callback;   /* connect.complete: what else came back */
     const struct node *fields;     /* connector.validate: a map of texts */
     struct text email, scope;      /* principal.is_operator */
-    struct text principal;         /* principal.get, .add, .update, .remove */
+    struct text principal;         /* principal.get, .add, .update, .remove; audit.since, .vends */
     const struct node *definition; /* principal.add, .update */
+    struct text key;               /* key.rotate, .retire */
+    bool activate;                 /* key.new */
 
     struct text state, cursor; /* connection.list */
-    uint32_t limit;            /* and events.since; 0: not given */
+    uint32_t limit;            /* and events.since, audit.*; 0: not given */
     uint64_t seq;
+    int64_t since; /* audit.since, .vends: seconds since 1970; 0: from the beginning */
 };
 
 struct job_reader;

@@ -43,6 +43,16 @@ enum job_op {
     OP_SWEEP_CANCEL,
     OP_PAUSE,
     OP_RESUME,
+    OP_KEY_LIST,
+    OP_KEY_NEW,
+    OP_KEY_ROTATE,
+    OP_KEY_RETIRE,
+    OP_KEY_SHRED,
+    OP_KEY_RELOAD,
+    OP_AUDIT_SINCE,
+    OP_AUDIT_VENDS,
+    OP_AUDIT_VERIFY,
+    OP_AUDIT_HEAD,
     OP_STATUS,
     OP_WHOAMI,
     OP_END
@@ -57,6 +67,8 @@ struct job_rule {
     bool names_provider;   /* provider alone, perhaps with owner and account */
     bool makes_one;        /* what it names need not be there yet */
     bool is_about_all;     /* of what it does not name: everybody's */
+    bool is_query;   /* of no one connection and no one provider: the query thread answers it */
+    bool is_audited; /* makes a change that no change in the store tells the audit log of */
 };
 
 const struct job_rule *job_rule(enum job_op op);

@@ -13,11 +13,15 @@
 static struct pending *add(struct pending_table *table, int64_t deadline_ms)
 {
     struct job job = {.op = OP_VEND, .id = TEXT_LITERAL("\x07")};
+    char name[] = "uid:7";
+    struct audit_row about = {.principal = text_of(name), .op = TEXT_LITERAL("vend")};
     zmq_msg_t frame;
     zmq_msg_init_size(&frame, 5);
     memcpy(zmq_msg_data(&frame), "peer1", 5);
-    struct pending *pending = pending_add(table, &frame, 1, &job, deadline_ms);
+    struct pending *pending = pending_add(table, &frame, 1, &job, &about, deadline_ms);
     zmq_msg_close(&frame);
+    memset(name, 0, sizeof name); /* it has its own copy */
+    assert_true(!pending || text_is(pending->about.principal, "uid:7"));
     return pending;
 }
 

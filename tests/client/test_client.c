@@ -89,6 +89,24 @@ static void test_vend(void **state)
                         "\"min_ttl_s\":60,\"include\":[\"refresh_token\"]}");
 }
 
+/* Every job says what the client's are for. */
+static void test_purpose(void **state)
+{
+    struct fixture *fixture = *state;
+    struct bursar_client_options options = fake_options(fixture->fake);
+    char purpose[] = "nightly run";
+    struct bursar_client *client = NULL;
+    struct bursar_failure failure;
+    options.purpose = purpose;
+    assert_int_equal(bursar_client_open(&options, &client), 0);
+    memset(purpose, 'x', sizeof purpose - 1); /* copied */
+    assert_int_equal(vend(client, "acme", "a1", 77, &failure), 0);
+    assert_string_equal(fake_last_job(fixture->fake),
+                        "{\"op\":\"vend\",\"deadline_ms\":77,\"purpose\":\"nightly run\","
+                        "\"owner\":\"acme\",\"provider\":\"prov\",\"account\":\"a1\"}");
+    bursar_client_close(client);
+}
+
 static void test_other_ops(void **state)
 {
     struct fixture *fixture = *state;
@@ -389,6 +407,7 @@ int main(void)
         WITH_FIXTURE(test_deadline),      WITH_FIXTURE(test_daemon_dies),
         WITH_FIXTURE(test_many),          WITH_FIXTURE(test_pool_is_bounded),
         WITH_FIXTURE(test_restart),       cmocka_unit_test(test_keypair),
+        WITH_FIXTURE(test_purpose),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

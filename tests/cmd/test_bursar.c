@@ -155,7 +155,7 @@ static void test_statuses(void **state)
 
 static void test_usage(void **state)
 {
-    static const char *const lines[][5] = {
+    static const char *const lines[][6] = {
         {"vend"},
         {"vend", "acme"},
         {"vend", "acme", "Prov!"},
@@ -168,6 +168,15 @@ static void test_usage(void **state)
         {"status", "-x"},
         {"status", "--json=yes"},
         {"status", "--key=x"},
+        {"status", "--server-key=x"},
+        {"status", "--endpoint=tcp://127.0.0.1:1"},
+        {"events", "--follow", "--owner", "acme"},
+        {"principal"},
+        {"principal", "add", "x"},
+        {"principal", "add", "x", "--role", "vend"},
+        {"principal", "list", "--role", "vend"},
+        {"principal", "update", "x", "--print"},
+        {"principal", "list", "x"},
         {"refrseh", "acme", "prov"},
         {"events", "reauth/"},
     };
@@ -231,6 +240,8 @@ static void test_events(void **state)
     assert_memory_equal(fixture->out, "{\"seq\":3,", 9);
     assert_non_null(second);
     assert_memory_equal(second + 1, "{\"seq\":4,", 9);
+    assert_int_equal(RUN(fixture, "", "events", "--owner", "acme"), 0);
+    assert_non_null(strstr(fake_last_job(fixture->fake), "\"owner\":\"acme\""));
     assert_int_equal(RUN(fixture, "", "events"), 0);
     assert_memory_equal(fixture->out, "1  ", 3);
     assert_non_null(strstr(fixture->out, "reauth"));

@@ -10,6 +10,7 @@
 
 #include "cmd/cmd_line.h"
 #include "cmd/cmd_put_read.h"
+#include "cmd/cmd_since.h"
 #include "cmd/cmd_table.h"
 #include "cmd/cmd_text.h"
 
@@ -186,6 +187,40 @@ static void test_durations(void **state)
     }
 }
 
+static void test_since(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t at; /* -1: none */
+    } cases[] = {{"0", 0},
+                 {"1800000000", 1800000000},
+                 {"90s", 1799999910},
+                 {"5m", 1799999700},
+                 {"12h", 1799956800},
+                 {"30d", 1797408000},
+                 {"24000d", 0}, /* before 1970 */
+                 {"2026-11-22", 1795305600},
+                 {"2026-11-22T14:30:00Z", 1795357800},
+                 {"2026-11-22T14:30Z", 1795357800},
+                 {"", -1},
+                 {"h", -1},
+                 {"12", 12},
+                 {"-1h", -1},
+                 {"1.5h", -1},
+                 {"12w", -1},
+                 {"99999999999d", -1},
+                 {"2026-11-22T14:30:00", -1},
+                 {"2026-13-01", -1},
+                 {"yesterday", -1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t at = -1;
+        bool is_read = cmd_since_read(cases[i].text, 1800000000, &at);
+        if (is_read != (cases[i].at >= 0) || at != cases[i].at)
+            fail_msg("%s: %lld", cases[i].text, (long long)at);
+    }
+}
+
 static void test_times(void **state)
 {
     (void)state;
@@ -222,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_line_environment),
         cmocka_unit_test(test_command_word),
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_since),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_safe),
     };

@@ -130,6 +130,42 @@ def test_rows_exchanged(t):
     t.eq(c.code("vend", owner="b", connection=b), "ok", "as it was: served")
 
 
+def test_rows_of_yesterday(t):
+    """A whole row that is put back as it was, dropped, or brought back opens as well as the right one: the
+    audit log tells of it."""
+    sim = t.use(Endpoint(prefix="OLD"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider(), "plain": {"kind": "static"}}}))
+    c = d.client()
+    connection = put(c, sim.issue("alice", ttl=3600), lives_s=3600)
+    other = c.ask("credential.put", owner="o", provider="plain", secret=plain("other"))["connection"]
+
+    def problems(client):
+        return sorted(p["problem"] for p in client.ask("audit.verify")["problems"])
+
+    names = [name for _, name, *_ in rows(d, "PRAGMA table_info(connection)")]
+    columns = ", ".join(f'"{name}"' for name in names)
+    holes = ", ".join("?" * len(names))
+
+    def saved(one):
+        return rows(d, f"SELECT {columns} FROM connection WHERE id = ?", one)[0]
+
+    before, gone = saved(connection), saved(other)
+    t.eq(c.ask("refresh", owner="o", connection=connection, force=True)["generation"], 2, "a refresh")
+    t.eq(problems(c), [], "nothing is wrong")
+    c = edited(d, f"REPLACE INTO connection ({columns}) VALUES ({holes})", *before)
+    t.eq((record(c, connection)["generation"], problems(c)), (1, ["rolled_back"]),
+         "a row as it was before: found")
+    c = edited(d, "UPDATE connection SET generation = 2 WHERE id = ?", connection)
+    c = edited(d, "DELETE FROM connection WHERE id = ?", other)
+    t.eq(problems(c), ["vanished"], "a row that nobody has deleted: found")
+    c = edited(d, f"INSERT INTO connection ({columns}) VALUES ({holes})", *gone)
+    t.eq(problems(c), [], "it is there again")
+    c.ask("connection.delete", owner="o", connection=other)
+    t.eq(problems(c), [], "now somebody has")
+    c = edited(d, f"INSERT INTO connection ({columns}) VALUES ({holes})", *gone)
+    t.eq(problems(c), ["returned"], "a row that was deleted: found")
+
+
 def test_wrong_key(t):
     d = t.use(Daemon({"providers": {"plain": {"kind": "static"}}}))
     c = d.client()
@@ -299,5 +335,6 @@ def test_bombs(t):
     t.ok(len(done.stderr) < 20000, "in few words")
 
 
-run([test_forged_owner, test_timing, test_rows_exchanged, test_wrong_key, test_key_files, test_addresses,
+run([test_forged_owner, test_timing, test_rows_exchanged, test_rows_of_yesterday,
+     test_wrong_key, test_key_files, test_addresses,
      test_redirects, test_header_injection, test_bombs])

@@ -3,6 +3,7 @@
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
@@ -166,6 +167,28 @@ def test_breaker(t):
 
 
 @limit(60)
+def test_told_while_it_backs_off(t):
+    """Who waits behind a failed attempt hears of the breaker, and not of the own deadline."""
+    sim, _, c = start(t, rotation="none", breaker={"failures": 5, "open_s": 60})
+    connections = [put(c, g, lives_s=3600) for g in sim.issue_many(6, ttl=3600)]
+    sim.script({"match": {"account": "account-0"}, "status": 503, "headers": {"Retry-After": "4"}},
+               {"status": 503, "times": -1})
+    first = c.send("refresh", owner="o", connection=connections[0], force=True, deadline_ms=20000)
+    sim.wait_done(1)
+    for connection in connections[1:]:
+        c.send("refresh", owner="o", connection=connection, force=True, deadline_ms=3000)
+    began = time.monotonic()
+    replies = {}
+    while first not in replies:
+        reply = c.recv(10)
+        replies[reply["id"]] = reply
+    error = replies[first]["error"]
+    t.eq(error["code"], "provider_unavailable", "it cannot be served before its deadline")
+    t.ok(20000 < error["retry_after_ms"] <= 60000, "and hears when it may come again", repr(error))
+    t.le(time.monotonic() - began, 10, "long before its deadline")
+
+
+@limit(60)
 def test_breaker_after_restart(t):
     """An incident that was open is not told twice, and ends with the first answer."""
     sim, d, c = start(t, rotation="none", breaker={"failures": 3, "open_s": 1})
@@ -253,5 +276,5 @@ def test_forecast(t):
 
 
 run([test_ceiling, test_api_ceiling, test_rate_limited, test_per_grant, test_per_grant_fair, test_fair,
-     test_throttled_together, test_breaker, test_breaker_after_restart, test_fleet_guard,
+     test_throttled_together, test_breaker, test_told_while_it_backs_off, test_breaker_after_restart, test_fleet_guard,
      test_usual_refusals, test_forecast])

@@ -302,6 +302,18 @@ def test_end_of_a_secret(t):
     findings = json.loads(cli(d, "doctor", "--json", "--config", d.config_file)[1])["findings"]
     t.ok(any(f["level"] == "fail" and "ended on 2020-02-29" in f["what"] for f in findings),
          "the doctor calls it wrong", findings)
+    until(lambda: events_of(c, type="incident"), "an incident")
+    d.restart()
+    c = d.client()
+    incidents = events_of(c, type="incident")
+    t.eq([(e["incident"], e["phase"], e["reason"]["class"], e["reason"]["code"]) for e in incidents],
+         [("secret_end", "begin", "client", "client_secret_expires")], "one incident, over restarts too")
+    d.config["providers"]["acme"]["client_secret_expires_at"] = "2999-12-31"
+    d.configure(d.config)
+    d.restart()
+    c = d.client()
+    until(lambda: [e["phase"] for e in events_of(c, type="incident")] == ["begin", "end"],
+          "it ends with the next secret")
     later = t.use(Daemon({"providers": {"acme": consented(
         t.use(Site()), client_secret_expires_at="2999-12-31")}}))
     later.client().ask("status")

@@ -259,6 +259,14 @@ def test_hand_over(t):
     t.eq(record(c, frozen)["state"], "FROZEN", "what an operator has frozen stays so")
     t.eq(record(c, here)["generation"], 1, "and what was here is as it was")
 
+    c.ask("connection.freeze", owner="o", connection=by["good"])
+    sweep = c.ask("connection.thaw", select={"provider": "acme"})["sweep"]
+    c.ask("sweep.get", sweep=sweep, wait=True)
+    t.eq((record(c, by["down"])["state"], record(c, by["down"])["reason"]), ("FROZEN", "hand_over"),
+         "a thaw of all is not about what is held")
+    t.eq(record(c, by["good"])["state"], "ACTIVE", "but about what was frozen")
+    c.ask("connection.freeze", owner="o", connection=frozen)
+
     sim.clear_script()
     before = len(sim.journal())
     status, out, err = cli(d, "import", path, "--hand-over", "--yes")

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -206,13 +207,12 @@ def test_bad_selections(t):
             ({"select": {}}, bad, map_text), ({"select": "plain"}, bad, map_text),
             ({"select": []}, bad, map_text),
             ({"select": {"owners": "o"}}, bad,
-             "select has provider, owner, tag and client, and no other key"),
+             "select has provider, owner, tag, client, principal and vended_since, and no other key"),
             ({"select": {"owner": None}}, bad, "select.owner must be a text"),
             ({"select": {"owner": ""}}, bad, "select.owner must have 1 to 128 bytes"),
             ({"select": {"tag": 5}}, bad, "select.tag must be a text"),
-            ({"select": {"principal": "ci", "vended_since": 1}}, "unsupported_op",
-             "select.principal and .vended_since need receipts of vends, which this version does"
-             " not keep"),
+            ({"select": {"principal": "ci"}}, bad,
+             "select.principal and select.vended_since go together"),
             ({"select": {"provider": "plane"}}, "unknown_provider",
              "no provider plane is configured; did you mean plain?"),
             ({"select": {"client": "no"}}, bad,
@@ -467,6 +467,35 @@ def test_at_provider_resumed(t):
 
 # -- the command ----------------------------------------------------------------------------------
 
+def test_wait(t):
+    """Who waits for a sweep's end is answered by it: not before, and at once where it is over."""
+    d = t.use(Daemon({"providers": {"plain": PLAIN}}))
+    c = d.client()
+    bearers(c, 20)
+    sweep = c.ask("connection.freeze", select={"owner": "o"}, rate_per_s=20)["sweep"]
+    error = c.call("sweep.get", sweep=sweep, wait=True, deadline_ms=50)["error"]
+    t.eq((error["code"], error["retryable"]), ("deadline_exceeded", True), "not yet")
+    found = c.ask("sweep.get", sweep=sweep, wait=True, deadline_ms=20000)["sweep"]
+    t.eq((found["state"], found["done"]), ("done", 20), "at its end")
+    t.eq(c.ask("sweep.get", sweep=sweep, wait=True)["sweep"]["state"], "done", "and behind it")
+    slow = c.ask("connection.thaw", select={"owner": "o"}, rate_per_s=1)["sweep"]
+    w = d.client()
+    waiting = [w.send("sweep.get", sweep=slow, wait=True, deadline_ms=20000) for _ in range(3)]
+    w.ask("status")  # they have come to where they wait
+    c.ask("sweep.cancel", sweep=slow)
+    replies = [w.recv(10) for _ in waiting]
+    t.eq([r["sweep"]["state"] for r in replies], ["cancelled"] * 3, "a cancel is an end")
+    t.eq(c.code("sweep.get", sweep="sweep.none", wait=True), "not_found", "of none there is none")
+    last = c.ask("connection.thaw", select={"owner": "o"}, rate_per_s=1)["sweep"]
+    job = w.send("sweep.get", sweep=last, wait=True, deadline_ms=20000)
+    w.ask("status")
+    began = time.monotonic()
+    d.stop()
+    t.le(time.monotonic() - began, 10, "the daemon's end waits for nobody's sweep")
+    reply = w.recv(5)
+    t.eq((reply["id"], reply["error"]["code"]), (job, "shutting_down"), "who is told so")
+
+
 def test_command(t):
     sim = t.use(Endpoint(prefix="CLI"))
     d = t.use(Daemon({"providers": {"acme": sim.provider(), "plain": PLAIN}}))
@@ -487,7 +516,8 @@ def test_command(t):
     t.eq((status, len(out.splitlines())), (0, 5), "receipts")
     t.ok(all("  o  plain/a" in line and line.endswith("ACTIVE -> FROZEN")
              for line in out.splitlines()), "one a line", out)
-    status, out, _ = cli(d, "revoke", "--owner", "o", "--at-provider", "--yes", "--json")
+    status, out, err = cli(d, "revoke", "--owner", "o", "--at-provider", "--yes", "--json")
+    t.ok(out, "printed", err)
     found = json.loads(out)["sweep"]
     t.eq((status, found["state"], found["done"]), (0, "done", 6), "revoked, as JSON")
     status, out, _ = cli(d, "sweep", found["id"], "--receipts")
@@ -547,4 +577,4 @@ def test_pause(t):
 
 run([test_one, test_flight_under_way, test_selections, test_bad_selections, test_shared,
      test_at_once, test_no_flight_for_the_selected, test_in_turn, test_thousands_and_kills, test_at_provider,
-     test_at_provider_restored, test_at_provider_resumed, test_command, test_pause])
+     test_at_provider_restored, test_at_provider_resumed, test_wait, test_command, test_pause])

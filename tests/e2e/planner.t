@@ -89,6 +89,91 @@ def test_oldest_first(t):
     t.eq(sorted(places[:50]) < [100] * 50, True, "the first ones among the oldest")
 
 
+def copies(d, count):
+    """Rows like those that are there, for the same owners, due a little later. Their seals are another
+    row's: whoever came to one could not open it."""
+    columns = [name for name, in rows(d, "SELECT name FROM pragma_table_info('connection')")
+               if name != "rowid"]
+    made = {"id": "c.id || '-' || n", "account": "c.account || '-' || n",
+            "due_at": "c.due_at + 1", "next_refresh_at": "c.next_refresh_at + 1"}
+    chosen = ", ".join(made.get(name, f'c."{name}"') for name in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    edit(d, f"WITH RECURSIVE step(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM step WHERE n < ?1)"
+         f" INSERT INTO connection ({names}) SELECT {chosen} FROM connection AS c, step",
+         count // rows(d, "SELECT count(*) FROM connection")[0][0])
+
+
+@limit(60)
+def test_hundred_thousand_overdue(t):
+    """A start with 100 000 that are overdue floods nobody and keeps no caller waiting."""
+    rate, window_s, owners = 30, 2, 100
+    sim = t.use(Endpoint(prefix="FLOOD"))
+    d = t.use(Daemon({"providers": {"acme": sim.provider(
+        token_rate={"limit": rate, "window_s": window_s})}}))
+    c = d.client()
+    grants = sim.issue_many(owners, ttl=86400)
+    for i, grant in enumerate(grants):
+        put(c, grant, owner=f"o{i}", lives_s=86400)
+    d.stop()
+    edit(d, "UPDATE connection SET expires_at = ?1, due_at = ?1, next_refresh_at = ?1", now() - 3600)
+    copies(d, 100_000)
+    d.start()
+    c = d.client()
+    t.le(100_000, c.ask("status")["connections"]["ACTIVE"], "so many are there")
+    waiting = put(c, sim.issue("caller", ttl=86400), owner="caller")
+    sim.wait_requests(5)
+    before = len(sim.journal())
+    reply = c.ask("vend", owner="caller", connection=waiting, deadline_ms=10000)
+    places = [i for i, e in enumerate(sim.journal()) if e["account"] == "caller"]
+    t.eq(reply["generation"], 2, "a caller gets a new secret")
+    t.le(places[0] - before, rate // 10 + 1, "in its turn: at once, before all that is only planned")
+    status = c.ask("status")["providers"]["acme"]
+    t.le(40_000, status["refresh_debt"], "status says how much does not fit into the hour")
+    sim.wait_requests(int(rate * 1.5), 15)
+    journal = sim.journal()
+    times = [e["at"] for e in journal]
+    most = max(sum(1 for other in times if at <= other < at + 0.95 * window_s) for at in times)
+    t.le(most, rate, "the ceiling holds in every window of the provider's own clock")
+    t.eq(len({e["account"] for e in journal}), len(journal), "one for each: owners in turn")
+    t.eq(sim.stats()["reuse"], 0, "and no token twice")
+
+
+def test_issuer_says_when(t):
+    """The time that an issuer gives for the next refresh is followed, where it makes sense."""
+    sim, _, c = start(t, refresh_at_path="$.refresh_in")
+    cases = ((1200, 1200, 1380), (3599, 3270, 3330), (9999, 3270, 3330), (10, 3270, 3330),
+             (-5, 3270, 3330), ("soon", 3270, 3330))
+    for i, (said, least, most) in enumerate(cases):
+        grant = sim.issue(f"a{i}", ttl=3600)
+        sim.script({"set": {"refresh_in": said}})
+        found = wait_generation(c, put(c, grant), 2)
+        due_s = found["next_refresh_at"] - found["expires_at"] + 3600
+        t.ok(least - 1 <= due_s <= most + 1, f"refresh_in {said!r}: due after {least} to {most} s",
+             repr(due_s))
+
+
+def test_availability(t):
+    """A wanted availability begins refreshes so early that an outage can be ridden out, and status shows
+    whether it is met."""
+    sim, _, c = start(t, availability=0.99999)
+    connection = put(c, sim.issue("alice", ttl=3600), lives_s=3600)
+    found = record(c, connection)
+    lead_s = found["expires_at"] - found["next_refresh_at"]
+    t.ok(300 < lead_s <= 1800, "more than the 300 s of the usual lead, less than half its life",
+         repr(lead_s))
+    status = c.ask("status")["providers"]["acme"]["availability"]
+    t.eq((status["target"], status["met"], "measured" in status), (0.99999, True, False),
+         "nothing was measured yet")
+    t.ok(abs(status["lead_s"] - lead_s) <= lead_s // 10 + 1, "status has the lead", repr(status))
+    put(c, sim.issue("bob", ttl=3600), lives_s=1)
+    late = put(c, sim.issue("late", ttl=3600), lives_s=2)
+    sim.script(*[{"status": 503}] * 2)
+    wait_generation(c, late, 2)
+    status = c.ask("status")["providers"]["acme"]["availability"]
+    t.ok(0 < status["measured"] <= 1 and status["met"] == (status["measured"] >= 0.99999),
+         "and what came of it", repr(status))
+
+
 @limit(60)
 def test_clock_set_back(t):
     """What was written by a clock that has been set back since does not wait until it is there
@@ -229,6 +314,7 @@ def test_invalidation_survives(t):
     t.eq(rows(d, "SELECT count(*) FROM intent"), [(0,)], "no intent is left")
 
 
-run([test_ahead, test_lead, test_after_a_pause, test_oldest_first, test_clock_set_back,
+run([test_ahead, test_lead, test_after_a_pause, test_oldest_first, test_hundred_thousand_overdue,
+     test_issuer_says_when, test_availability, test_clock_set_back,
      test_dead_rows, test_poison, test_backoff_over_restart, test_never_planned,
      test_invalidation_survives])

@@ -465,6 +465,16 @@ def test_commands(t):
          "--since", "0", "connected/acme/"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     try:
         t.eq(json.loads(follow.stdout.readline())["owner"], "acme", "what it missed of its owner")
+        boss, gone = d.client(), pair()
+        boss.ask("principal.add", principal="gone", definition={
+            "curve_keys": [gone[0]], "roles": ["events"], "owners": ["acme"]})
+        heard = d.events(["connected/acme/"], gone)
+        put_plain(boss, "acme", "second")
+        heard.expect("connected")
+        boss.ask("principal.remove", principal="gone")  # all subscribers are cut off
+        put_plain(boss, "acme", "third")
+        t.eq([json.loads(follow.stdout.readline())["account"] for _ in range(2)], ["second", "third"],
+             "nor does it miss anything where another one is removed")
     finally:
         follow.kill()
         follow.wait()
@@ -506,8 +516,11 @@ def test_doctor(t):
     config = d.config
     del config["principals"]["ghost"]
     d.configure(config)
+    with open(d.path("curve.key"), "w", encoding="ascii") as file:
+        os.chmod(file.fileno(), 0o644)
     out = cli(d, "doctor", "--config", d.config_file)[1]
     t.ok("ghost: the daemon has the principal" in out, "what a reload will change", out)
+    t.ok("CURVE key: " in out and "chmod 600" in out, "a key that others can read", out)
 
 
 run([test_keys, test_uids_and_gids, test_roles, test_owners, test_providers_and_guards, test_refs,

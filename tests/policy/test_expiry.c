@@ -102,6 +102,45 @@ static void test_jitter_bounds(void **state)
     }
 }
 
+/* ---- what the issuer wants --------------------------------------------------------------------- */
+
+static void test_hints(void **state)
+{
+    static const struct {
+        int64_t due_s, life_s, hinted_s; /* from the issue on; -1: never */
+        bool may_delay;
+        double jitter;
+        int64_t expected_s;
+    } cases[] = {
+        {3300, 3600, 1800, false, 0, 1800},
+        {3300, 3600, 1800, false, 1, 1950},  /* later by chance */
+        {3300, 3600, 1800, false, -1, 1950}, /* and never earlier */
+        {3300, 3600, 360, false, 0, 360},
+        {3300, 3600, 359, false, 0, 3300}, /* absurd: refreshed again and again */
+        {3300, 3600, 0, false, 0, 3300},
+        {3300, 3600, -500, false, 0, 3300},
+        {3300, 3600, 3299, false, 1, 3299},
+        {3300, 3600, 3400, false, 0, 3300}, /* later than usual: only where the entry says so */
+        {3300, 3600, 3400, true, 1, 3400},
+        {3300, 3600, 3600, true, 0, 3300}, /* absurd: when it has ended */
+        {3300, 3600, 90000, true, 0, 3300},
+        {3300, 3600, -1, true, 0, 3300},
+        {-1, -1, 600, false, 0, 600}, /* of a secret without an end */
+        {-1, -1, 600, false, 1, 660},
+        {-1, -1, -1, false, 0, -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+#define AT(s) ((s) == -1 ? EXPIRY_NEVER : NOW + (s))
+        int64_t due_at =
+            expiry_hinted_at(AT(cases[i].due_s), NOW, AT(cases[i].life_s), AT(cases[i].hinted_s),
+                             cases[i].may_delay, cases[i].jitter);
+        if (due_at != AT(cases[i].expected_s))
+            fail_msg("case %zu: %lld", i, (long long)(due_at - NOW));
+#undef AT
+    }
+}
+
 /* ---- what a reply says ----------------------------------------------------------------------- */
 
 #define ABSENT INT64_MIN
@@ -293,13 +332,10 @@ static void test_units(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lead),
-        cmocka_unit_test(test_due),
-        cmocka_unit_test(test_jitter_bounds),
-        cmocka_unit_test(test_read_seconds),
-        cmocka_unit_test(test_read_other_numbers),
-        cmocka_unit_test(test_read_dates),
-        cmocka_unit_test(test_cut_dates),
+        cmocka_unit_test(test_lead),         cmocka_unit_test(test_due),
+        cmocka_unit_test(test_hints),        cmocka_unit_test(test_jitter_bounds),
+        cmocka_unit_test(test_read_seconds), cmocka_unit_test(test_read_other_numbers),
+        cmocka_unit_test(test_read_dates),   cmocka_unit_test(test_cut_dates),
         cmocka_unit_test(test_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

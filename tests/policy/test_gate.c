@@ -17,6 +17,12 @@ static struct gate make(struct gate_rule rule)
     return gate;
 }
 
+/* Of one that went out when nothing was tried. */
+static struct gate_change end_old(struct gate *gate, enum verdict_class verdict, int64_t now_ms)
+{
+    return gate_note(gate, &(struct gate_end){.verdict = verdict}, now_ms);
+}
+
 static void expect(struct gate *gate, int64_t now_ms, enum gate_reason reason, int64_t wait_ms)
 {
     struct gate_answer answer = gate_ask(gate, now_ms);
@@ -26,8 +32,9 @@ static void expect(struct gate *gate, int64_t now_ms, enum gate_reason reason, i
 
 static struct gate_change end(struct gate *gate, enum verdict_class verdict, int64_t now_ms)
 {
-    gate_sent(gate, now_ms);
-    return gate_note(gate, &(struct gate_end){.verdict = verdict, .delay_ms = 7000}, now_ms);
+    struct gate_pass pass = gate_sent(gate, now_ms);
+    return gate_note(gate, &(struct gate_end){.pass = pass, .verdict = verdict, .delay_ms = 7000},
+                     now_ms);
 }
 
 static void test_open(void **state)
@@ -55,7 +62,7 @@ static void test_budgets(void **state)
     expect(&gate, 0, GATE_BUDGET, 10000); /* the API's ceiling is the lower one */
     assert_int_equal(gate_budget_wait_ms(&gate, 3, 0), 30000);
     assert_int_equal(gate_room(&gate, 100000, 0), 10);
-    gate_unsent(&gate);
+    gate_unsent(&gate, (struct gate_pass){.is_probe = false});
     expect(&gate, 0, GATE_FREE, 0);
     rule.requests = 3;
     gate = make(rule);
@@ -114,11 +121,12 @@ static void test_client(void **state)
     assert_int_equal(gate_width(&gate, 64), GUARD_CANARIES);
     assert_int_equal(gate_room(&gate, 1000000, 0), 0);
     expect(&gate, 300000, GATE_FREE, 0);
-    gate_sent(&gate, 300000);
+    refused.pass = gate_sent(&gate, 300000);
     expect(&gate, 300000, GATE_CLIENT, -1); /* one tries it */
+    assert_false(end_old(&gate, VERDICT_PROVIDER, 300000).is_client_back);
+    expect(&gate, 300000, GATE_CLIENT, -1); /* which another one's end does not end */
     gate_note(&gate, &refused, 300000);
     expect(&gate, 300000, GATE_CLIENT, 300000);
-    gate_sent(&gate, 600000);
     assert_false(end(&gate, VERDICT_PROVIDER, 600000).is_client_back); /* says nothing about it */
     expect(&gate, 600000, GATE_FREE, 0);
     assert_true(end(&gate, VERDICT_GRANT, 600000).is_client_back);
@@ -136,9 +144,14 @@ static void test_breaker(void **state)
     assert_int_equal(end(&gate, VERDICT_UNCERTAIN, 0).breaker, BREAKER_OPENED);
     expect(&gate, 0, GATE_BREAKER, 30000);
     expect(&gate, 30000, GATE_FREE, 0);
-    gate_sent(&gate, 30000);
+    struct gate_pass probe = gate_sent(&gate, 30000);
     expect(&gate, 30000, GATE_BREAKER, -1);
-    gate_unclear(&gate);
+    /* What went out before it opened ends now: it is not the probe, and lets no second one out. */
+    assert_int_equal(end_old(&gate, VERDICT_THROTTLED, 30000).breaker, BREAKER_SAME);
+    assert_int_equal(end_old(&gate, VERDICT_PROVIDER, 30000).breaker, BREAKER_SAME);
+    gate_unclear(&gate, (struct gate_pass){.is_probe = false});
+    expect(&gate, 30000, GATE_BREAKER, -1);
+    gate_unclear(&gate, probe);
     expect(&gate, 30000, GATE_FREE, 0);
     assert_int_equal(end(&gate, VERDICT_OK, 30000).breaker, BREAKER_CLOSES);
     expect(&gate, 30000, GATE_FREE, 0);
@@ -157,12 +170,17 @@ static void test_guard(void **state)
         assert_int_equal(end(&gate, VERDICT_GRANT, 0).guard, GUARD_SAME);
     assert_int_equal(end(&gate, VERDICT_GRANT, 0).guard, GUARD_SHUTS);
     expect(&gate, 0, GATE_GUARD, GUARD_ROUND_MS);
+    struct gate_pass canary = {.is_probe = false};
     for (int i = 0; i < GUARD_CANARIES; i++) {
         expect(&gate, GUARD_ROUND_MS, GATE_FREE, 0);
-        gate_sent(&gate, GUARD_ROUND_MS);
+        canary = gate_sent(&gate, GUARD_ROUND_MS);
     }
     expect(&gate, GUARD_ROUND_MS, GATE_GUARD, -1);
-    struct gate_end ends[] = {{.verdict = VERDICT_OK}, {.verdict = VERDICT_PROVIDER}};
+    for (int i = 0; i < 10; i++) /* were under way when it shut */
+        assert_int_equal(end_old(&gate, VERDICT_OK, GUARD_ROUND_MS).guard, GUARD_SAME);
+    expect(&gate, GUARD_ROUND_MS, GATE_GUARD, -1);
+    struct gate_end ends[] = {{.pass = canary, .verdict = VERDICT_OK},
+                              {.pass = canary, .verdict = VERDICT_PROVIDER}};
     gate_note(&gate, &ends[1], GUARD_ROUND_MS); /* says nothing about grants: another one goes */
     expect(&gate, GUARD_ROUND_MS, GATE_FREE, 0);
     gate_sent(&gate, GUARD_ROUND_MS);

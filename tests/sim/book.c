@@ -15,6 +15,7 @@ enum {
     PLAIN_MAX = 1 << 16,
     GRACE_SLACK_MS = 90000,
     COMPARE_ONE_IN = 100,
+    HELD_SLACK_MS = 20000, /* an intent that was on its way to the disk */
     COMMIT_MS = 50,
     LARGE_COMMIT_MS = 300
 };
@@ -158,6 +159,9 @@ static void on_intent(struct world *world, struct conn *conn, const struct store
         violation(world, conn, "flight", "a second flight while the first is under way");
     if (conn->state != (change->is_probe ? CONN_IN_DOUBT : CONN_ACTIVE))
         violation(world, conn, "flight", "a flight for a connection that has none");
+    if (conn->held_since_ms > 0 && world->now_ms - conn->held_since_ms > HELD_SLACK_MS &&
+        world->now_ms - world->disturbed_ms > HELD_SLACK_MS)
+        violation(world, conn, "frozen", "a flight begins for what a freeze has selected");
     conn->has_intent = true;
     conn->is_probe = change->is_probe;
     conn->is_kept = false;
@@ -176,6 +180,7 @@ static void on_reply(struct world *world, struct conn *conn, const struct store_
 static void on_refreshed(struct world *world, struct conn *conn, const struct store_change *change)
 {
     world->figures.refreshes++;
+    conn->served++;
     if (!conn->is_kept || conn->intent_generation != change->expect_generation)
         violation(world, conn, "reply", "a reply was read before it was kept");
     take_secret(world, conn, change);
@@ -189,6 +194,8 @@ static void on_failed(struct world *world, struct conn *conn, const struct store
     if (change->state == conn->state)
         return;
     world->figures.grants_refused += change->state == CONN_NEEDS_REAUTH;
+    if (change->state == CONN_NEEDS_REAUTH && conn->state == CONN_ACTIVE)
+        gates_believed(world, conn);
     world->figures.in_doubt += change->state == CONN_IN_DOUBT;
     if (change->state == CONN_NEEDS_REAUTH && conn->refused_generation != conn->generation)
         violation(world, conn, "reauth", "without a refusal of the current generation");
@@ -200,6 +207,7 @@ static void on_move(struct world *world, struct conn *conn, const struct store_c
 {
     if (change->move != MOVE_DELETE)
         return;
+    operator_forget(world, conn);
     HASH_DEL(world->by_id, conn);
     if (conn->has_intent)
         conn->replaced_ms = world->now_ms;
@@ -252,11 +260,47 @@ static struct conn *conn_of(struct world *world, const struct store_change *chan
 static bool has_state(const struct store_change *change)
 {
     return change->type != CHANGE_REPLY && change->type != CHANGE_INCIDENT &&
-           change->type != CHANGE_REMIND && change->type != CHANGE_PLAN;
+           change->type != CHANGE_REMIND && change->type != CHANGE_PLAN &&
+           change->type != CHANGE_RECEIPT && change->type != CHANGE_SUSPECT;
 }
 
-static void take_change(struct world *world, const struct store_batch *batch,
-                        const struct store_change *change)
+static bool is_aside(enum conn_state state)
+{
+    return state == CONN_REVOKED || state == CONN_FROZEN;
+}
+
+/* What it goes back to, by the contract: a refusal or a loss that comes meanwhile is kept for then. */
+static void keep_prior(struct conn *conn, const struct store_change *change, enum conn_state before)
+{
+    bool is_secret = change->type == CHANGE_REFRESHED || change->type == CHANGE_PUT;
+    bool was_live = conn->prior_state == CONN_ACTIVE || conn->prior_state == CONN_IN_DOUBT;
+    if (is_aside(change->state) && !is_aside(before))
+        conn->prior_state = before;
+    else if (is_aside(before) && is_secret)
+        conn->prior_state = CONN_ACTIVE;
+    else if (is_aside(before) && change->type == CHANGE_FAILED && change->move == MOVE_REFUSED &&
+             was_live)
+        conn->prior_state = CONN_NEEDS_REAUTH;
+    else if (is_aside(before) && change->type == CHANGE_FAILED && change->move == MOVE_LOST &&
+             conn->prior_state == CONN_ACTIVE)
+        conn->prior_state = CONN_IN_DOUBT;
+}
+
+/* Of no single connection. Gives how many events it must have made. */
+static size_t take_other(struct world *world, const struct store_batch *batch,
+                         const struct store_change *change)
+{
+    switch (change->type) {
+    case CHANGE_INCIDENT: gates_incident(world, change); return 1;
+    case CHANGE_SWEEP: operator_swept(world, change); return 0;
+    case CHANGE_SWEEP_STEP: return operator_stepped(world, batch, change);
+    case CHANGE_SWEEP_CANCEL: operator_cancelled(world, change); return 0;
+    default: return change->event_seq > 0;
+    }
+}
+
+static size_t take_change(struct world *world, const struct store_batch *batch,
+                          const struct store_change *change)
 {
     struct conn *conn = change->type == CHANGE_INCIDENT ? NULL : conn_of(world, change);
     bool is_end = change->type == CHANGE_REFRESHED || change->type == CHANGE_FAILED;
@@ -267,7 +311,7 @@ static void take_change(struct world *world, const struct store_batch *batch,
             conn->has_intent = false;
         if (change->event_seq > 0)
             violation(world, conn, "event", "a refused change has an event");
-        return;
+        return 0;
     }
     enum conn_state before = conn ? conn->state : CONN_NONE;
     if (conn) {
@@ -277,20 +321,35 @@ static void take_change(struct world *world, const struct store_batch *batch,
     if (conn && functions[change->type])
         functions[change->type](world, conn, change);
     check_event(world, conn, batch, change, before);
-    if (conn && has_state(change))
+    if (conn && has_state(change)) {
+        keep_prior(conn, change, before);
         conn->state = change->state;
+    }
     world->figures.incidents += change->type == CHANGE_INCIDENT && change->is_begin;
+    return take_other(world, batch, change);
+}
+
+static void compare(struct world *world, struct text id)
+{
+    struct conn *conn = book_find(world, id);
+    if (conn && (!world->options.is_large || conn->index % COMPARE_ONE_IN == 0))
+        book_compare(world, conn);
 }
 
 void book_committed(struct world *world, const struct store_batch *batch)
 {
     check_numbers(world, batch);
+    size_t events = 0;
     for (size_t i = 0; i < batch->count; i++)
-        take_change(world, batch, batch->changes[i]);
+        events += take_change(world, batch, batch->changes[i]);
+    if (events != batch->event_count)
+        violation(world, NULL, "event", "a batch has more or fewer events than transitions");
     for (size_t i = 0; i < batch->count; i++) {
-        struct conn *conn = book_find(world, batch->changes[i]->connection);
-        if (conn && (!world->options.is_large || conn->index % COMPARE_ONE_IN == 0))
-            book_compare(world, conn);
+        const struct store_change *change = batch->changes[i];
+        compare(world, change->connection);
+        for (size_t j = 0; change->type == CHANGE_SWEEP_STEP && j < change->sweep->connection_count;
+             j++)
+            compare(world, change->sweep->connections[j]);
     }
 }
 

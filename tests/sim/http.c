@@ -179,6 +179,8 @@ int http_start(struct http_engine *engine, struct http_request *request, http_do
         book_counted(world, provider);
     if (exchange->is_refresh)
         book_sent(world, &exchange->asked);
+    if (exchange->is_refresh)
+        gates_sent(world, &exchange->asked);
     if (exchange->is_refresh && exchange->asked.conn)
         people_meddle(exchange->asked.conn);
     exchange->event.fire = exchange->fate == FATE_UNSENT ? come_back : arrive;
@@ -209,6 +211,9 @@ static void deliver(struct world *world, struct exchange *exchange)
         snprintf(reply.error, sizeof reply.error, "%s",
                  reply.end == EXCHANGE_UNSENT ? "no connection" : "the reply was lost");
     }
+    if (exchange->is_refresh)
+        gates_told(world, &exchange->asked, reply.end == EXCHANGE_REPLY ? &exchange->told : NULL,
+                   exchange->began_ms);
     if (exchange->is_refresh && reply.end == EXCHANGE_REPLY)
         book_told(world, &exchange->asked, &exchange->told);
     else if (exchange->is_refresh && reply.end == EXCHANGE_LOST)

@@ -58,13 +58,18 @@ static void report(const struct world *world, double took_s)
            f->incidents);
     printf("  %" PRIu64 " crashes, %" PRIu64 " restarts, %" PRIu64
            " jumps of the wall clock, %" PRIu64 " suspends, %" PRIu64 " bad disks, %" PRIu64
-           " bad days of providers\n",
-           f->crashes, f->restarts, f->wall_jumps, f->suspends, f->store_faults, f->outages);
+           " bad days of providers, %" PRIu64 " sweeps over %" PRIu64 " connections (%" PRIu64
+           " cancelled)\n",
+           f->crashes, f->restarts, f->wall_jumps, f->suspends, f->store_faults, f->outages,
+           f->sweeps, f->swept, f->cancelled_sweeps);
     printf("  %" PRIu64 " commits of %" PRIu64 " changes, %" PRIu64 " events, %" PRIu64
            " turns; %.1f days in %.1f s; digest %016" PRIx64 "; violations: %" PRIu64 "\n",
            f->commits, f->changes, f->events, f->turns,
            (double)(world->now_ms - world->started_ms) / (double)DAY_MS, took_s, world->digest,
            f->violations);
+    if (world->options.is_tight)
+        printf("  the owner that had the smallest part of a fair share had %.2f of it\n",
+               f->least_share);
     fflush(stdout);
 }
 
@@ -87,9 +92,11 @@ static uint64_t run(const struct options *options)
     }
     process_start(&world);
     people_begin(&world);
+    operator_begin(&world);
     trouble_begin(&world);
     sweep_begin(&world);
     world_run(&world, world.ends_ms);
+    share_check(&world);
     trouble_end(&world);
     world_run(&world, world.ends_ms + CALM_MS);
     if (options->stops && world.figures.violations > 0)
@@ -110,8 +117,9 @@ static uint64_t run(const struct options *options)
 
 static int usage(void)
 {
-    fprintf(stderr, "sim [--large] [--connections N] [--providers N] [--days N] [--faults X]"
-                    " [--verbose] [--stop] SEED…\n");
+    fprintf(stderr,
+            "sim [--large | --tight] [--connections N] [--providers N] [--days N] [--faults X]"
+            " [--verbose] [--stop] SEED…\n");
     return 2;
 }
 
@@ -154,6 +162,9 @@ int main(int argc, char **argv)
                                        .days = 30,
                                        .faults = 0.02,
                                        .is_large = true};
+        } else if (strcmp(argv[i], "--tight") == 0) {
+            options =
+                (struct options){.connections = 80, .providers = 2, .days = 1, .is_tight = true};
         } else if (strcmp(argv[i], "--verbose") == 0) {
             options.is_verbose = true;
         } else if (strcmp(argv[i], "--stop") == 0) {

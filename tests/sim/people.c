@@ -38,7 +38,13 @@ struct caller {
 
 void conn_owner(const struct conn *conn, char out[static OWNER_SIZE])
 {
-    snprintf(out, OWNER_SIZE, "owner%u", conn->index / OWNERS_OF_EACH);
+    const struct provider *provider = conn->provider;
+    bool is_crowd =
+        provider->world->options.is_tight && conn->index - provider->first < provider->count / 2;
+    if (is_crowd)
+        snprintf(out, OWNER_SIZE, "crowd");
+    else
+        snprintf(out, OWNER_SIZE, "owner%u", conn->index / OWNERS_OF_EACH);
 }
 
 void conn_account(const struct conn *conn, char out[static ACCOUNT_SIZE])
@@ -193,7 +199,9 @@ static void call(struct world *world, struct event_node *event)
     struct conn *conn =
         &world->conns[provider->first + chance_below(&world->chance, provider->count)];
     uint64_t dice = chance_below(&world->chance, 1000);
-    int64_t mean_ms = world->options.is_large ? 10 * MINUTE_MS : MINUTE_MS;
+    int64_t mean_ms = world->options.is_large   ? 10 * MINUTE_MS
+                      : world->options.is_tight ? 30 * MINUTE_MS
+                                                : MINUTE_MS;
     if (!world->is_calm)
         world_at(world, event, world->now_ms + chance_wait(&world->chance, mean_ms));
     if (!world->is_up || conn->grant.consent == 0 || mends(world, conn))
@@ -250,6 +258,8 @@ static void check_secret(struct world *world, const struct caller *caller, const
     uint32_t consent, access;
     struct buf plain = buf_make_secret(PLAIN_MAX);
     struct seal_place place = {entry->owner, entry->id, SEAL_SECRET, entry->generation};
+    if (conn->held_since_ms > 0 && caller->asked_ms > conn->held_since_ms)
+        violation(world, conn, "frozen", "a secret is served that was acknowledged as frozen");
     if (entry->generation != conn->generation)
         violation(world, conn, "answer", "another generation is served than was committed last");
     if (caller->is_force && entry->generation <= caller->generation)
@@ -269,6 +279,8 @@ static bool is_true(const struct conn *conn, int error)
     case BURSAR_E_NEEDS_REAUTH: return conn->state == CONN_NEEDS_REAUTH;
     case BURSAR_E_IN_DOUBT: return conn->state == CONN_IN_DOUBT;
     case BURSAR_E_REVOKED: return conn->state == CONN_REVOKED;
+    case BURSAR_E_FROZEN:
+        return conn->state == CONN_FROZEN || operator_may_hold(conn->provider->world, conn);
     case BURSAR_E_NOT_CONNECTED: return conn->id[0] == 0 || conn->state == CONN_PENDING;
     case BURSAR_E_INTERNAL: return false;
     default: return true;

@@ -38,6 +38,8 @@ void process_wake(struct provider *provider, int64_t at_ms)
 
 void process_wake_box(struct world *world, const struct mailbox *box)
 {
+    if (operator_wake(world, box))
+        return;
     for (size_t i = 0; i < world->options.providers; i++) {
         struct provider *provider = &world->providers[i];
         if (provider->actor->worker && &provider->actor->worker->inbox == box)
@@ -79,6 +81,8 @@ void process_start(struct world *world)
         world->is_stopping = true;
         return;
     }
+    operator_start(world);
+    gates_started(world);
     world->is_up = true;
     world->is_stopping = false;
     world->began_ms = world->disturbed_ms = world->now_ms;
@@ -103,8 +107,11 @@ static void end_process(struct world *world)
 {
     bool was_dead = world->is_dead;
     world->is_dead = true;
-    for (int i = 0; i < GIVE_BACK_MAX && store_give_back(world); i++)
+    for (int i = 0; i < GIVE_BACK_MAX && store_give_back(world); i++) {
+        operator_take(world);
         each_worker(world, worker_take_messages);
+    }
+    operator_take(world);
     each_worker(world, worker_end);
     store_end(world);
     each_worker(world, worker_free);
@@ -113,6 +120,7 @@ static void end_process(struct world *world)
         world_cancel(world, &world->providers[i].actor->event);
     }
     people_forget(world);
+    operator_stop(world);
     world->is_up = false;
     world->is_dead = was_dead;
     world_cancel(world, &world->end_event);

@@ -64,6 +64,7 @@ static void draw_provider(struct world *world, size_t i)
     draw_rotation(provider, chance);
     draw_errors(provider, chance, is_large ? world->options.faults / 4 : world->options.faults);
     provider->latency_ms = chance_between(chance, 20, 1500);
+    provider->guard_refusals = is_large ? 20 : (unsigned)chance_between(chance, 4, 12);
     provider->token_life_s = 60 * (int64_t)chance_between(chance, 5, 480);
     if (chance_is(chance, 0.3))
         provider->refresh_life_s = provider->token_life_s * 20;
@@ -84,6 +85,19 @@ static void draw_lives(struct world *world)
     }
 }
 
+/* Six tenths of what falls due fits under the ceiling. */
+static void draw_tight(struct world *world)
+{
+    for (size_t i = 0; i < world->options.providers; i++) {
+        struct provider *provider = &world->providers[i];
+        provider->token_life_s = 3600;
+        provider->refresh_life_s = 0;
+        provider->rate_window_s = 3600;
+        provider->rate_limit = (int64_t)(0.6 * (double)provider->count * 3600 / 3300 / 0.9);
+        provider->declares_rate = true;
+    }
+}
+
 static void draw_all(struct world *world)
 {
     world->providers = memory_new(world->options.providers * sizeof *world->providers);
@@ -92,6 +106,8 @@ static void draw_all(struct world *world)
         draw_provider(world, i);
     if (world->options.is_large)
         draw_lives(world);
+    if (world->options.is_tight)
+        draw_tight(world);
     for (size_t i = 0; i < world->options.providers; i++) {
         struct provider *provider = &world->providers[i];
         provider->rate_left = (double)provider->rate_limit;
@@ -118,8 +134,9 @@ static void write_provider(const struct provider *provider, struct buf *out)
     buf_printf(out,
                "  %s:\n    kind: oauth2_refresh\n    token_url: https://%s.example/token\n"
                "    revoke_url: https://%s.example/revoke\n    client_id: bursar\n"
-               "    client_secret: sesame\n    rotation: %s\n",
-               provider->name, provider->name, provider->name, words[provider->declared]);
+               "    client_secret: sesame\n    rotation: %s\n    fleet_guard: {refusals: %u}\n",
+               provider->name, provider->name, provider->name, words[provider->declared],
+               provider->guard_refusals);
     if (provider->declared == ROTATION_REUSE_GRACE)
         buf_printf(out, "    reuse_grace_s: %lld\n", (long long)provider->declared_grace_s);
     if (provider->declares_rate)
@@ -222,6 +239,7 @@ void world_close(struct world *world)
 {
     process_close(world);
     store_free(world);
+    operator_free(world);
     HASH_CLEAR(hh, world->by_id);
     connectors_free(&world->connectors);
     config_free(world->config);

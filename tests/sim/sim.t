@@ -50,6 +50,12 @@ for word in HARMED:
     ok(happened(output, word) > 0, f"there were {word}", output)
 code, again = sim(*SMALL, *SEEDS)
 ok(digests(again) == digests(output), "the same seeds again are the same runs, bit for bit", again)
+ok(happened(output, "sweeps over") > 20 and happened(output, "cancelled") > 0,
+   "operators froze, thawed and revoked many", output)
+code, output = sim("--tight", 1)
+share = re.search(r"a fair share had ([0-9.]+) of it", output)
+ok(code == 0 and share and float(share[1]) >= 0.8,
+   "where a ceiling is too low for all, each owner gets four fifths of a fair share at least", output)
 code, output = sim(*SMALL, "--faults", 0, 7)
 ok(code == 0 and happened(output, "failed attempts") == 0,
    "where nothing goes wrong, no refresh fails", output)

@@ -252,6 +252,15 @@ static int due(struct store_reader *reader, struct text provider, int64_t now, s
                                                 out_next_at);
 }
 
+/* Now and then on any day: a worker that has not heard of a sweep when that is cancelled. */
+static int sweep_parts(struct store_reader *reader, store_part_fn *each, void *context)
+{
+    struct world *world = world_current();
+    bool is_bad = world->is_up && !world->is_calm && world->options.faults > 0 &&
+                  chance_below(&world->chance, 4) == 0;
+    return is_bad ? BURSAR_E_STORE_UNAVAILABLE : world->real->sweep_parts(reader, each, context);
+}
+
 static int remind(struct store_reader *reader, struct text provider, int64_t now, size_t limit,
                   store_row_fn *each, void *context, int64_t *out_next_at)
 {
@@ -266,6 +275,7 @@ void store_prepare(struct world *world)
     world->engine = *world->real;
     world->engine.find = find;
     world->engine.due = due;
+    world->engine.sweep_parts = sweep_parts;
     world->engine.remind = remind;
     world->broker.store = &world->engine;
 }

@@ -41,7 +41,7 @@ void sweep_all(struct world *world, bool is_last)
         bool is_idle = is_free(world, provider);
         for (size_t j = 0; j < provider->count; j++) {
             struct conn *conn = &world->conns[provider->first + j];
-            if (is_idle && is_forgotten(world, conn)) {
+            if (is_idle && !world->options.is_tight && is_forgotten(world, conn)) {
                 violation(world, conn, "forgotten", "it is due for long, and nobody refreshes it");
                 conn->due_at = INT64_MAX; /* once is enough */
             }
@@ -52,6 +52,9 @@ void sweep_all(struct world *world, bool is_last)
         }
     }
     people_check(world, is_last);
+    operator_check_holds(world);
+    if (is_last)
+        operator_check(world);
 }
 
 static void sweep(struct world *world, struct event_node *event)

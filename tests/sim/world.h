@@ -12,6 +12,9 @@
  *     provider.c  token endpoints: rotations, refusals, outages, throttles
  *     people.c    owners, callers and operators
  *     trouble.c   crashes, clock jumps, bad disks and bad days of providers
+ *     operator.c  freezes, thaws and revocations of many, through the query thread's own code
+ *     share.c     what each owner must get of a budget that is spent
+ *     gates.c     what must be true of breakers and fleet guards
  *     book.c      what must be true of the store after each commit
  *     sweep.c     what must be true of all connections, looked at now and then
  *     setup.c     the configuration of a run, drawn from its seed
@@ -73,6 +76,7 @@ struct options {
     size_t connections, providers;
     int64_t days;
     double faults; /* 1: as often as torture asks; 0: none */
+    bool is_tight; /* ceilings are too low for what falls due, and half of all is one owner's */
     bool is_large; /* rows are compared one in a hundred, reads do not fail */
     bool is_verbose;
     bool stops; /* at the first broken rule */
@@ -83,6 +87,27 @@ struct figures {
     uint64_t crashes, restarts, lost_replies, unsent, resent_in_grace, probes, throttled;
     uint64_t wall_jumps, suspends, store_faults, outages, incidents, grants_refused, in_doubt;
     uint64_t commits, changes, events, turns, violations;
+    uint64_t sweeps, swept, cancelled_sweeps;
+    double least_share; /* of what would be fair, that an owner got */
+};
+
+#define TIMES_MAX 64
+
+/* When something happened last; a ring. */
+struct times {
+    int64_t at_ms[TIMES_MAX];
+    size_t next;
+};
+
+/* What holds a provider back, as far as it shows. */
+struct gates {
+    bool has_outage, has_refusals; /* incidents that are open, as committed */
+    bool is_open, is_shut;         /* and nothing was answered since that would end them */
+    int64_t opened_ms, shut_ms, probe_failed_ms;
+    unsigned outstanding; /* probes */
+    unsigned failures;    /* in a row */
+    unsigned taken_since_shut;
+    struct times taken, refused, canaries, believed;
 };
 
 /* How the token endpoint treats refresh tokens, and what it says in its catalogue entry. */
@@ -116,7 +141,10 @@ struct provider {
     int64_t healthy_since_ms;
     struct event_node callers; /* who asks for its secrets */
     struct actor *actor;       /* the worker of it; process.c */
-    size_t first, count;       /* of its connections */
+    unsigned guard_refusals;   /* of its fleet guard, as configured */
+    struct gates gates;
+    int held;            /* reasons for the dispatcher not to answer for it from its memory */
+    size_t first, count; /* of its connections */
 };
 
 /* A grant of an account as its provider keeps it, by the number of the consent. */
@@ -162,7 +190,11 @@ struct conn {
     uint64_t refused_generation, lost_generation;
     uint32_t issued_consent, issued_serial; /* by the reply that came last */
     unsigned requests_open;
-    int64_t tried_ms; /* when it was sent last */
+    unsigned served;       /* refreshes */
+    unsigned freezes;      /* sweeps that have selected it and not come to it yet */
+    int64_t held_since_ms; /* when the first of them was acknowledged; 0: none is */
+    int64_t freed_ms;      /* when the last one was cancelled */
+    int64_t tried_ms;      /* when it was sent last */
 };
 
 #define TROUBLE_KINDS 4
@@ -198,6 +230,10 @@ struct world {
     struct conn *by_id;
     struct caller *callers; /* who wait for answers; people.c */
     uint64_t last_ticket, last_seq;
+    struct query *query;     /* of the operators */
+    struct sim_sweep *swept; /* all that they have begun; operator.c */
+    struct event_node operators, query_event;
+    int64_t freed_ms; /* when a sweep's part ended last, or one was cancelled */
 
     bool is_up, is_calm, is_stopping;
     bool is_dead;     /* the process crashed in the middle of what it is doing */
@@ -300,6 +336,46 @@ void book_crashed(struct world *world);
 struct conn *book_find(struct world *world, struct text id);
 /* The stored row is what the book says. */
 void book_compare(struct world *world, struct conn *conn);
+
+/* ---- gates.c ------------------------------------------------------------------------------------- */
+
+void gates_started(struct world *world);
+void gates_incident(struct world *world, const struct store_change *change);
+void gates_sent(struct world *world, const struct asked *asked);
+/* told is NULL where no reply came. */
+void gates_told(struct world *world, const struct asked *asked, const struct told *told,
+                int64_t sent_ms);
+void gates_believed(struct world *world, struct conn *conn);
+
+/* ---- share.c ------------------------------------------------------------------------------------- */
+
+/* At the end of the days, before the calm. */
+void share_check(struct world *world);
+
+/* ---- operator.c ---------------------------------------------------------------------------------- */
+
+void operator_begin(struct world *world);
+/* With the process. */
+void operator_start(struct world *world);
+void operator_stop(struct world *world);
+void operator_free(struct world *world);
+/* Takes what has come for the query thread. */
+void operator_take(struct world *world);
+/* Whether the box is its own; it is called soon then. */
+bool operator_wake(struct world *world, const struct mailbox *box);
+/* Whether the ticket is an operator's. */
+bool operator_answered(struct world *world, const struct answer *answer, uint64_t ticket);
+/* Of committed changes. operator_stepped() gives how many events the step must have made. */
+void operator_swept(struct world *world, const struct store_change *change);
+size_t operator_stepped(struct world *world, const struct store_batch *batch,
+                        const struct store_change *change);
+void operator_cancelled(struct world *world, const struct store_change *change);
+/* Whether a freeze may hold it back now, or has just been cancelled. */
+bool operator_may_hold(const struct world *world, const struct conn *conn);
+/* Nothing that has selected it holds it any more: it is another row, or an owner has moved it. */
+void operator_forget(struct world *world, struct conn *conn);
+void operator_check_holds(struct world *world);
+void operator_check(struct world *world);
 
 /* ---- sweep.c, people.c, trouble.c, answers.c, store.c --------------------------------------------- */
 

@@ -41,6 +41,7 @@ static void test_held_put(void **state)
     apply_right(f, change_move("c.1", MOVE_THAW), EVENT_THAWED);
     row = row_of(f, "c.1");
     assert_true(row.state == CONN_ACTIVE && row.next_refresh_at == NOW_S + 3300);
+    assert_null(row.reason.data); /* frozen later, it is not held */
     conn_row_free(&row);
     put = change_put("c.1", "a", 1); /* what is there is not held by a put */
     put.is_new = false;

@@ -239,6 +239,34 @@ static void test_thaw_goes_back(void **state)
                      NOW_S + 60);
 }
 
+/* What is held for a hand-over was not frozen by whoever thaws many; what was let go and frozen again was. */
+static void test_thaw_leaves_held(void **state)
+{
+    static const enum conn_move moves[] = {MOVE_THAW, MOVE_FREEZE};
+    struct fixture *f = *state;
+    const char *names[] = {"a.1", "a.2"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct store_change held = change_put(names[i], names[i], 0);
+        struct store_change *changes[] = {&held};
+        struct store_batch batch = {.changes = changes, .count = 1};
+        held.is_held = true;
+        held.reason = T("hand_over");
+        assert_int_equal(f->engine->apply(f->writer, &batch), 0);
+        assert_int_equal(held.result, 0);
+    }
+    for (size_t i = 0; i < COUNT(moves); i++)
+        apply_right(f, change_move("a.2", moves[i]), i == 0 ? EVENT_THAWED : EVENT_FROZEN);
+    begin(f, "s.1", SWEEP_THAW, false);
+    struct step both = {.to = "a.2", .connections = {"a.1", "a.2"}, .is_last = true};
+    assert_int_equal(step(f, "github", SWEEP_THAW, false, both, NULL), 0);
+    struct conn_row row = row_of(f, "a.1");
+    assert_true(row.state == CONN_FROZEN && text_is(row.reason, "hand_over"));
+    conn_row_free(&row);
+    row = row_of(f, "a.2");
+    assert_int_equal(row.state, CONN_ACTIVE);
+    conn_row_free(&row);
+}
+
 static void test_at_provider(void **state)
 {
     struct fixture *f = *state;
@@ -388,8 +416,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_walk), TEST(test_thaw_goes_back), TEST(test_at_provider), TEST(test_cancel),
-        TEST(test_many), TEST(test_trim),           TEST(test_tally),       TEST(test_pause),
+        TEST(test_walk),        TEST(test_thaw_goes_back), TEST(test_thaw_leaves_held),
+        TEST(test_at_provider), TEST(test_cancel),         TEST(test_many),
+        TEST(test_trim),        TEST(test_tally),          TEST(test_pause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

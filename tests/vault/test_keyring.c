@@ -61,6 +61,26 @@ static void write_file(struct text content, mode_t mode)
     close(fd);
 }
 
+/* The tests have one thread: keys stay without being held. */
+static const struct key_set *keys_in(const struct keyring *keyring)
+{
+    struct keyring_hold hold;
+    const struct key_set *set = keyring_hold(keyring, &hold);
+    keyring_let_go(keyring, &hold);
+    return set;
+}
+
+static const uint8_t *keyring_active_id(const struct keyring *keyring)
+{
+    return key_set_active(keys_in(keyring), T(""))->id;
+}
+
+static const uint8_t *keyring_find(const struct keyring *keyring, const uint8_t *id)
+{
+    const struct key *key = key_set_find(keys_in(keyring), id);
+    return key ? key->bytes : NULL;
+}
+
 /* Loads; what is wrong stands in message, without the path. */
 static int load(struct keyring **out_keyring, char message[static 300])
 {
@@ -131,14 +151,21 @@ static const struct {
     struct text content;
     const char *message;
 } refused[] = {
-#define WRONG "expected `key ID BASE64 active|old`"
+#define WRONG "expected `key ID BASE64 active|new|old [OWNER]`"
     {T(""), ": has no active key"},
     {T("# nothing\n"), ": has no active key"},
     {T("key " ID_A " " KEY_A " old\n"), ": has no active key"},
     {T("key\n"), ":1: " WRONG},
     {T("\n\nkey " ID_A "\n"), ":3: " WRONG},
     {T("key " ID_A " " KEY_A "\n"), ":1: " WRONG},
-    {T("# c\nkey " ID_A " " KEY_A " active more\n"), ":2: " WRONG},
+    {T("# c\nkey " ID_A " " KEY_A " active more words\n"), ":2: " WRONG},
+    {T("key " ID_A " " KEY_A " active owner\n"), ": has no active key"},
+    {T("key " ID_A " " KEY_A " active o%2\n"), ":1: " WRONG},
+    {T("key " ID_A " " KEY_A " active o%zz\n"), ":1: " WRONG},
+    {T("key " ID_A " " KEY_A " active o%0A\n"), ":1: " WRONG},
+    {T("key " ID_A " " KEY_A " active\nkey " ID_B " " KEY_B " active o\nkey 0000000000000000 " KEY_B
+       " active %6F\n"),
+     ":3: a second active key"},
     {T("key " ID_A " " KEY_A " Active\n"), ":1: " WRONG},
     {T("key " ID_A " " KEY_A " activ\n"), ":1: " WRONG},
     {T("Key " ID_A " " KEY_A " active\n"), ":1: " WRONG},
@@ -172,21 +199,29 @@ static void test_parse_errors(void **state)
     }
 }
 
+/* A keyring with so many keys as there can be. */
+static void fill(struct buf *content)
+{
+    buf_append_string(content, "key " ID_A " " KEY_A " active\n");
+    for (int i = 1; i < KEYRING_KEYS_MAX; i++)
+        buf_printf(content, "key %016x " KEY_B " old\n", i);
+}
+
 static void test_too_many(void **state)
 {
     (void)state;
-    struct buf content = buf_make(20000);
-    buf_append_string(&content, "key " ID_A " " KEY_A " active\n");
-    for (int i = 1; i < 64; i++)
-        buf_printf(&content, "key %016x " KEY_B " old\n", i);
+    struct buf content = buf_make(3 << 20);
+    fill(&content);
     write_file(buf_text(&content), 0600);
     struct keyring *keyring = load_right();
-    assert_int_equal(keyring_count(keyring), 64);
+    assert_int_equal(keyring_count(keyring), KEYRING_KEYS_MAX);
     keyring_free(keyring);
     buf_append_string(&content, "key " ID_B " " KEY_B " old\n");
     write_file(buf_text(&content), 0600);
-    expect_file_refused(BURSAR_E_CONFIG, ":65: too many keys");
-    buf_append(&content, (const char[14000]){'#'}, 14000);
+    expect_file_refused(BURSAR_E_CONFIG, ":4097: too many keys");
+    uint8_t *comment = buf_reserve(&content, KEYRING_TEXT_MAX);
+    memset(comment, '#', KEYRING_TEXT_MAX);
+    buf_added(&content, KEYRING_TEXT_MAX);
     write_file(buf_text(&content), 0600);
     expect_file_refused(BURSAR_E_CONFIG, ": is too large for a keyring");
     buf_free(&content);
@@ -282,8 +317,11 @@ static void test_create_never_overwrites(void **state)
 
 static void add_key(void)
 {
+    char where[160];
+    struct keyring_source source = {.where = where};
     struct buf error = buf_make(500);
-    if (keyring_add_key(path, &error) != 0)
+    snprintf(where, sizeof where, "file:%s", path);
+    if (keyring_add_key(&source, KEY_ACTIVE, NULL, &error) != 0)
         fail_msg("%s", (char *)error.data);
     assert_int_equal(error.len, 0);
     buf_free(&error);
@@ -353,26 +391,27 @@ static void test_rotation_of_written_files(void **state)
 static void test_rotation_refused(void **state)
 {
     (void)state;
+    char where[160];
+    struct keyring_source source = {.where = where};
     struct buf error = buf_make(500);
+    snprintf(where, sizeof where, "file:%s", path);
     write_file(T("key " ID_A " " KEY_A " old\n"), 0600);
-    assert_int_equal(keyring_add_key(path, &error), BURSAR_E_CONFIG);
+    assert_int_equal(keyring_add_key(&source, KEY_ACTIVE, NULL, &error), BURSAR_E_CONFIG);
     assert_non_null(strstr((char *)error.data, "has no active key"));
     unlink(path);
     buf_clear(&error);
-    assert_int_equal(keyring_add_key(path, &error), BURSAR_E_IO);
+    assert_int_equal(keyring_add_key(&source, KEY_ACTIVE, NULL, &error), BURSAR_E_IO);
     assert_non_null(strstr((char *)error.data, "cannot be opened"));
     buf_free(&error);
 
-    struct buf content = buf_make(20000);
-    buf_append_string(&content, "key " ID_A " " KEY_A " active\n");
-    for (int i = 1; i < 64; i++)
-        buf_printf(&content, "key %016x " KEY_B " old\n", i);
+    struct buf content = buf_make(3 << 20);
+    fill(&content);
     write_file(buf_text(&content), 0600);
     error = buf_make(500);
-    assert_int_equal(keyring_add_key(path, &error), BURSAR_E_CONFIG);
+    assert_int_equal(keyring_add_key(&source, KEY_ACTIVE, NULL, &error), BURSAR_E_TOO_BIG);
     assert_non_null(strstr((char *)error.data, "too many keys"));
     struct keyring *keyring = load_right(); /* the file is as it was */
-    assert_int_equal(keyring_count(keyring), 64);
+    assert_int_equal(keyring_count(keyring), KEYRING_KEYS_MAX);
     keyring_free(keyring);
     buf_free(&error);
     buf_free(&content);

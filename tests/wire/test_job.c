@@ -18,6 +18,7 @@
 #define T(s) TEXT_LITERAL(s)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SHA "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define SWEEP ", \"sweep\": \"s\""
 #define NAMED "\"owner\": \"o\", \"connection\": \"c\""
 
 static struct buf body, error;
@@ -84,21 +85,21 @@ static const struct {
     {OP_PRINCIPAL_ADD, ", \"principal\": \"web\", \"definition\": {}", "principal is required"},
     {OP_PRINCIPAL_UPDATE, ", \"principal\": \"web\", \"definition\": {}", "principal is required"},
     {OP_PRINCIPAL_REMOVE, ", \"principal\": \"web\"", "principal is required"},
+    {OP_AUDIT_VENDS, ", \"principal\": \"web\"", NULL}, /* or a connection */
     {OP_SWEEP_GET, ", \"sweep\": \"s\"", "sweep is required"},
     {OP_SWEEP_RECEIPTS, ", \"sweep\": \"s\"", "sweep is required"},
     {OP_SWEEP_CANCEL, ", \"sweep\": \"s\"", "sweep is required"},
+    {OP_KEY_NEW, ", \"activate\": true", NULL},
+    {OP_KEY_RETIRE, ", \"key\": \"k\"", "key is required"},
 };
 
 static const char *more_of(int op, const char **out_message)
 {
-    for (size_t i = 0; i < COUNT(needs); i++) {
-        if ((int)needs[i].op != op)
-            continue;
-        *out_message = needs[i].message;
-        return needs[i].more;
-    }
-    *out_message = NULL;
-    return "";
+    size_t i = 0;
+    while (i < COUNT(needs) && (int)needs[i].op != op)
+        i++;
+    *out_message = i < COUNT(needs) ? needs[i].message : NULL;
+    return i < COUNT(needs) ? needs[i].more : "";
 }
 
 static void test_ops(void **state)
@@ -122,7 +123,7 @@ static void test_required_keys(void **state)
         const char *message, *more = more_of(op, &message);
         const struct job_rule *rule = job_rule((enum job_op)op);
         snprintf(json, sizeof json, "{\"op\": \"%s\"%s}", rule->name, more);
-        if (rule->names_connection)
+        if (rule->names_connection || op == OP_KEY_SHRED)
             BAD(json, "owner is required");
         else if (rule->names_provider || op == OP_CONNECTOR_GET)
             BAD(json, "provider is required");
@@ -427,6 +428,26 @@ static void test_defaults(void **state)
     assert_true(job.has_generation);
 }
 
+static void test_audit(void **state)
+{
+#define VENDS "{\"op\": \"audit.vends\""
+    struct job job = read_right(*state, VENDS ", " NAMED ", \"since\": 7}");
+    assert_true(text_is(job.connection, "c") && job.since == 7 && !job.principal.data);
+    BAD(VENDS "}", "connection or principal is required");
+    BAD(VENDS ", \"owner\": \"o\"}", "connection or principal is required");
+    BAD(VENDS ", \"connection\": \"c\"}", "owner is required");
+    BAD(VENDS ", \"owner\": \"o\", \"account\": \"a\"}", "provider is required");
+    BAD(VENDS ", " NAMED ", \"provider\": \"p\"}",
+        "connection stands instead of provider and account");
+    BAD(VENDS ", \"principal\": \"p\", \"since\": -1}",
+        "since must be a whole number from 0 to 1099511627776");
+    job = read_right(*state, "{\"op\": \"vend\", " NAMED ", \"purpose\": \"nightly run\"}");
+    assert_true(text_is(job.purpose, "nightly run"));
+    BAD("{\"op\": \"vend\", " NAMED ", \"purpose\": \"\"}", "purpose must have 1 to 256 bytes");
+    BAD("{\"op\": \"vend\", " NAMED ", \"purpose\": \"a\nb\"}",
+        "purpose must be UTF-8 without control characters");
+}
+
 static void test_invalidate(void **state)
 {
     struct job job = read_right(*state, "{\"op\": \"invalidate\", " NAMED
@@ -569,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_large_numbers),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_invalidate),
+        cmocka_unit_test(test_audit),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_long_id),
         cmocka_unit_test(test_bodies),

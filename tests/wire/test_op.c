@@ -54,6 +54,16 @@ static const struct {
     {OP_SWEEP_CANCEL, "sweep.cancel", ROLE_MANAGE, ALL, false},
     {OP_PAUSE, "provider.pause", ROLE_ADMIN, PROVIDER, false},
     {OP_RESUME, "provider.resume", ROLE_ADMIN, PROVIDER, false},
+    {OP_KEY_LIST, "key.list", ROLE_ADMIN, NONE, false},
+    {OP_KEY_NEW, "key.new", ROLE_ADMIN, NONE, false},
+    {OP_KEY_ROTATE, "key.rotate", ROLE_ADMIN, NONE, false},
+    {OP_KEY_RETIRE, "key.retire", ROLE_ADMIN, NONE, false},
+    {OP_KEY_SHRED, "key.shred", ROLE_ADMIN, NONE, false},
+    {OP_KEY_RELOAD, "key.reload", ROLE_ADMIN, NONE, false},
+    {OP_AUDIT_SINCE, "audit.since", ROLE_ADMIN, ALL, false},
+    {OP_AUDIT_VENDS, "audit.vends", ROLE_ADMIN, ALL, false},
+    {OP_AUDIT_VERIFY, "audit.verify", ROLE_ADMIN, NONE, false},
+    {OP_AUDIT_HEAD, "audit.head", ROLE_ADMIN, NONE, false},
     {OP_STATUS, "status", 0, NONE, false},
     {OP_WHOAMI, "whoami", 0, NONE, false},
 };
@@ -72,6 +82,7 @@ static void test_rules(void **state)
         assert_int_equal(rule->makes_one, about == MAKES || about == MAKES_AT_PROVIDER);
         assert_int_equal(rule->is_about_all, about == ALL);
         assert_int_equal(rule->is_intake, ops[i].is_intake);
+        assert_true(!rule->is_query || (!rule->names_connection && !rule->names_provider));
         assert_int_equal(job_op_of(text_of(ops[i].name)), ops[i].op);
     }
 }

@@ -90,7 +90,8 @@ static void test_selections(void **state)
     BAD(SELECT "[]}", NO_MAP);
     BAD(SELECT "\"o\"}", NO_MAP);
     BAD(SELECT "true}", NO_MAP);
-#define ITS_KEYS "select has provider, owner, tag and client, and no other key"
+#define ITS_KEYS \
+    "select has provider, owner, tag, client, principal and vended_since, and no other key"
     BAD(SELECT "{\"tags\": \"t\"}}", ITS_KEYS);
     BAD(SELECT "{\"owner\": \"o\", \"state\": \"ACTIVE\"}}", ITS_KEYS);
     BAD(SELECT "{1: \"o\"}}", ITS_KEYS);
@@ -110,14 +111,35 @@ static void test_selections(void **state)
         "dry_run goes with select");
     BAD("{\"op\": \"connection.freeze\", " NAMED ", \"rate_per_s\": 1}",
         "rate_per_s goes with select");
-    expect(*state, SELECT "{\"principal\": \"p\"}}", BURSAR_E_UNSUPPORTED_OP,
-           "select.principal and .vended_since need receipts of vends, which this version does not"
-           " keep");
+    job = read_right(*state, SELECT "{\"principal\": \"p\", \"vended_since\": 9}}");
+    assert_true(text_is(job.select.principal, "p") && job.select.vended_since == 9);
+    job = read_right(*state, SELECT "{\"vended_since\": 0, \"principal\": \"p\", \"tag\": \"t\"}}");
+    assert_true(job.select.principal.data && job.select.vended_since == 0);
+#define TOGETHER "select.principal and select.vended_since go together"
+    BAD(SELECT "{\"principal\": \"p\"}}", TOGETHER);
+    BAD(SELECT "{\"vended_since\": 9, \"owner\": \"o\"}}", TOGETHER);
+    BAD(SELECT "{\"principal\": \"p\", \"vended_since\": -1}}",
+        "select.vended_since must be a whole number from 0 to 1099511627776");
+    BAD(SELECT "{\"principal\": \"p\", \"vended_since\": 1, \"vended_since\": 0}}",
+        "select.vended_since stands twice");
     BAD("{\"op\": \"connection.delete\", \"select\": {\"owner\": \"o\"}}", "owner is required");
+}
+
+static void test_keys_of_keys(void **state)
+{
+    struct job job = read_right(*state, "{\"op\": \"key.rotate\", \"key\": \"00112233445566aa\"}");
+    assert_true(text_is(job.key, "00112233445566aa"));
+    assert_true(read_right(*state, "{\"op\": \"key.new\", \"activate\": true}").activate);
+    assert_false(read_right(*state, "{\"op\": \"key.new\", \"owner\": \"o\"}").activate);
+    BAD("{\"op\": \"key.rotate\", \"key\": \"00112233445566aa\", \"owner\": \"o\"}",
+        "key and owner exclude each other");
+    BAD("{\"op\": \"key.retire\", \"key\": \"00112233445566aab\"}", "key must have 1 to 16 bytes");
+    BAD("{\"op\": \"key.new\", \"activate\": 1}", "activate must be true or false");
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_selections)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_selections),
+                                       cmocka_unit_test(test_keys_of_keys)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

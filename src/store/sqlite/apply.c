@@ -72,6 +72,7 @@ static int load(struct store_writer *writer, const struct store_change *change,
         .suspect = (enum spender_sign)sqlite3_column_int(statement, 15),
     };
     sqlite3_reset(statement);
+    writer->about = (struct audit_about){out_row->owner, out_row->provider, out_row->account};
     if (change->owner.data && !text_equal(change->owner, out_row->owner))
         return BURSAR_E_NOT_FOUND;
     if (out_row->state >= CONN_STATE_END || out_row->prior_state >= CONN_STATE_END)
@@ -177,8 +178,6 @@ static int64_t planned_at(const struct loaded *row, enum conn_state state, int64
 
 /* ---- one function a type of change ------------------------------------------------------------ */
 
-typedef int apply_fn(struct store_writer *writer, struct store_change *change);
-
 static int insert(struct store_writer *writer, struct store_change *change, enum conn_state state)
 {
     sqlite3_stmt *statement = db_statement(&writer->db, INSERT);
@@ -197,7 +196,7 @@ static int insert(struct store_writer *writer, struct store_change *change, enum
     return code == SQLITE_DONE ? 0 : db_failed(&writer->db, "insert");
 }
 
-static int apply_create(struct store_writer *writer, struct store_change *change)
+int apply_create(struct store_writer *writer, struct store_change *change)
 {
     struct lifecycle_step step = lifecycle_move(CONN_NONE, CONN_NONE, MOVE_CREATE);
     int result = insert(writer, change, step.state);
@@ -283,7 +282,7 @@ int apply_put(struct store_writer *writer, struct store_change *change)
     return result == 0 && change->is_held ? hold(writer, change) : result;
 }
 
-static int apply_update(struct store_writer *writer, struct store_change *change)
+int apply_update(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load(writer, change, &row);
@@ -363,7 +362,7 @@ static void note_cut(struct loaded *row, int64_t now)
         row->suspect = SPENDER_CUT_SHORT;
 }
 
-static int apply_invalidate(struct store_writer *writer, struct store_change *change)
+int apply_invalidate(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load(writer, change, &row);
@@ -393,7 +392,7 @@ static int apply_invalidate(struct store_writer *writer, struct store_change *ch
     return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
 }
 
-static int apply_suspect(struct store_writer *writer, struct store_change *change)
+int apply_suspect(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load(writer, change, &row);
@@ -407,7 +406,7 @@ static int apply_suspect(struct store_writer *writer, struct store_change *chang
     return db_run(&writer->db, statement);
 }
 
-static int apply_plan(struct store_writer *writer, struct store_change *change)
+int apply_plan(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load(writer, change, &row);
@@ -423,7 +422,7 @@ static int apply_plan(struct store_writer *writer, struct store_change *change)
     return db_run(&writer->db, statement);
 }
 
-static int apply_intent(struct store_writer *writer, struct store_change *change)
+int apply_intent(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load(writer, change, &row);
@@ -453,7 +452,7 @@ static int apply_intent(struct store_writer *writer, struct store_change *change
     return db_run(&writer->db, statement);
 }
 
-static int apply_reply(struct store_writer *writer, struct store_change *change)
+int apply_reply(struct store_writer *writer, struct store_change *change)
 {
     sqlite3_stmt *statement = db_statement(&writer->db, INTENT_REPLY);
     db_bind_text(statement, 1, change->connection);
@@ -481,7 +480,7 @@ static int load_for_end(struct store_writer *writer, struct store_change *change
                : BURSAR_E_CONFLICT;
 }
 
-static int apply_refreshed(struct store_writer *writer, struct store_change *change)
+int apply_refreshed(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load_for_end(writer, change, &row);
@@ -513,7 +512,7 @@ static bool is_last_probe(const struct loaded *row, enum verdict_class outcome)
     return BURSAR_MUTATION != 7 && state == CONN_IN_DOUBT && outcome == VERDICT_UNCERTAIN;
 }
 
-static int apply_failed(struct store_writer *writer, struct store_change *change)
+int apply_failed(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load_for_end(writer, change, &row);
@@ -545,7 +544,7 @@ static int apply_failed(struct store_writer *writer, struct store_change *change
 }
 
 /* Says again that the owner has to connect again. */
-static int apply_remind(struct store_writer *writer, struct store_change *change)
+int apply_remind(struct store_writer *writer, struct store_change *change)
 {
     struct loaded row;
     int result = load(writer, change, &row);
@@ -559,37 +558,4 @@ static int apply_remind(struct store_writer *writer, struct store_change *change
     result = db_run(&writer->db, statement);
     struct lifecycle_step step = {.state = row.state, .event = EVENT_REAUTH, .is_allowed = true};
     return result == 0 ? add_move_event(writer, change, &row, &step, row.generation) : result;
-}
-
-static apply_fn *const functions[] = {
-    [CHANGE_CREATE] = apply_create,
-    [CHANGE_PUT] = apply_put_consented,
-    [CHANGE_UPDATE] = apply_update,
-    [CHANGE_MOVE] = apply_move,
-    [CHANGE_INVALIDATE] = apply_invalidate,
-    [CHANGE_PLAN] = apply_plan,
-    [CHANGE_REPLAN] = apply_replan,
-    [CHANGE_INTENT] = apply_intent,
-    [CHANGE_REPLY] = apply_reply,
-    [CHANGE_REFRESHED] = apply_refreshed,
-    [CHANGE_FAILED] = apply_failed,
-    [CHANGE_INCIDENT] = apply_incident,
-    [CHANGE_TRIM] = apply_trim,
-    [CHANGE_REMIND] = apply_remind,
-    [CHANGE_CONSENT] = apply_consent,
-    [CHANGE_CONSENTED] = apply_consented,
-    [CHANGE_SWEEP] = apply_sweep,
-    [CHANGE_SWEEP_STEP] = apply_sweep_step,
-    [CHANGE_RECEIPT] = apply_receipt,
-    [CHANGE_SWEEP_CANCEL] = apply_sweep_cancel,
-    [CHANGE_PAUSE] = apply_pause,
-    [CHANGE_PRINCIPAL] = apply_principal,
-    [CHANGE_SUSPECT] = apply_suspect,
-};
-static_assert(sizeof functions / sizeof functions[0] == CHANGE_TYPE_END, "one function a change");
-
-int apply_change(struct store_writer *writer, struct store_change *change)
-{
-    change->event_seq = 0;
-    return functions[change->type](writer, change);
 }

@@ -10,8 +10,23 @@
 #include "store/sqlite/db.h"
 #include "store/store.h"
 
+/* Where the audit log stands. */
+struct audit_chain {
+    const struct keyring *keyring; /* NULL: there is no audit */
+    struct chain_ends ends;
+    bool is_changed; /* in this transaction */
+    struct buf scratch, detail;
+};
+
+/* Whose row that is; lies in the writer's text. */
+struct audit_about {
+    struct text owner, provider, account;
+};
+
 struct store_writer {
     struct db db;
+    struct audit_chain audit;
+    struct audit_about about; /* the row that a change is about */
     char *path;
     int lock_fd;
     uint64_t last_seq;
@@ -53,6 +68,7 @@ enum apply_statement {
     CONSENT_LOOK,
     CONSENT_REFUSED,
     SWEEP_COUNT,
+    HELD_FIND,
     SWEEP_FIND,
     SWEEP_ADD,
     SWEEP_END,
@@ -73,7 +89,17 @@ enum apply_statement {
     PRINCIPAL_ADD,
     PRINCIPAL_SET,
     PRINCIPAL_DROP,
+    AUDIT_ADD,
+    AUDIT_SEAL,
+    AUDIT_LOAD,
+    AUDIT_LAST,
+    AUDIT_OLD,
+    AUDIT_DROP,
     LAST_SEQ,
+    SEALED_SET_CONNECTION,
+    SEALED_SET_INTENT,
+    SEALED_SET_CONSENT,
+    SEALED_DROP,
     APPLY_STATEMENT_COUNT
 };
 
@@ -86,6 +112,15 @@ int apply_change(struct store_writer *writer, struct store_change *change);
 /* apply.c, for the others: puts an event into the log, with the next number. */
 struct event;
 int apply_event(struct store_writer *writer, struct store_change *change, struct event *event);
+
+/* apply_audit.c */
+
+/* The audit row of a change that was made, where it has one. */
+int apply_audit_change(struct store_writer *writer, const struct store_change *change);
+/* Seals where the log ends; before the commit. */
+int apply_audit_seal(struct store_writer *writer);
+int apply_audit(struct store_writer *writer, struct store_change *change);
+int apply_audit_trim(struct store_writer *writer, struct store_change *change);
 
 /* apply_log.c */
 int apply_replan(struct store_writer *writer, struct store_change *change);
@@ -111,7 +146,21 @@ int apply_consented(struct store_writer *writer, struct store_change *change);
 /* A put that takes the consent it comes from; the put itself is apply_put(). */
 int apply_put_consented(struct store_writer *writer, struct store_change *change);
 
+/* apply_sealed.c */
+int apply_sealed(struct store_writer *writer, struct store_change *change);
+int apply_shred(struct store_writer *writer, struct store_change *change);
+
 /* apply.c */
+int apply_create(struct store_writer *writer, struct store_change *change);
+int apply_update(struct store_writer *writer, struct store_change *change);
+int apply_invalidate(struct store_writer *writer, struct store_change *change);
+int apply_plan(struct store_writer *writer, struct store_change *change);
+int apply_intent(struct store_writer *writer, struct store_change *change);
+int apply_reply(struct store_writer *writer, struct store_change *change);
+int apply_refreshed(struct store_writer *writer, struct store_change *change);
+int apply_remind(struct store_writer *writer, struct store_change *change);
+int apply_suspect(struct store_writer *writer, struct store_change *change);
 int apply_put(struct store_writer *writer, struct store_change *change);
+int apply_failed(struct store_writer *writer, struct store_change *change);
 
 #endif

@@ -64,6 +64,9 @@ int apply_sweep(struct store_writer *writer, struct store_change *change)
     db_bind_int(statement, 9, now);
     if (sweep->share_count == 0)
         db_bind_int(statement, 10, now);
+    db_bind_text(statement, 11, sweep->selection.principal);
+    if (sweep->selection.principal.data)
+        db_bind_int(statement, 12, sweep->selection.vended_since);
     result = db_run(&writer->db, statement);
     for (size_t i = 0; i < sweep->share_count && result == 0; i++)
         result = add_part(writer, sweep, &sweep->shares[i]);
@@ -76,6 +79,18 @@ int apply_sweep(struct store_writer *writer, struct store_change *change)
 struct tally {
     int64_t done, changed, asking;
 };
+
+/* Whether a row is held for a hand-over. Whoever thaws many does not mean those: they are let go one by one, when
+ * the system that had them before has stopped. */
+static int find_hold(struct store_writer *writer, struct text connection, bool *out_is_held)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, HELD_FIND);
+    db_bind_text(statement, 1, connection);
+    int code = sqlite3_step(statement);
+    *out_is_held = code == SQLITE_ROW;
+    sqlite3_reset(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&writer->db, "find a hold");
+}
 
 /* The receipt first, with the state that the row has; then the move; then what came of it. A row that
  * was deleted since the batch was made has neither. */
@@ -95,10 +110,16 @@ static int move_one(struct store_writer *writer, const struct store_change *chan
         return result;
     tally->done++;
     tally->asking += sweep->at_provider;
+    bool is_held = false;
+    if (sweep->action == SWEEP_THAW)
+        result = find_hold(writer, connection, &is_held);
+    if (result < 0 || is_held)
+        return result;
     struct store_change move = {.type = CHANGE_MOVE,
                                 .at_ms = change->at_ms,
                                 .connection = connection,
                                 .move = moves[sweep->action],
+                                .origin = &(struct audit_origin){.detail = sweep->sweep},
                                 .remind_at = change->remind_at};
     result = apply_move(writer, &move);
     if (result == BURSAR_E_STORE_UNAVAILABLE)
@@ -110,7 +131,8 @@ static int move_one(struct store_writer *writer, const struct store_change *chan
     db_bind_text(statement, 1, sweep->sweep);
     db_bind_text(statement, 2, connection);
     db_bind_int(statement, 3, move.state);
-    return db_run(&writer->db, statement);
+    result = db_run(&writer->db, statement);
+    return result == 0 ? apply_audit_change(writer, &move) : result;
 }
 
 /* BURSAR_E_CONFLICT, with nothing changed, where the walk stands elsewhere or the part has ended. */

@@ -28,7 +28,9 @@ const char *const apply_texts[] = {
     [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
                  " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
     [SET_STATE] = "UPDATE connection SET state = ?2, prior_state = ?3, next_refresh_at = ?4,"
-                  " updated_at = ?5, remind_at = ?6, reason = coalesce(?7, reason)"
+                  " updated_at = ?5, remind_at = ?6, reason = coalesce(?7,"
+                  /* One that was held for a hand-over is that no longer once it is let go. */
+                  " iif(reason = 'hand_over' AND ?2 NOT IN (5, 6), NULL, reason))"
                   " WHERE rowid = ?1",
     [SET_INVALID] = "UPDATE connection SET invalid_generation = generation,"
                     " next_refresh_at = ?2, updated_at = ?3, cut_short = ?4, suspect = ?5"
@@ -70,10 +72,11 @@ const char *const apply_texts[] = {
                         " last_outcome = iif(generation = 0, ?4, last_outcome),"
                         " last_refresh_at = iif(generation = 0, ?3, last_refresh_at) WHERE id = ?1",
     [SWEEP_COUNT] = "SELECT count(*) FROM sweep WHERE ended_at IS NULL",
+    [HELD_FIND] = "SELECT 1 FROM connection WHERE id = ?1 AND state = 6 AND reason = 'hand_over'",
     [SWEEP_FIND] = "SELECT 1 FROM sweep WHERE id = ?1",
-    [SWEEP_ADD] =
-        "INSERT INTO sweep (id, action, at_provider, owner, provider, tag, client,"
-        " rate_per_s, begun_at, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [SWEEP_ADD] = "INSERT INTO sweep (id, action, at_provider, owner, provider, tag, client,"
+                  " rate_per_s, begun_at, ended_at, principal, vended_since)"
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [SWEEP_END] = "UPDATE sweep SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL AND NOT EXISTS"
                   " (SELECT 1 FROM sweep_part WHERE sweep = ?1 AND ended_at IS NULL)",
     [SWEEP_CANCEL] = "UPDATE sweep SET ended_at = ?2, is_cancelled = 1"
@@ -108,6 +111,31 @@ const char *const apply_texts[] = {
     [PRINCIPAL_SET] = "UPDATE principal SET definition = ?2, updated_at = ?3 WHERE name = ?1",
     [PRINCIPAL_DROP] = "DELETE FROM principal WHERE name = ?1",
     [PAUSE_DROP] = "DELETE FROM pause WHERE provider = ?1",
+    [AUDIT_ADD] =
+        "INSERT INTO audit (seq, at_ms, last_ms, count, kind, generation, link, principal,"
+        " peer, op, purpose, owner, connection, provider, account, outcome, detail)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
+        " ?17)",
+    [AUDIT_SEAL] = "INSERT INTO audit_ends (one, anchor_seq, anchor, seq, link, key_id, seal)"
+                   " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (one) DO UPDATE SET"
+                   " anchor_seq = ?1, anchor = ?2, seq = ?3, link = ?4, key_id = ?5, seal = ?6",
+    [AUDIT_LOAD] = "SELECT anchor_seq, anchor, seq, link, key_id, seal FROM audit_ends",
+    [AUDIT_LAST] = "SELECT seq, link FROM audit ORDER BY seq DESC LIMIT 1",
+    [AUDIT_OLD] = "SELECT seq, link, last_ms FROM audit ORDER BY seq LIMIT ?1",
+    [AUDIT_DROP] = "DELETE FROM audit WHERE seq <= ?1",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
+    [SEALED_SET_CONNECTION] = "UPDATE connection SET secret = coalesce(?3, secret),"
+                              " \"grant\" = coalesce(?5, \"grant\"),"
+                              " prior_secret = coalesce(?7, prior_secret),"
+                              " prior_grant = coalesce(?9, prior_grant)"
+                              " WHERE id = ?1 AND secret IS ?2 AND \"grant\" IS ?4"
+                              " AND prior_secret IS ?6 AND prior_grant IS ?8",
+    [SEALED_SET_INTENT] = "UPDATE intent SET reply = ?4"
+                          " WHERE connection = ?1 AND generation = ?2 AND reply IS ?3",
+    [SEALED_SET_CONSENT] = "UPDATE consent SET sealed = ?3 WHERE digest = ?1 AND sealed IS ?2",
+    /* Another generation: what a refresh that is under way brings finds nothing to be written to. */
+    [SEALED_DROP] = "UPDATE connection SET generation = generation + 1, secret = NULL,"
+                    " \"grant\" = NULL, prior_secret = NULL, prior_grant = NULL, can_refresh = 0"
+                    " WHERE id = ?1",
     [APPLY_STATEMENT_COUNT] = NULL,
 };

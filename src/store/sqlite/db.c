@@ -51,7 +51,7 @@ static int set_up(struct db *db, bool is_writer)
                                    "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768;"
                                    "PRAGMA temp_store = MEMORY"
                                  : "PRAGMA query_only = ON; PRAGMA cache_size = -4096;"
-                                   "PRAGMA mmap_size = 1073741824; PRAGMA temp_store = MEMORY");
+                                   "PRAGMA temp_store = MEMORY");
 }
 
 static int prepare_all(struct db *db, const char *const *texts)

@@ -23,11 +23,20 @@
 #define SWEEP_ROW                                                                           \
     "SELECT id, action, at_provider, sweep.owner, sweep.provider, tag, client, rate_per_s," \
     " begun_at, coalesce(sweep.ended_at, 0), is_cancelled, coalesce(sum(part.count), 0),"   \
-    " coalesce(sum(done), 0), coalesce(sum(changed), 0), coalesce(sum(asking), 0)"          \
+    " coalesce(sum(done), 0), coalesce(sum(changed), 0), coalesce(sum(asking), 0),"         \
+    " principal, coalesce(vended_since, 0)"                                                 \
     " FROM sweep LEFT JOIN sweep_part AS part ON part.sweep = id "
 #define RECEIPT_ROW                                                                        \
     "SELECT connection, owner, provider, account, from_state, to_state, at_ms, is_asking," \
     " at_provider FROM receipt "
+
+/* A row of the audit log, in the order of read_audit_row(). */
+#define AUDIT_COLUMNS                                                                     \
+    "seq, at_ms, last_ms, count, kind, generation, principal, peer, op, purpose, owner, " \
+    "connection, provider, account, outcome, detail, link "
+#define GIVEN_COLUMNS                                                                 \
+    "SELECT principal, owner, connection, provider, account, generation, min(at_ms)," \
+    " max(last_ms), sum(count), max(kind) FROM audit WHERE kind IN (1, 2) "
 
 static const char *const texts[] = {
     [FIND_BY_ID] = "SELECT " ROW "FROM connection WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)",
@@ -70,7 +79,8 @@ static const char *const texts[] = {
     [SWEEP] = SWEEP_ROW "WHERE id = ?1 GROUP BY id",
     [SWEEPS] = SWEEP_ROW "WHERE ?1 IS NULL OR id < ?1 GROUP BY id ORDER BY id DESC LIMIT ?2",
     [SWEEP_PARTS] = "SELECT part.sweep, part.provider, sweep.owner, tag, action, at_provider,"
-                    " rate_per_s, after_owner, after_account, is_walked"
+                    " rate_per_s, after_owner, after_account, is_walked, principal,"
+                    " coalesce(vended_since, 0)"
                     " FROM sweep_part AS part JOIN sweep ON id = part.sweep"
                     " WHERE part.ended_at IS NULL ORDER BY part.sweep, part.provider",
     [RECEIPTS] = RECEIPT_ROW "WHERE sweep = ?1 AND connection > ?2 ORDER BY connection LIMIT ?3",
@@ -82,6 +92,54 @@ static const char *const texts[] = {
                        " WHERE owner = ?1 AND (?2 IS NULL OR provider = ?2)",
     [PAUSED] = "SELECT since FROM pause WHERE provider = ?1",
     [PRINCIPALS] = "SELECT name, definition FROM principal ORDER BY name",
+    [SEALED_CONNECTIONS] = "SELECT rowid, id, owner, generation, state, secret, \"grant\","
+                           " prior_secret, prior_grant FROM connection"
+                           " WHERE rowid > ?1 AND secret IS NOT NULL ORDER BY rowid LIMIT ?2",
+    [SEALED_OF_OWNER] = "SELECT rowid, id, owner, generation, state, secret, \"grant\","
+                        " prior_secret, prior_grant FROM connection WHERE owner = ?3"
+                        " AND rowid > ?1 AND secret IS NOT NULL ORDER BY rowid LIMIT ?2",
+    [SEALED_INTENTS] = "SELECT i.rowid, connection, owner, i.generation, coalesce(state, 0), reply"
+                       " FROM intent AS i LEFT JOIN connection AS c ON c.id = i.connection"
+                       " WHERE i.rowid > ?1 AND reply IS NOT NULL AND (?3 IS NULL OR owner = ?3)"
+                       " ORDER BY i.rowid LIMIT ?2",
+    [SEALED_CONSENTS] = "SELECT 0, digest, NULL, 0, 0, sealed FROM consent WHERE digest > ?1"
+                        " ORDER BY digest LIMIT ?2",
+    [SEALED_COUNT] = "SELECT (SELECT count(*) FROM connection WHERE generation > 0)"
+                     " + (SELECT count(*) FROM intent WHERE reply IS NOT NULL)"
+                     " + (SELECT count(*) FROM consent)",
+    [TALLY_GIVEN] = "SELECT provider, state, tags FROM connection WHERE id IN"
+                    " (SELECT connection FROM audit WHERE kind IN (1, 2) AND principal = ?3"
+                    "  AND last_ms >= ?4)"
+                    " AND (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR provider = ?2)",
+    [WAS_GIVEN] = "SELECT 1 FROM audit WHERE kind IN (1, 2) AND connection = ?1 AND principal = ?2"
+                  " AND last_ms >= ?3 LIMIT 1",
+    [AUDIT_ROWS] = "SELECT " AUDIT_COLUMNS "FROM audit WHERE seq > ?1 AND seq <= ?7"
+                   " AND (?2 IS NULL OR principal = ?2) AND (?3 IS NULL OR owner = ?3)"
+                   " AND (?4 IS NULL OR connection = ?4) AND last_ms >= ?5 ORDER BY seq LIMIT ?6",
+    [GIVEN_OF] = GIVEN_COLUMNS "AND connection = ?1 AND last_ms >= ?2"
+                               " AND (?3 IS NULL OR owner = ?3) AND (?4 IS NULL OR principal = ?4)"
+                               " AND (?5 IS NULL OR (principal, generation) > (?5, ?6))"
+                               " GROUP BY principal, generation ORDER BY principal, generation"
+                               " LIMIT ?7",
+    [GIVEN_TO] = GIVEN_COLUMNS "AND principal = ?4 AND last_ms >= ?2"
+                               " AND (?3 IS NULL OR owner = ?3)"
+                               " AND (?5 IS NULL OR (connection, generation) > (?5, ?6))"
+                               " GROUP BY connection, generation ORDER BY connection, generation"
+                               " LIMIT ?7",
+    [AUDIT_ENDS] = "SELECT anchor_seq, anchor, seq, link, key_id, seal FROM audit_ends",
+    [AUDIT_FIRST] = "SELECT at_ms FROM audit ORDER BY seq LIMIT 1",
+    [AUDIT_ROLLBACKS] =
+        "SELECT max(a.seq) FROM audit AS a JOIN connection AS c ON c.id = a.connection"
+        " WHERE a.kind IN (1, 2, 3) AND a.outcome = 'ok'"
+        " AND a.generation > c.generation GROUP BY c.id LIMIT ?1",
+    [AUDIT_GONE] = "SELECT max(seq) FROM audit AS a WHERE kind = 3 AND outcome = 'ok'"
+                   " AND connection IS NOT NULL"
+                   " AND NOT EXISTS (SELECT 1 FROM connection AS c WHERE c.id = a.connection)"
+                   " GROUP BY connection HAVING max(op = 'connection.delete') = 0 LIMIT ?1",
+    [AUDIT_BACK] = "SELECT seq FROM audit AS a WHERE kind = 3 AND op = 'connection.delete'"
+                   " AND outcome = 'ok'"
+                   " AND EXISTS (SELECT 1 FROM connection AS c WHERE c.id = a.connection) LIMIT ?1",
+    [AUDIT_LINK] = "SELECT link FROM audit WHERE seq = ?1",
     [STATEMENT_COUNT] = NULL,
 };
 

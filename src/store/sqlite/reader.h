@@ -42,8 +42,23 @@ int reader_asking(struct store_reader *reader, struct text sweep, struct text pr
                   struct text after, size_t limit, store_receipt_fn *each, void *context);
 int reader_tally(struct store_reader *reader, struct text owner, struct text provider,
                  store_tally_fn *each, void *context);
+int reader_tally_given(struct store_reader *reader, const struct sweep_selection *selection,
+                       store_tally_fn *each, void *context);
+int reader_was_given(struct store_reader *reader, struct text principal, struct text connection,
+                     int64_t since);
+int reader_audit_rows(struct store_reader *reader, const struct store_audit_filter *filter,
+                      store_audit_fn *each, void *context);
+int reader_given(struct store_reader *reader, const struct store_given_filter *filter,
+                 store_given_fn *each, void *context);
+int reader_audit_ends(struct store_reader *reader, const struct keyring *keyring,
+                      struct store_audit_ends *out_ends);
+int reader_audit_check(struct store_reader *reader, const struct keyring *keyring, size_t limit,
+                       store_problem_fn *each, void *context, struct store_audit_check *check);
 int reader_paused(struct store_reader *reader, struct text provider, int64_t *out_since);
 int reader_principals(struct store_reader *reader, store_principal_fn *each, void *context);
+int reader_sealed(struct store_reader *reader, struct text owner, struct sealed_cursor *cursor,
+                  size_t limit, store_sealed_fn *each, void *context);
+int reader_sealed_count(struct store_reader *reader, uint64_t *out_count);
 int reader_last_at(struct store_reader *reader, int64_t *out_at_ms);
 int reader_counts(struct store_reader *reader, struct store_counts *out_counts);
 

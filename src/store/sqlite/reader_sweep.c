@@ -18,7 +18,9 @@ static struct sweep_row read_sweep(sqlite3_stmt *statement)
         .selection = {.owner = db_column_text(statement, 3),
                       .provider = db_column_text(statement, 4),
                       .tag = db_column_text(statement, 5),
-                      .client = db_column_text(statement, 6)},
+                      .client = db_column_text(statement, 6),
+                      .principal = db_column_text(statement, 15),
+                      .vended_since = sqlite3_column_int64(statement, 16)},
         .rate_per_s = (uint32_t)sqlite3_column_int64(statement, 7),
         .begun_at = sqlite3_column_int64(statement, 8),
         .ended_at = sqlite3_column_int64(statement, 9),
@@ -83,6 +85,8 @@ int reader_sweep_parts(struct store_reader *reader, store_part_fn *each, void *c
             .after_owner = db_column_text(statement, 7),
             .after_account = db_column_text(statement, 8),
             .is_walked = sqlite3_column_int(statement, 9) != 0,
+            .principal = db_column_text(statement, 10),
+            .vended_since = sqlite3_column_int64(statement, 11),
         };
         if (row.action == 0 || row.action >= SWEEP_ACTION_END)
             continue; /* of no version that this program knows: left alone */
@@ -135,13 +139,10 @@ int reader_asking(struct store_reader *reader, struct text sweep, struct text pr
     return each_receipt(reader, statement, each, context);
 }
 
-int reader_tally(struct store_reader *reader, struct text owner, struct text provider,
-                 store_tally_fn *each, void *context)
+static int each_tally(struct store_reader *reader, sqlite3_stmt *statement, store_tally_fn *each,
+                      void *context)
 {
-    sqlite3_stmt *statement = db_statement(&reader->db, owner.data ? TALLY_OF_OWNER : TALLY);
     int code;
-    db_bind_text(statement, 1, owner);
-    db_bind_text(statement, 2, provider);
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         int state = sqlite3_column_int(statement, 1);
         if (state < 0 || state >= CONN_STATE_END)
@@ -151,6 +152,26 @@ int reader_tally(struct store_reader *reader, struct text owner, struct text pro
             break;
     }
     return ended(reader, statement, code, "tally");
+}
+
+int reader_tally(struct store_reader *reader, struct text owner, struct text provider,
+                 store_tally_fn *each, void *context)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, owner.data ? TALLY_OF_OWNER : TALLY);
+    db_bind_text(statement, 1, owner);
+    db_bind_text(statement, 2, provider);
+    return each_tally(reader, statement, each, context);
+}
+
+int reader_tally_given(struct store_reader *reader, const struct sweep_selection *selection,
+                       store_tally_fn *each, void *context)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, TALLY_GIVEN);
+    db_bind_text(statement, 1, selection->owner);
+    db_bind_text(statement, 2, selection->provider);
+    db_bind_text(statement, 3, selection->principal);
+    db_bind_int(statement, 4, selection->vended_since * 1000);
+    return each_tally(reader, statement, each, context);
 }
 
 int reader_paused(struct store_reader *reader, struct text provider, int64_t *out_since)

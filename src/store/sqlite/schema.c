@@ -151,6 +151,41 @@ static const char *const migrations[] = {
     "  definition BLOB NOT NULL,"
     "  updated_at INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;",
+    /* 6: The audit log: a chain of rows, and where it begins and ends, sealed. The indexes hold only rows
+     * by which a secret left: who was given what, and what somebody was given. */
+    "CREATE TABLE audit ("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  last_ms INTEGER NOT NULL,"
+    "  count INTEGER NOT NULL,"
+    "  kind INTEGER NOT NULL,"
+    "  generation INTEGER NOT NULL,"
+    "  principal TEXT,"
+    "  peer TEXT,"
+    "  op TEXT,"
+    "  purpose TEXT,"
+    "  owner TEXT,"
+    "  connection TEXT,"
+    "  provider TEXT,"
+    "  account TEXT,"
+    "  outcome TEXT,"
+    "  detail TEXT,"
+    "  link BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX audit_given_of ON audit (connection, principal, last_ms) WHERE kind IN (1, 2);"
+    "CREATE INDEX audit_given_to ON audit (principal, last_ms) WHERE kind IN (1, 2);"
+    "CREATE TABLE audit_ends ("
+    "  one INTEGER PRIMARY KEY CHECK (one = 1),"
+    "  anchor_seq INTEGER NOT NULL,"
+    "  anchor BLOB NOT NULL,"
+    "  seq INTEGER NOT NULL,"
+    "  link BLOB NOT NULL,"
+    "  key_id BLOB NOT NULL,"
+    "  seal BLOB NOT NULL"
+    ") STRICT;"
+    /* A sweep of what was vended to somebody since then. */
+    "ALTER TABLE sweep ADD COLUMN principal TEXT;"
+    "ALTER TABLE sweep ADD COLUMN vended_since INTEGER;",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 

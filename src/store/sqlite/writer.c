@@ -58,11 +58,14 @@ static void place_events(struct store_writer *writer, struct store_batch *batch)
 int writer_apply(struct store_writer *writer, struct store_batch *batch)
 {
     uint64_t last_seq = writer->last_seq;
+    struct chain_ends ends = writer->audit.ends;
     batch->event_count = writer->event_count = 0;
     buf_clear(&writer->event_text);
     int result = db_run(&writer->db, db_statement(&writer->db, BEGIN));
     if (result == 0)
         result = apply_all(writer, batch);
+    if (result == 0)
+        result = apply_audit_seal(writer);
     if (result == 0)
         result = db_run(&writer->db, db_statement(&writer->db, COMMIT));
     if (result == 0) {
@@ -72,6 +75,7 @@ int writer_apply(struct store_writer *writer, struct store_batch *batch)
     if (!sqlite3_get_autocommit(writer->db.handle))
         db_run(&writer->db, db_statement(&writer->db, ROLLBACK));
     writer->last_seq = last_seq;
+    writer->audit.ends = ends;
     for (size_t i = 0; i < batch->count; i++) {
         batch->changes[i]->result = BURSAR_E_STORE_UNAVAILABLE;
         batch->changes[i]->event_seq = 0;
@@ -153,6 +157,8 @@ void writer_close(struct store_writer *writer)
     free(writer->path);
     free(writer->events);
     buf_free(&writer->text);
+    buf_free(&writer->audit.scratch);
+    buf_free(&writer->audit.detail);
     buf_free(&writer->event_text);
     free(writer);
 }

@@ -1,0 +1,38 @@
+/* Rows for the audit log that wait to be written: the same thing twice is one row with a count.
+ * Thread: its owner; the store thread reads the rows of one that was sent, while nobody adds to it.
+ *
+ * A batch keeps its memory when it is cleared: what happens 100 000 times a second takes none from the
+ * system. */
+#ifndef BROKER_AUDIT_BATCH_H
+#define BROKER_AUDIT_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/mailbox.h"
+#include "store/audit.h"
+
+struct audit_chunk;
+
+/* All-zero is an empty one. */
+struct audit_batch {
+    struct audit_row *rows;
+    size_t count, cap;
+    size_t done;     /* so many of them are written */
+    uint32_t *slots; /* index + 1 of a row; 0: free */
+    size_t slot_count;
+    uint64_t seed;
+    struct audit_chunk *chunks, *filling; /* where the texts lie */
+    struct mail *held, **last_held;       /* what waits until they are written */
+};
+
+void audit_batch_free(struct audit_batch *batch); /* not what is held */
+void audit_batch_clear(struct audit_batch *batch);
+/* Copies the row, or counts it to one that differs in nothing but the times. */
+void audit_batch_add(struct audit_batch *batch, const struct audit_row *row);
+/* Takes the mail. */
+void audit_batch_hold(struct audit_batch *batch, struct mail *mail);
+/* Gives what is held, in its order. */
+struct mail *audit_batch_take_held(struct audit_batch *batch);
+
+#endif
