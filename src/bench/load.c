@@ -350,7 +350,7 @@ static int warm_up(struct load *load, struct buf *error)
     int result = exchange(load, error);
     load->plan = plan;
     load->sent = 0;
-    load->result.answered = 0;
+    load->result = (struct load_result){0};
     return result;
 }
 

@@ -81,21 +81,27 @@ struct frame *frame_pool_begin(struct frame_pool *pool, const struct buf *bytes)
     return frame;
 }
 
+/* Counts it among those that are kept; false where it has no useful size, or there are enough. */
+static bool keep(struct frame_pool *pool, const struct frame *frame)
+{
+    if (frame->cap < FRAME_POOL_BYTES || frame->cap > FRAME_POOL_LARGEST)
+        return false;
+    if (atomic_fetch_add_explicit(&pool->kept, 1, memory_order_relaxed) < FRAME_POOL_KEPT)
+        return true;
+    atomic_fetch_sub_explicit(&pool->kept, 1, memory_order_relaxed);
+    return false;
+}
+
 void frame_pool_end(struct frame *frame)
 {
     struct frame_pool *pool = frame->pool;
-    bool is_kept =
-        frame->cap <= FRAME_POOL_LARGEST &&
-        atomic_fetch_add_explicit(&pool->kept, 1, memory_order_relaxed) < FRAME_POOL_KEPT;
-    if (is_kept) {
+    if (keep(pool, frame)) {
         struct frame *before = atomic_load_explicit(&pool->ended, memory_order_relaxed);
         do {
             frame->next = before;
         } while (!atomic_compare_exchange_weak_explicit(
             &pool->ended, &before, frame, memory_order_release, memory_order_relaxed));
     } else {
-        if (frame->cap <= FRAME_POOL_LARGEST)
-            atomic_fetch_sub_explicit(&pool->kept, 1, memory_order_relaxed);
         free(frame->data);
         free(frame);
     }

@@ -14,7 +14,7 @@
 #include "base/buf.h"
 
 #define FRAME_POOL_KEPT 1024u    /* blocks that wait for their next use, at most */
-#define FRAME_POOL_BYTES 2048u   /* what a new one has room for */
+#define FRAME_POOL_BYTES 2048u   /* what a new one has room for; a smaller one is not kept */
 #define FRAME_POOL_LARGEST 8192u /* a larger one is not kept */
 
 struct frame_pool;
