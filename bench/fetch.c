@@ -108,8 +108,9 @@ int main(int argc, char **argv)
             give_up("curl_multi_poll");
     }
     double seconds = now_s() - begun_at_s;
-    printf("{\"per_s\": %.1f, \"server_cpu_us\": %.3f, \"bytes\": %zu}\n", (double)requests / seconds,
-           (cpu_s() - cpu_before_s) / (double)requests * 1e6, taken / requests);
+    printf("{\"per_s\": %.1f, \"server_cpu_us\": %.3f, \"bytes\": %zu}\n",
+           (double)requests / seconds, (cpu_s() - cpu_before_s) / (double)requests * 1e6,
+           taken / requests);
     curl_multi_cleanup(multi);
     return 0;
 }
