@@ -407,9 +407,9 @@ static void *run(void *context)
             continue; /* no signal comes to this thread, but a debugger may */
         if (has_jobs || fds[0].revents)
             has_jobs = take_all(self, take_from_jobs);
+        self->has_sent = false;
         if (has_intake || fds[1].revents)
             has_intake = take_all(self, take_from_intake);
-        self->has_sent = false;
         if (fds[2].revents)
             dispatcher_take_messages(self);
         dispatcher_expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
