@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "broker/memory.h"
+#include "broker/pending.h"
 #include "broker/route.h"
 #include "policy/access.h"
 
@@ -29,8 +30,13 @@ struct admission {
     struct principals *principals;
     struct load **loads; /* by the principal's place in the set */
     struct slot *slots;
-    bool has_guards; /* some provider asks for an operator */
+    struct slot strangers; /* peers that are no principal any more, together */
+    bool has_guards;       /* some provider asks for an operator */
 };
+
+/* So that whoever is told that it may not speak is told so, but not at any length. */
+static const struct principal_limits strangers_limits = {
+    .in_flight = 1, .per_second = 100, .unread_bytes = 1 << 20};
 
 /* ---- loads --------------------------------------------------------------------------------------- */
 
@@ -83,6 +89,10 @@ struct admission *admission_new(const struct broker *broker, struct principals *
         if (settings_text(broker->connectors->items[i].settings, "guard").data)
             self->has_guards = true;
     }
+    self->strangers.load.unread = socket_unread_new();
+    self->strangers.load.throttle = &self->strangers.throttle;
+    budget_init(&self->strangers.throttle, strangers_limits.per_second, SECOND_S, 1,
+                clock_boot_ms());
     admission_replace(self, principals);
     return self;
 }
@@ -98,6 +108,7 @@ void admission_free(struct admission *self)
         free(slot->load.name);
         free(slot);
     }
+    socket_unread_release(self->strangers.load.unread);
     free(self->loads);
     principals_release(self->principals);
     free(self);
@@ -110,13 +121,14 @@ struct principals *admission_principals(const struct admission *self)
 
 /* ---- who, and how much --------------------------------------------------------------------------- */
 
-bool admission_caller(const struct admission *self, const char *user_id, struct caller *out_caller)
+bool admission_caller(struct admission *self, const char *user_id, struct caller *out_caller)
 {
     const struct principal *principal = principals_of_peer(self->principals, user_id);
+    *out_caller = (struct caller){principal, user_id, &strangers_limits, &self->strangers.load};
     if (!principal)
         return false;
-    *out_caller = (struct caller){principal, user_id,
-                                  self->loads[principals_index(self->principals, principal)]};
+    out_caller->limits = &principal->limits;
+    out_caller->load = self->loads[principals_index(self->principals, principal)];
     return true;
 }
 
@@ -129,7 +141,8 @@ static int too_much(const struct caller *caller, const char *what, uint64_t boun
                what);
     if (slot->said_at_ms == 0 || now_ms - slot->said_at_ms >= REFUSALS_LOGGED_EVERY_MS) {
         slot->said_at_ms = now_ms;
-        LOG(LOG_WARNING, "a principal is at its bound", LOG_S("principal", caller->principal->name),
+        LOG(LOG_WARNING, "a principal is at its bound",
+            LOG_S("principal", caller->principal ? caller->principal->name : "-"),
             LOG_S("bound", what));
     }
     return BURSAR_E_OVERLOADED;
@@ -138,7 +151,7 @@ static int too_much(const struct caller *caller, const char *what, uint64_t boun
 int admission_count(const struct caller *caller, size_t body_len, struct buf *error,
                     int64_t *out_retry_after_ms)
 {
-    const struct principal_limits *limits = &caller->principal->limits;
+    const struct principal_limits *limits = caller->limits;
     *out_retry_after_ms = 0;
     if (caller->load->in_flight >= limits->in_flight)
         return too_much(caller, "jobs that wait for an answer", limits->in_flight, error);
@@ -161,7 +174,7 @@ int admission_count(const struct caller *caller, size_t body_len, struct buf *er
 
 bool admission_is_deaf(const struct caller *caller)
 {
-    uint64_t bound = caller->principal->limits.unread_bytes;
+    uint64_t bound = caller->limits->unread_bytes;
     struct buf text = buf_make(256);
     if (socket_unread_bytes(caller->load->unread) < bound)
         return false;
@@ -192,32 +205,64 @@ static struct text guard_of(const struct broker *broker, struct text provider)
     return connector ? settings_text(connector->settings, "guard") : (struct text){NULL, 0};
 }
 
-int admission_check(const struct admission *self, const struct caller *caller, struct job *job,
-                    struct buf *error)
+/* What an op asks for, of all that may be named in it. */
+struct asked {
+    enum job_op op;
+    struct text owner, connection, provider, ref, state;
+    bool wants_export, wants_secret;
+};
+
+/* A consent's state names its provider. */
+static struct text provider_of_state(struct text state)
 {
-    const struct job_rule *rule = job_rule(job->op);
+    const char *dot = state.data ? memrchr(state.data, '.', state.len) : NULL;
+    return (struct text){dot ? state.data : NULL, dot ? (size_t)(dot - state.data) : 0};
+}
+
+static struct access_ask ask_of(const struct admission *self, const struct asked *asked)
+{
+    static const struct text none = {NULL, 0};
+    const struct job_rule *rule = job_rule(asked->op);
     struct access_ask ask = {.roles = rule->roles,
-                             .wants_export = job->include_refresh_token,
+                             .wants_export = asked->wants_export,
+                             .wants_secret = asked->wants_secret && asked->op == OP_INVALIDATE,
                              .is_about_one = rule->names_connection || rule->names_provider,
                              .makes_one = rule->makes_one,
                              .is_about_all = rule->is_about_all,
-                             .owner = job->owner,
-                             .provider = job->connection.data ? id_provider(job->connection)
-                                                              : job->provider,
-                             .ref = rule->names_connection ? job->ref : (struct text){NULL, 0}};
+                             .owner = rule->ignores_owner ? none : asked->owner,
+                             .provider = asked->connection.data ? id_provider(asked->connection)
+                                                                : asked->provider,
+                             .ref = rule->names_connection ? asked->ref : none};
+    if (rule->ignores_provider)
+        ask.provider = none;
+    if (asked->op == OP_CONNECT_COMPLETE)
+        ask.provider = provider_of_state(asked->state);
+    if (self->has_guards && (asked->wants_secret || asked->op == OP_EXPORT)) {
+        const struct connector *shared =
+            ask.ref.data ? connectors_find_shared(self->broker->connectors, ask.ref) : NULL;
+        ask.guard = guard_of(self->broker, shared ? text_of(shared->provider) : ask.provider);
+    }
+    return ask;
+}
+
+int admission_check(const struct admission *self, const struct caller *caller, struct job *job,
+                    struct buf *error)
+{
+    const struct asked asked = {.op = job->op,
+                                .owner = job->owner,
+                                .connection = job->connection,
+                                .provider = job->provider,
+                                .ref = job->ref,
+                                .state = job->state,
+                                .wants_export = job->include_refresh_token,
+                                .wants_secret = gives_secret(job)};
+    struct access_ask ask = ask_of(self, &asked);
     /* Of no one connection: a foreign owner's are not unseen, but refused. */
     if (route_is_sweep(job)) {
         ask.is_about_one = false;
         ask.is_about_all = true;
         ask.owner = job->select.owner;
         ask.provider = job->select.provider;
-    }
-    if (job->op == OP_EVENTS_SINCE) /* it cannot be narrowed to one */
-        ask.provider = (struct text){NULL, 0};
-    if (self->has_guards && gives_secret(job)) {
-        const struct connector *shared =
-            ask.ref.data ? connectors_find_shared(self->broker->connectors, ask.ref) : NULL;
-        ask.guard = guard_of(self->broker, shared ? text_of(shared->provider) : ask.provider);
     }
     enum access access = access_check(caller->principal, &ask);
     if (access == ACCESS_UNSEEN)
@@ -226,4 +271,27 @@ int admission_check(const struct admission *self, const struct caller *caller, s
         return 0; /* which refs there are for it, route_job() says */
     buf_append_string(error, access_why(access));
     return BURSAR_E_FORBIDDEN;
+}
+
+bool admission_holds(const struct admission *self, const struct pending *pending)
+{
+    const struct audit_row *about = &pending->about;
+    char *peer = text_copy(about->peer);
+    const struct principal *principal = principals_of_peer(self->principals, peer);
+    /* A shared credential has no owner, and its name stands in the account's place. */
+    bool is_shared = job_rule(pending->op)->names_connection && !about->owner.data &&
+                     !about->connection.data && !about->provider.data;
+    const struct asked asked = {.op = pending->op,
+                                .owner = about->owner,
+                                .connection = about->connection,
+                                .provider = about->provider,
+                                .ref = is_shared ? about->account : (struct text){NULL, 0},
+                                .wants_export = pending->may_export,
+                                .wants_secret = pending->wants_secret};
+    free(peer);
+    if (!principal || !text_equal(text_of(principal->name), about->principal))
+        return false;
+    struct access_ask ask = ask_of(self, &asked);
+    enum access access = access_check(principal, &ask);
+    return access == ACCESS_OK || (access == ACCESS_UNSEEN && pending->is_unseen);
 }

@@ -30,8 +30,9 @@ struct load {
 
 /* Who sent one job; good until the principals are replaced. */
 struct caller {
-    const struct principal *principal;
-    const char *peer; /* as ZAP named it; borrows from the message */
+    const struct principal *principal; /* NULL: nobody, any more */
+    const char *peer;                  /* as ZAP named it; borrows from the message */
+    const struct principal_limits *limits;
     struct load *load;
 };
 
@@ -43,9 +44,8 @@ void admission_replace(struct admission *admission, struct principals *principal
 /* The set, for a request to hold. */
 struct principals *admission_principals(const struct admission *admission);
 
-/* False where no principal is behind the user id. */
-bool admission_caller(const struct admission *admission, const char *user_id,
-                      struct caller *out_caller);
+/* False where no principal is behind the user id; such callers share one load and its bounds. */
+bool admission_caller(struct admission *admission, const char *user_id, struct caller *out_caller);
 /* A job has come. 0, BURSAR_E_BAD_REQUEST or BURSAR_E_OVERLOADED, with the bound in error and when to come
  * again. */
 int admission_count(const struct caller *caller, size_t body_len, struct buf *error,
@@ -57,6 +57,9 @@ bool admission_is_deaf(const struct caller *caller);
  * changed to one about a connection that nobody has (policy/access.h). */
 int admission_check(const struct admission *admission, const struct caller *caller, struct job *job,
                     struct buf *error);
+/* Whether who waits may still have what it asked for, by the principals as they are now. */
+struct pending;
+bool admission_holds(const struct admission *admission, const struct pending *pending);
 /* Whether admission_check() has made it such a job. */
 bool admission_is_unseen(const struct job *job);
 

@@ -162,7 +162,7 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
         request->job.provider = job->provider;
         request->job.account = job->account;
     }
-    bool asks_log = route_is_audit(job) || job->select.principal.data;
+    bool asks_log = route_is_audit(job) || (route_is_sweep(job) && job->select.principal.data);
     if (asks_log && auditor_is_busy(&self->auditor)) {
         auditor_hold(&self->auditor, &request->message.mail); /* so that all is in it */
     } else if (route_is_query(job)) {
@@ -172,6 +172,8 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
         if (pending)
             dispatcher_refuse_pending(self, pending, BURSAR_E_OVERLOADED);
         else
+            auditor_refused(&self->auditor, &in->about, BURSAR_E_OVERLOADED);
+        if (!pending)
             LOG(LOG_WARNING, "intake job dropped", LOG_S("code", "overloaded"));
     }
 }
@@ -248,10 +250,9 @@ static void take_intake(struct dispatcher *self, struct incoming *in)
     buf_clear(&self->error);
     int result = admission_count(&in->caller, body.len, &self->error, &retry_after_ms);
     if (result == 0)
-        result = BURSAR_E_BAD_REQUEST;
-    if (result == BURSAR_E_BAD_REQUEST && in->count == 1 &&
-        body.len <= self->broker->config->max_job_bytes)
-        result = job_read(self->reader, body, &job, &self->error);
+        result = in->count == 1 && body.len <= self->broker->config->max_job_bytes
+                     ? job_read(self->reader, body, &job, &self->error)
+                     : BURSAR_E_BAD_REQUEST;
     auditor_take_job(&in->about, &job);
     if (result == 0 && !job_rule(job.op)->is_intake)
         result = BURSAR_E_UNSUPPORTED_OP;
@@ -282,21 +283,37 @@ static bool find_caller(struct dispatcher *self, struct incoming *in)
     in->about =
         (struct audit_row){.principal = text_of(is_known ? in->caller.principal->name : NULL),
                            .peer = text_of(user_id)};
-    if (!is_known)
-        in->caller = (struct caller){0};
     return is_known;
 }
 
 /* ---- sockets --------------------------------------------------------------------------------------- */
 
-/* Of a peer whose principal was removed since it connected. */
+/* Of a peer whose principal was removed since it connected. It is told so as long as it listens and does not
+ * ask too often. */
 static void refuse_peer(struct dispatcher *self, struct incoming *in)
 {
     zmq_msg_t *last = &in->frames[in->count - 1];
     struct job job = {0};
+    int64_t retry_after_ms;
+    if (admission_is_deaf(&in->caller) ||
+        admission_count(&in->caller, 0, &self->error, &retry_after_ms) < 0)
+        return;
     read_id(self, (struct text){zmq_msg_data(last), zmq_msg_size(last)}, &job);
     auditor_take_job(&in->about, &job);
     dispatcher_refuse(self, in, &job, BURSAR_E_FORBIDDEN);
+}
+
+/* Answers go to a peer by its routing id. One that chooses its own could choose that of another principal's
+ * peer, whose connection has broken, and get its answers. */
+static void refuse_name(struct dispatcher *self, struct incoming *in)
+{
+    zmq_msg_t *last = &in->frames[in->count - 1];
+    struct job job = {0};
+    read_id(self, (struct text){zmq_msg_data(last), zmq_msg_size(last)}, &job);
+    dispatcher_refuse_for(
+        self, in, &job,
+        &(struct reply_error){.error = BURSAR_E_BAD_REQUEST,
+                              .text = TEXT_LITERAL("a client must not choose its routing id")});
 }
 
 static bool take_from_jobs(struct dispatcher *self)
@@ -308,6 +325,8 @@ static bool take_from_jobs(struct dispatcher *self)
         LOG(LOG_WARNING, "message dropped", LOG_I("frames", (int64_t)in.count));
     else if (!find_caller(self, &in))
         refuse_peer(self, &in);
+    else if (incoming_names_itself(&in))
+        refuse_name(self, &in);
     else if (!admission_is_deaf(&in.caller))
         take_job(self, &in);
     incoming_release(&in);
@@ -321,6 +340,8 @@ static bool take_from_intake(struct dispatcher *self)
         return false;
     if (!in.is_dropped && find_caller(self, &in))
         take_intake(self, &in);
+    else if (!in.is_dropped)
+        auditor_refused(&self->auditor, &in.about, BURSAR_E_FORBIDDEN);
     incoming_release(&in);
     return true;
 }

@@ -52,6 +52,7 @@ struct pending *dispatcher_add_pending(struct dispatcher *self, struct incoming 
         pending_add(self->pending, in->frames, in->count - 1, job, &in->about, deadline_ms);
     if (pending) {
         pending->load = in->caller.load;
+        pending->is_unseen = admission_is_unseen(job);
         pending->load->in_flight++;
     }
     return pending;
@@ -74,7 +75,8 @@ void dispatcher_refuse_for(struct dispatcher *self, struct incoming *in, const s
                            const struct reply_error *error)
 {
     /* Nobody takes places among those who wait by asking too much. */
-    bool may_wait = in->caller.load && job->op != OP_NONE && error->error != BURSAR_E_OVERLOADED;
+    bool may_wait =
+        in->caller.principal && job->op != OP_NONE && error->error != BURSAR_E_OVERLOADED;
     auditor_refused(&self->auditor, &in->about, error->error);
     if (self->auditor.is_strict && may_wait && auditor_may_give(&self->auditor)) {
         struct answer *answer = answer_new(TICKET_NONE);
@@ -215,10 +217,19 @@ void dispatcher_open_to_others(const struct dispatcher *self)
     socket_set_open(&self->broker->config->intake, is_open);
 }
 
+/* Who waits for what it may not have any more does not get it. */
+static void ask_again(void *context, struct pending *pending)
+{
+    struct dispatcher *self = context;
+    if (!admission_holds(self->admission, pending))
+        dispatcher_refuse_pending(self, pending, BURSAR_E_FORBIDDEN);
+}
+
 /* The last of those that it comes to: from here on nobody decides by the old set. */
 static void take_principals(struct dispatcher *self, struct principals_message *message)
 {
     admission_replace(self->admission, principals_hold(message->principals));
+    pending_each(self->pending, ask_again, self);
     dispatcher_open_to_others(self);
     if (message->answer)
         take_answer(self, message->answer);

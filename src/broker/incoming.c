@@ -41,3 +41,9 @@ const char *incoming_user_id(struct incoming *in)
 {
     return zmq_msg_gets(&in->frames[in->count - 1], "User-Id");
 }
+
+bool incoming_names_itself(struct incoming *in)
+{
+    const char *name = zmq_msg_gets(&in->frames[in->count - 1], "Identity");
+    return name && *name;
+}

@@ -30,4 +30,7 @@ void incoming_release(struct incoming *in);
 /* Who sent it, as ZAP named them; NULL where nobody did. Borrows from the message. */
 const char *incoming_user_id(struct incoming *in);
 
+/* Whether it has chosen its routing id (ZMTP calls it Identity) and did not leave that to ZeroMQ. */
+bool incoming_names_itself(struct incoming *in);
+
 #endif

@@ -104,6 +104,15 @@ struct pending *pending_find(struct pending_table *table, uint64_t ticket)
     return pending->ticket == ticket ? pending : NULL;
 }
 
+void pending_each(struct pending_table *table, pending_fn *each, void *context)
+{
+    for (size_t i = 0; i < table->slot_count; i++) {
+        struct pending *pending = slot_at(table, i);
+        if (pending->ticket != 0)
+            each(context, pending);
+    }
+}
+
 struct pending *pending_first(const struct pending_table *table)
 {
     return (struct pending *)heap_top(&table->by_deadline);

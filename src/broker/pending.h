@@ -27,6 +27,7 @@ struct pending {
     struct load *load; /* whose principal's it counts as; borrowed */
     bool wants_secret;
     bool may_export;
+    bool is_unseen; /* about an owner that it may not see */
     enum job_op op;
     struct audit_row about; /* for the audit log: who asks for what */
     char *about_texts;
@@ -47,6 +48,9 @@ struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, si
 struct pending *pending_find(struct pending_table *table, uint64_t ticket);
 /* The one whose deadline is first, or NULL. */
 struct pending *pending_first(const struct pending_table *table);
+/* Calls for each; the function may remove the one that it gets. */
+typedef void pending_fn(void *context, struct pending *pending);
+void pending_each(struct pending_table *table, pending_fn *each, void *context);
 void pending_remove(struct pending_table *table, struct pending *pending);
 /* The job's `id`, packed; absent where it had none. Borrowed until it is removed. */
 struct text pending_id(const struct pending *pending);

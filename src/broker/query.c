@@ -270,6 +270,9 @@ static int pack_providers(struct query *self, struct pack *map)
     for (size_t i = 0; i < broker->connectors->count && result == 0; i++) {
         const struct connector *connector = &broker->connectors->items[i];
         struct worker_figures figures = worker_figures(broker->workers[i]);
+        if (connector->shared_id &&
+            !name_list_has(&self->asker->refs, text_of(connector->shared_id + 1)))
+            continue; /* as if there were none, as everywhere */
         struct pack one = pack_map_in(&providers, connector->provider);
         pack_uint(&one, "queue", figures.queue);
         pack_uint(&one, "in_flight", figures.in_flight);
@@ -322,7 +325,8 @@ static int answer_status(struct query *self, const struct job *job, struct answe
     pack_uint(&map, "seq", counts.last_seq);
     pack_states(&map, &counts);
     result = pack_providers(self, &map);
-    refs_pack_unknown(broker->refs, &map);
+    if (self->asker->roles & ROLE_ADMIN) /* whatever somebody has typed */
+        refs_pack_unknown(broker->refs, &map);
     query_keys_pack(self, &map);
     pack_memory(&map);
     if (socket_public_key(broker->config, public_key))
@@ -395,6 +399,7 @@ static void answer_request(struct query *self, struct request *request)
         return;
     }
     struct answer *answer = answer_new(request->ticket);
+    self->asker = request->principal;
     answer->error = functions[job->op](self, job, answer);
     if (answer->error == 0 && buf_error(&answer->body) != 0)
         answer->error = BURSAR_E_INTERNAL;

@@ -17,6 +17,7 @@ struct query {
     struct principal *configured; /* principals of the configuration */
     size_t configured_count;
     struct key_desk *keys;
+    const struct principal *asker; /* of the job that is being answered */
     struct principals *principals; /* these and those of the store; held */
     struct request *waiting;       /* for the end of a sweep */
     size_t waiting_count;

@@ -7,7 +7,6 @@
 #include <utlist.h>
 
 #include "broker/memory.h"
-#include "policy/access.h"
 
 /* How many one principal has. */
 struct tally {
@@ -130,24 +129,4 @@ size_t subscriptions_count(const struct subscriptions *self, const struct princi
 {
     const struct tally *tally = find_tally(self, principal->name);
     return tally ? tally->count : 0;
-}
-
-bool subscriptions_hold(struct subscriptions *self, const struct principals *principals)
-{
-    struct topic *topic, *next;
-    struct holder *holder;
-    bool hold = true;
-    HASH_ITER(hh, self->topics, topic, next) {
-        DL_FOREACH(topic->holders, holder) {
-            const struct principal *now = principals_of_peer(principals, holder->peer);
-            if (!now || !access_subscription(now, (struct text){topic->text, topic->len})) {
-                hold = false;
-                continue;
-            }
-            struct tally *before = holder->tally;
-            holder->tally = take_tally(self, now->name);
-            drop_tally(self, before);
-        }
-    }
-    return hold;
 }

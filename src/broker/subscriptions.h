@@ -1,4 +1,4 @@
-/* Who has subscribed to what: counted for each principal, and asked about anew when principals change.
+/* Who has subscribed to what: counted for each principal, so that it can be bounded.
  * Thread: the publisher's.
  *
  * ZeroMQ names the peer of a subscription and of its end, but not where a connection breaks: then it is known
@@ -26,7 +26,5 @@ void subscriptions_remove(struct subscriptions *subscriptions, const char *peer,
 /* How many a principal has. */
 size_t subscriptions_count(const struct subscriptions *subscriptions,
                            const struct principal *principal);
-/* Whether everybody may still have what they have; counts by the new set from then on. */
-bool subscriptions_hold(struct subscriptions *subscriptions, const struct principals *principals);
 
 #endif

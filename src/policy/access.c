@@ -51,6 +51,8 @@ enum access access_check(const struct principal *principal, const struct access_
     enum access access;
     if (ask->roles != 0 && (principal->roles & ask->roles) == 0)
         return ACCESS_NO_ROLE;
+    if (ask->wants_secret && !(principal->roles & ROLE_VEND))
+        return ACCESS_NO_ROLE;
     if (ask->wants_export && !(principal->roles & ROLE_EXPORT))
         return ACCESS_NO_EXPORT;
     if (ask->guard.data && !name_list_has(&principal->scopes, ask->guard))
@@ -59,6 +61,55 @@ enum access access_check(const struct principal *principal, const struct access_
         return name_list_has(&principal->refs, ask->ref) ? ACCESS_OK : ACCESS_NO_REF;
     access = check_provider(principal, ask);
     return access == ACCESS_OK ? check_owner(principal, ask) : access;
+}
+
+/* ---- what became less ------------------------------------------------------------------------------ */
+
+static bool covers(const struct name_list *now, const struct name_list *before)
+{
+    if (now->is_all)
+        return true;
+    for (size_t i = 0; i < before->count; i++) {
+        if (!name_list_has(now, text_of(before->names[i])))
+            return false;
+    }
+    return !before->is_all;
+}
+
+static bool has_ids(const uint32_t *now, size_t now_count, const uint32_t *before, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t j = 0;
+        while (j < now_count && now[j] != before[i])
+            j++;
+        if (j == now_count)
+            return false;
+    }
+    return true;
+}
+
+static bool has_keys(const struct principal *now, const struct principal *before)
+{
+    for (size_t i = 0; i < before->key_count; i++) {
+        size_t j = 0;
+        while (j < now->key_count && strcmp(now->keys[j].z85, before->keys[i].z85) != 0)
+            j++;
+        if (j == now->key_count)
+            return false;
+    }
+    return true;
+}
+
+bool access_hears_less(const struct principal *before, const struct principal *now)
+{
+    if (!has_ids(now->uids, now->uid_count, before->uids, before->uid_count) ||
+        !has_ids(now->gids, now->gid_count, before->gids, before->gid_count) ||
+        !has_keys(now, before))
+        return true;
+    return (before->roles & ROLE_EVENTS) &&
+           (!(now->roles & ROLE_EVENTS) || !covers(&now->owners, &before->owners) ||
+            !covers(&now->providers, &before->providers) ||
+            now->limits.subscriptions < before->limits.subscriptions);
 }
 
 /* ---- subscriptions ------------------------------------------------------------------------------- */

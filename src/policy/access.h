@@ -32,6 +32,7 @@ const char *access_why(enum access access);
 struct access_ask {
     unsigned roles;    /* one of these is needed; 0: none */
     bool wants_export; /* refresh tokens are to leave */
+    bool wants_secret; /* a secret is to be given: the role vend is needed too */
     bool is_about_one; /* one connection, by owner and name */
     bool makes_one;    /* it would come into being if it is not there */
     bool is_about_all; /* what is not named is meant wholly: lists, sweeps, the event log */
@@ -39,6 +40,9 @@ struct access_ask {
     struct text guard; /* the operator scope that the provider asks for; absent: none */
 };
 enum access access_check(const struct principal *principal, const struct access_ask *ask);
+
+/* Whether a principal that was so and is so now may hear less of events, or is recognised by less. */
+bool access_hears_less(const struct principal *before, const struct principal *now);
 
 /* Whether all that a subscription's prefix can match may be seen. `alive` is open to everybody. Topics are
  * `<type>/<owner>/<provider>/<connection>`, each part percent-encoded; `-` stands for no owner. */

@@ -412,6 +412,8 @@ static int check_vends(const struct job *job, struct buf *error)
 
 static int check_op(const struct job *job, struct buf *error)
 {
+    if (job->select.is_given && !is_sweeping(job->op))
+        return refuse(error, "select", "is for connection.freeze, .thaw and .revoke");
     if (job->access_token_sha256.data && !is_sha256_hex(job->access_token_sha256))
         return refuse(error, "access_token_sha256", "must be 64 lower-case hexadecimal digits");
     switch (job->op) {

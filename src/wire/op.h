@@ -67,6 +67,8 @@ struct job_rule {
     bool names_provider;   /* provider alone, perhaps with owner and account */
     bool makes_one;        /* what it names need not be there yet */
     bool is_about_all;     /* of what it does not name: everybody's */
+    bool ignores_owner;    /* of these it is always about all: to name one narrows nothing */
+    bool ignores_provider;
     bool is_query;   /* of no one connection and no one provider: the query thread answers it */
     bool is_audited; /* makes a change that no change in the store tells the audit log of */
 };

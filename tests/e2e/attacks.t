@@ -12,10 +12,12 @@ import subprocess
 import sys
 import time
 
+import zmq
+
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from bound import Bound
-from harness import Daemon, Endpoint, limit, program, run
+from bound import ROLES, Bound
+from harness import Client, Daemon, Endpoint, Events, limit, program, run
 from scene import SANITIZED, edit, make_secret, put, record, rows, scaled
 
 def plain(name):
@@ -62,6 +64,140 @@ def test_forged_owner(t):
     for select in ({"owner": "acme"}, {"provider": "plain"}, {"tag": "x"}):
         t.eq(globex.code("connection.freeze", select=select), "forbidden", f"no sweep by {select}")
     t.eq(record(ops, connection, "acme"), before, "and nothing has changed")
+
+
+def test_sweeps_of_others(t):
+    """sweep.* is about everybody's connections, whatever owner it names."""
+    b = Bound(t, ["acme", "globex"], {"providers": {"plain": {"kind": "static"}}},
+              more={"globex": {"providers": ["plain"]}})
+    acme, globex, ops = b.client("acme"), b.client("globex"), b.d.client()
+    acme.ask("credential.put", owner="acme", provider="plain", secret=plain("swept"))
+    sweep = ops.ask("connection.freeze", select={"owner": "acme"})["sweep"]
+    for op in ("sweep.get", "sweep.list", "sweep.receipts", "sweep.cancel"):
+        t.eq(globex.code(op, sweep=sweep, owner="globex", provider="plain"), "forbidden", op)
+
+
+def test_select_elsewhere(t):
+    """A selection in a job that takes none does no harm, and the log's rows are waited for by those alone that
+    ask for them."""
+    b = Bound(t, ["acme"], {"providers": {"plain": {"kind": "static"}}}, more={"acme": {"roles": ["vend", "refresh"]}})
+    acme = b.client("acme")
+    for op in ("vend", "refresh", "connection.get", "whoami", "status"):
+        t.eq(acme.code("principal.list"), "forbidden", "a row is waiting to be written")
+        t.eq(acme.code(op, owner="acme", provider="plain", select={"principal": "x", "vended_since": 1}),
+             "bad_request", f"{op} with a selection")
+    t.ok(b.d.running(), "the daemon lives")
+
+
+def test_refresh_gives_no_secret(t):
+    """The role refresh alone gives no secret, by no way."""
+    b = Bound(t, ["acme"], {"providers": {"plain": {"kind": "static"}}}, more={"acme": {"roles": ["refresh"]}})
+    acme, ops = b.client("acme"), b.d.client()
+    ops.ask("credential.put", owner="acme", provider="plain", secret=plain("kept"))
+    t.eq(acme.code("vend", owner="acme", provider="plain"), "forbidden", "vend")
+    t.eq(acme.code("invalidate", owner="acme", provider="plain", access_token_sha256="0" * 64, vend=True),
+         "forbidden", "invalidate with vend")
+
+
+def test_routing_id(t):
+    """Nobody gets another peer's answer by calling itself as that one did."""
+    sim = t.use(Endpoint(prefix="RID"))
+    b = Bound(t, ["acme", "evil"], {"providers": {"acme": sim.provider()}})
+    ops = b.d.client()
+    connection = put(ops, sim.issue("alice", ttl=3600), owner="acme")
+
+    def named(sock, name):
+        b.setup(name)(sock)
+        sock.setsockopt(zmq.ROUTING_ID, b"acme-web")
+
+    for name in ("acme", "evil"):
+        client = t.use(Client(b.tcp, setup=lambda sock, who=name: named(sock, who)))
+        reply = client.call("vend", owner="acme", connection=connection)
+        t.eq((reply["ok"], reply["error"]["code"]), (False, "bad_request"), f"{name}: with an id of its own")
+        client.close()
+    t.eq(b.client("acme").code("vend", owner="acme", connection=connection), "ok", "without one it is served")
+
+
+def test_removed_while_it_waits(t):
+    """Whoever is removed does not get what it waits for; and nobody else's events stop."""
+    sim = t.use(Endpoint(prefix="RMV"))
+    b = Bound(t, ["acme"], {"providers": {"acme": sim.provider(), "plain": {"kind": "static"}}})
+    ops = b.d.client()
+    public, secret = zmq.curve_keypair()
+    ops.ask("principal.add", principal="late", definition={
+        "curve_keys": [public.decode()], "roles": ["vend", "events"], "owners": ["acme"]})
+    b.keys["late"] = (public, secret)
+    late = b.client("late")
+    sim.script({"hold": "gate"})
+    connection = put(ops, sim.issue("alice", ttl=3600), owner="acme")
+    job = late.send("vend", owner="acme", connection=connection, deadline_ms=20000)
+    t.ok(sim.wait_requests(1), "it waits for a refresh")
+    first = t.use(Events(b.tcp_events, ["connected/acme/"], setup=b.setup("late"), sync=b.d.round_trip))
+    second = t.use(Events(b.tcp_events, ["connected/acme/"], setup=b.setup("acme"), sync=b.d.round_trip))
+    second.close()  # whose subscription that was, nobody tells the daemon
+    b.d.round_trip()
+    ops.ask("principal.remove", principal="late")
+    t.eq(late.recv_id(job)["error"]["code"], "forbidden", "its answer is no secret any more")
+    sim.release("gate")
+    ops.ask("credential.put", owner="acme", provider="plain", secret=plain("after"))
+    t.eq(first.drain(0.5), [], "and it hears nothing")
+
+
+def test_removed_peer_has_bounds(t):
+    """A peer that is nobody any more, and never reads, takes no memory."""
+    b = Bound(t, [], {"providers": {"plain": {"kind": "static"}}, "log": {"level": "info"}})
+    ops = b.d.client()
+    public, secret = zmq.curve_keypair()
+    ops.ask("principal.add", principal="late", definition={"curve_keys": [public.decode()], "roles": ["vend"],
+                                                           "owners": ["x"]})
+    b.keys["late"] = (public, secret)
+
+    def deaf(sock):
+        b.setup("late")(sock)
+        sock.rcvhwm = 1
+
+    client = t.use(Client(b.tcp, setup=deaf))
+    t.eq(client.code("whoami"), "ok", "it is somebody")
+    ops.ask("principal.remove", principal="late")
+    before = b.d.rss_kib()
+    for _ in range(scaled(30000, 3000)):
+        client.send("whoami", id="i" * 1000)
+    t.eq(ops.code("whoami"), "ok", "others are served")
+    t.le(b.d.rss_kib(), before + 40 * 1024, "and nothing is kept for it")
+
+
+def test_bounds_of_the_intake(t):
+    b = Bound(t, [], {"providers": {"plain": {"kind": "static"}}})
+    d = b.d
+    ops = d.client()
+    connection = ops.ask("credential.put", owner="o", provider="plain", secret=plain("x"))["connection"]
+    small = {"uids": [os.getuid()], "owners": ["*"], "roles": [*ROLES, "admin"], "max_job_bytes": 200}
+    d.configure({**d.config, "principals": {"ops": small}})
+    d.restart()
+    push = d.push()
+    push.send("invalidate", owner="o", connection=connection, purpose="x" * 250)
+    d.round_trip()
+    t.eq(record(d.client(), connection, "o")["state"], "ACTIVE", "a body over the bound does nothing there either")
+
+
+def test_complete_of_another_provider(t):
+    """A consent's state is of its provider: who may not use that cannot end it."""
+    b = Bound(t, ["acme"], {"providers": {"plain": {"kind": "static"}}}, more={"acme": {"providers": ["other"]}})
+    t.eq(b.client("acme").code("connect.complete", state="plain.abcdefgh", code="c"), "forbidden", "refused")
+
+
+def test_status_of_refs(t):
+    """Shared credentials that somebody may not use are not told of, nor what others have typed."""
+    token = make_secret("shared")
+    b = Bound(t, ["acme"], {"auth": {"mine": {"kind": "static", "token": token},
+                                     "theirs": {"kind": "static", "token": token}}},
+              more={"acme": {"refs": ["mine"]}})
+    ops, acme = b.d.client(), b.client("acme")
+    ops.code("vend", ref="hunter")
+    seen, all_of_it = acme.ask("status"), ops.ask("status")
+    t.eq((sorted(seen["providers"]), "unknown_refs" in seen), (["@mine"], False), "its own alone")
+    t.eq((sorted(all_of_it["providers"]), list(all_of_it["unknown_refs"])), (["@mine", "@theirs"], ["hunter"]),
+         "an administrator sees all")
 
 
 @limit(120)
@@ -335,6 +471,8 @@ def test_bombs(t):
     t.ok(len(done.stderr) < 20000, "in few words")
 
 
-run([test_forged_owner, test_timing, test_rows_exchanged, test_rows_of_yesterday,
+run([test_forged_owner, test_sweeps_of_others, test_select_elsewhere, test_refresh_gives_no_secret,
+     test_routing_id, test_removed_while_it_waits, test_removed_peer_has_bounds, test_bounds_of_the_intake,
+     test_complete_of_another_provider, test_status_of_refs, test_timing, test_rows_exchanged, test_rows_of_yesterday,
      test_wrong_key, test_key_files, test_addresses,
      test_redirects, test_header_injection, test_bombs])

@@ -55,6 +55,57 @@ static void test_roles(void **state)
     }
 }
 
+static void test_secrets_need_vend(void **state)
+{
+    struct access_ask ask = {.roles = ROLE_REFRESH, .wants_secret = true};
+    struct principal principal = everybody(ROLE_REFRESH);
+    (void)state;
+    assert_int_equal(access_check(&principal, &ask), ACCESS_NO_ROLE);
+    principal.roles |= ROLE_VEND;
+    assert_int_equal(access_check(&principal, &ask), ACCESS_OK);
+    principal.roles = ROLE_VEND;
+    assert_int_equal(access_check(&principal, &ask), ACCESS_NO_ROLE);
+}
+
+/* What a change of a principal takes from what it hears. */
+static void test_hears_less(void **state)
+{
+    static uint32_t one[] = {7}, two[] = {7, 8};
+    static struct principal_key key = {.z85 = "k"};
+    static char acme[] = "acme";
+    static char *shorter[] = {acme};
+    struct principal before = some(ROLE_EVENTS | ROLE_VEND), now = before;
+    (void)state;
+    before.uids = one, before.uid_count = 1;
+    now.uids = two, now.uid_count = 2;
+    assert_false(access_hears_less(&before, &now)); /* somebody more */
+    now.owners = all;
+    now.providers = all;
+    assert_false(access_hears_less(&before, &now)); /* more of everything */
+    assert_true(access_hears_less(&now, &before));
+    now = before;
+    now.roles = ROLE_EVENTS;
+    assert_false(access_hears_less(&before, &now)); /* less, but not to hear */
+    now.roles = ROLE_VEND;
+    assert_true(access_hears_less(&before, &now));
+    now = before;
+    now.owners = (struct name_list){.names = shorter, .count = 1};
+    assert_true(access_hears_less(&before, &now));
+    now = before;
+    now.providers = (struct name_list){0};
+    assert_true(access_hears_less(&before, &now));
+    now = before;
+    now.uid_count = 0;
+    assert_true(access_hears_less(&before, &now));
+    now = before;
+    before.keys = &key, before.key_count = 1;
+    assert_true(access_hears_less(&before, &now));
+    now = before;
+    now.limits.subscriptions = 1;
+    before.limits.subscriptions = 2;
+    assert_true(access_hears_less(&before, &now));
+}
+
 static void test_owners_and_providers(void **state)
 {
     static const struct {
@@ -211,6 +262,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_secrets_need_vend),
+        cmocka_unit_test(test_hears_less),
         cmocka_unit_test(test_owners_and_providers),
         cmocka_unit_test(test_refs_and_guards),
         cmocka_unit_test(test_words),
