@@ -11,25 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "base/id.h"
-#include "policy/expiry.h"
+#include "rows.h"
 #include "store/store.h"
 
 enum {
     SIZES = 3,
-    SECRET_MAX = 16384, /* sealed bytes of a secret, when asked for; usually 1500 */
-    SECRET_USUAL = 1500,
-    GRANT_BYTES = 300,
-    FILL_BATCH = 1000,
+    SECRET_USUAL = 1500, /* sealed bytes of a secret */
     BATCH = 100,
     SINGLES = 300, /* commits of one change in a round */
     BATCHES = 30,  /* commits of a hundred */
-    TIDY_EVERY = 50,
     ROUNDS_MAX = 99,
     PATH_SIZE = 512
 };
@@ -39,10 +34,7 @@ static const int page_sizes[SIZES] = {4096, 8192, 16384};
 struct bench {
     int page_bytes;
     char path[PATH_SIZE];
-    const struct store_engine *engine;
-    struct store_writer *writer;
-    uint64_t *generations;
-    size_t rows, secret_bytes;
+    struct rows rows;
     double singles_per_s[ROUNDS_MAX], batched_per_s[ROUNDS_MAX];
     double kb_written[ROUNDS_MAX]; /* by a commit of one change, with its share of the tidying */
 };
@@ -51,13 +43,6 @@ static _Noreturn void give_up(const char *what)
 {
     fprintf(stderr, "page_size: %s\n", what);
     exit(1);
-}
-
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* A number that SQL asks for; sql may set something too. */
@@ -99,75 +84,12 @@ static void remove_files(const char *path)
     remove_file(path, ".lock");
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
-
-struct row_change {
-    struct store_change change;
-    char id[40];
-    uint8_t secret[SECRET_MAX], grant[GRANT_BYTES];
-};
-
-/* The next generation of a row, as a refresh or the first put makes it. */
-static void make_change(const struct bench *bench, size_t row, struct row_change *out)
-{
-    uint64_t generation = bench->generations[row];
-    int64_t now_s_wall = 1800000000;
-    snprintf(out->id, sizeof out->id, "provider.%026zu", row);
-    id_random(out->secret, bench->secret_bytes); /* what is sealed looks like this */
-    id_random(out->grant, sizeof out->grant);
-    out->change =
-        (struct store_change){.type = generation == 0 ? CHANGE_PUT : CHANGE_REFRESHED,
-                              .at_ms = now_s_wall * 1000,
-                              .owner = text_of("a-tenant-of-ours"),
-                              .connection = text_of(out->id),
-                              .provider = text_of("provider"),
-                              .account = text_of(out->id),
-                              .is_new = generation == 0,
-                              .expect_generation = generation,
-                              .secret = {.kind = text_of("oauth2"),
-                                         .scopes = text_of("read write offline_access"),
-                                         .secret = {(const char *)out->secret, bench->secret_bytes},
-                                         .grant = {(const char *)out->grant, GRANT_BYTES},
-                                         .issued_at = now_s_wall,
-                                         .expires_at = now_s_wall + 3600,
-                                         .due_at = now_s_wall + 3300 + (int64_t)(row % 60),
-                                         .refresh_expires_at = EXPIRY_NEVER,
-                                         .can_refresh = true}};
-}
-
-/* Commits the next generation of count rows; the row of the i-th is first + i * step. */
-static void commit(struct bench *bench, size_t first, size_t step, size_t count)
-{
-    static struct row_change changes[FILL_BATCH];
-    struct store_change *list[FILL_BATCH];
-    for (size_t i = 0; i < count; i++) {
-        make_change(bench, (first + i * step) % bench->rows, &changes[i]);
-        list[i] = &changes[i].change;
-    }
-    struct store_batch batch = {.changes = list, .count = count};
-    if (bench->engine->apply(bench->writer, &batch) != 0)
-        give_up("a batch could not be written");
-    for (size_t i = 0; i < count; i++) {
-        if (list[i]->result != 0)
-            give_up("a change was refused");
-        bench->generations[(first + i * step) % bench->rows]++;
-    }
-}
-
-static void tidy(struct bench *bench)
-{
-    if (bench->engine->tidy(bench->writer) != 0)
-        give_up("the log could not be moved into the database");
-}
-
 /* ---- a store --------------------------------------------------------------------------------- */
 
 /* Makes the file with its page size first: the writer keeps what it finds. */
-static void open_bench(struct bench *bench, const char *folder, size_t rows)
+static void open_bench(struct bench *bench, const char *folder, size_t rows, size_t secret_bytes)
 {
     char uri[PATH_SIZE + 16], sql[64];
-    const char *where;
-    struct buf error = buf_make(1024);
     snprintf(bench->path, sizeof bench->path, "%s/page-size-%d.db", folder, bench->page_bytes);
     snprintf(uri, sizeof uri, "sqlite:%s", bench->path);
     snprintf(sql, sizeof sql, "PRAGMA page_size = %d", bench->page_bytes);
@@ -178,30 +100,9 @@ static void open_bench(struct bench *bench, const char *folder, size_t rows)
         sqlite3_exec(handle, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK)
         give_up(sqlite3_errmsg(handle));
     sqlite3_close(handle);
-    bench->engine = store_engine_of(uri, &where);
-    if (bench->engine->writer_open(where, &bench->writer, &error) != 0)
-        give_up((const char *)error.data);
-    buf_free(&error);
+    rows_open(&bench->rows, uri, rows, secret_bytes);
     if (ask(bench->path, "PRAGMA page_size") != bench->page_bytes)
         give_up("the file has another page size than it was made with");
-    bench->rows = rows;
-    bench->generations = calloc(rows, sizeof *bench->generations);
-    if (!bench->generations)
-        give_up("no memory");
-}
-
-/* Two generations of each row, the second in another order than the first. */
-static void fill(struct bench *bench)
-{
-    for (size_t pass = 0; pass < 2; pass++) {
-        for (size_t done = 0; done < bench->rows; done += FILL_BATCH) {
-            commit(bench, pass == 0 ? done : done * 7919, pass == 0 ? 1 : 7919, FILL_BATCH);
-            if (done % (FILL_BATCH * 10) == 0)
-                tidy(bench);
-        }
-    }
-    tidy(bench);
-    tidy(bench);
 }
 
 /* What this process has given to the kernel to be written. */
@@ -217,19 +118,11 @@ static double written_kb(void)
     return bytes / 1000;
 }
 
-/* Changes a second, of commits of `count` changes. */
 static double measure(struct bench *bench, size_t commits, size_t count)
 {
     uint32_t start;
     id_random(&start, sizeof start);
-    tidy(bench);
-    double begun_at = now_s();
-    for (size_t i = 0; i < commits; i++) {
-        commit(bench, (start + i * 104729) % bench->rows, 7919, count);
-        if (i % TIDY_EVERY == TIDY_EVERY - 1)
-            tidy(bench);
-    }
-    return (double)(commits * count) / (now_s() - begun_at);
+    return rows_measure(&bench->rows, start, commits, count);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -249,7 +142,7 @@ static double median(double *values, size_t count)
 static double bytes_of_row(const struct bench *bench)
 {
     int64_t bytes = ask(bench->path, "SELECT sum(pgsize) FROM dbstat WHERE name = 'connection'");
-    return (double)bytes / (double)bench->rows;
+    return (double)bytes / (double)bench->rows.count;
 }
 
 static void print_table(struct bench *benches, size_t rounds)
@@ -262,7 +155,7 @@ static void print_table(struct bench *benches, size_t rounds)
         double batched = median(bench->batched_per_s, rounds);
         printf("%9d  %9.0f  %8.0f  %9.1f  %9.0f (%.0f-%.0f)  %9.0f (%.0f-%.0f)\n",
                bench->page_bytes, bytes_of_row(bench),
-               (double)file_bytes(bench->path, "") / (double)bench->rows,
+               (double)file_bytes(bench->path, "") / (double)bench->rows.count,
                median(bench->kb_written, rounds), single, bench->singles_per_s[0],
                bench->singles_per_s[rounds - 1], batched, bench->batched_per_s[0],
                bench->batched_per_s[rounds - 1]);
@@ -275,14 +168,13 @@ int main(int argc, char **argv)
     size_t rows = argc > 2 ? strtoul(argv[2], NULL, 10) : 100000;
     size_t rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 5;
     size_t secret_bytes = argc > 4 ? strtoul(argv[4], NULL, 10) : SECRET_USUAL;
-    if (argc < 2 || rows < FILL_BATCH || rows % FILL_BATCH != 0 || rounds < 1 ||
-        rounds > ROUNDS_MAX || secret_bytes > SECRET_MAX)
+    if (argc < 2 || rows < ROWS_FILL_BATCH || rows % ROWS_FILL_BATCH != 0 || rounds < 1 ||
+        rounds > ROUNDS_MAX || secret_bytes > ROWS_SECRET_MAX)
         give_up("usage: page_size FOLDER [ROWS, a multiple of 1000 [ROUNDS [BYTES_OF_A_SECRET]]]");
     for (size_t i = 0; i < SIZES; i++) {
         benches[i].page_bytes = page_sizes[i];
-        benches[i].secret_bytes = secret_bytes;
-        open_bench(&benches[i], argv[1], rows);
-        fill(&benches[i]);
+        open_bench(&benches[i], argv[1], rows, secret_bytes);
+        rows_fill(&benches[i].rows);
     }
     for (size_t round = 0; round < rounds; round++) {
         for (size_t k = 0; k < SIZES; k++) {
@@ -295,8 +187,7 @@ int main(int argc, char **argv)
     }
     print_table(benches, rounds);
     for (size_t i = 0; i < SIZES; i++) {
-        benches[i].engine->writer_close(benches[i].writer);
-        free(benches[i].generations);
+        rows_close(&benches[i].rows);
         remove_files(benches[i].path);
     }
     return 0;

@@ -90,6 +90,10 @@ bool text_is_printable(struct text text)
     const unsigned char *p = (const unsigned char *)text.data;
     for (size_t i = 0; i < text.len;) {
         uint32_t point = 0;
+        if (p[i] >= 0x20 && p[i] < 0x7f) { /* nearly all that is ever asked for */
+            i++;
+            continue;
+        }
         size_t n = utf8_next(p + i, text.len - i, &point);
         if (n == 0 || point < 0x20 || (point >= 0x7f && point <= 0x9f))
             return false;

@@ -11,7 +11,7 @@
 enum {
     TEXT_MAX = 1024,
     PLAIN_MAX = 1 << 20,
-    REPLY_ROOM = 3072 /* of a credential's reply, besides the secret and the id */
+    REPLY_ROOM = 256 /* of a credential's reply, besides what is in it */
 };
 
 int credential_writer_init(struct credential_writer *writer, const struct keyring *keyring)
@@ -29,6 +29,14 @@ void credential_close(struct credential_writer *writer)
 {
     secret_wipe(writer->plain.data, writer->plain.len);
     writer->plain.len = 0;
+}
+
+/* So that the reply grows once, and leaves no copy of the secret behind. */
+static void make_room(const struct reply_credential *credential, struct text id, struct buf *reply)
+{
+    const struct warm *entry = credential->entry;
+    buf_reserve(reply, credential->secret.len + id.len + entry->id.len + entry->provider.len +
+                           entry->account.len + credential->last_error.len + REPLY_ROOM);
 }
 
 static int open_secret(struct credential_writer *writer, const struct warm *entry)
@@ -52,7 +60,7 @@ int credential_write(struct credential_writer *writer, struct text id,
     if (result < 0)
         return result;
     credential->secret = buf_text(&writer->plain);
-    buf_reserve(reply, credential->secret.len + id.len + REPLY_ROOM);
+    make_room(credential, id, reply);
     reply_credential(reply, id, credential);
     return 0;
 }
@@ -90,7 +98,7 @@ static int write_exported(struct credential_writer *writer, const struct answer 
     int result = add_refresh_token(writer, answer, &secret);
     if (result == 0) {
         credential->secret = buf_text(&secret);
-        buf_reserve(reply, secret.len + id.len + REPLY_ROOM);
+        make_room(credential, id, reply);
         reply_credential(reply, id, credential);
     }
     buf_free(&secret);

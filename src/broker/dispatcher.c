@@ -1,5 +1,7 @@
 #include "broker/dispatcher.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +58,7 @@ static bool give_warm(struct dispatcher *self, struct incoming *in, const struct
         dispatcher_refuse(self, in, job, BURSAR_E_OVERLOADED);
         return true;
     }
-    struct buf reply = buf_make(DISPATCHER_REPLY_MAX);
+    struct buf reply = frame_pool_take(self->frames, DISPATCHER_REPLY_MAX);
     struct reply_credential credential = {.entry = entry, .refresh_state = "idle"};
     if (credential_write(&self->writer, job->id, &credential, &reply) < 0) {
         buf_free(&reply);
@@ -346,7 +348,7 @@ static bool take_from_intake(struct dispatcher *self)
 
 /* ---- the thread ------------------------------------------------------------------------------------ */
 
-static long wait_ms(const struct dispatcher *self)
+static int wait_ms(const struct dispatcher *self)
 {
     const struct pending *first = pending_first(self->pending);
     int64_t until = first ? first->deadline.at : INT64_MAX;
@@ -358,7 +360,7 @@ static long wait_ms(const struct dispatcher *self)
     if (until == INT64_MAX)
         return -1;
     int64_t wait = until - clock_boot_ms();
-    return wait > 0 ? (long)wait : 0;
+    return wait <= 0 ? 0 : wait < INT_MAX ? (int)wait : INT_MAX;
 }
 
 static bool is_finished(const struct dispatcher *self)
@@ -388,23 +390,52 @@ static int open_sockets(struct dispatcher *self)
     return result;
 }
 
+/* ---- the loop -------------------------------------------------------------------------------------
+ *
+ * A socket's descriptor tells once that something has come, and any call on the socket may use that up. So a socket
+ * is read until it has nothing, each time that it tells; and the jobs socket, to which answers are sent, once more
+ * behind those. zmq_poll() would ask each socket twice, with a system call each time. */
+
+static int fd_of(void *socket)
+{
+    int fd = -1;
+    size_t len = sizeof fd;
+    zmq_getsockopt(socket, ZMQ_FD, &fd, &len);
+    return fd;
+}
+
+/* Until there is nothing, or others must have their turn: then true. */
+static bool take_all(struct dispatcher *self, bool take(struct dispatcher *self))
+{
+    for (int i = 0; i < JOBS_AT_ONCE; i++) {
+        if (!take(self))
+            return false;
+    }
+    return true;
+}
+
 static void *run(void *context)
 {
     struct dispatcher *self = context;
     int result = open_sockets(self);
+    struct pollfd fds[] = {{result == 0 ? fd_of(self->jobs) : -1, POLLIN, 0},
+                           {result == 0 ? fd_of(self->intake) : -1, POLLIN, 0},
+                           {mailbox_fd(&self->inbox), POLLIN, 0}};
+    bool has_jobs = true, has_intake = true;
     thread_ready(&self->thread, result);
     while (result == 0 && !is_finished(self)) {
-        zmq_pollitem_t items[] = {{.socket = self->jobs, .events = ZMQ_POLLIN},
-                                  {.socket = self->intake, .events = ZMQ_POLLIN},
-                                  {.fd = mailbox_fd(&self->inbox), .events = ZMQ_POLLIN}};
-        zmq_poll(items, 3, wait_ms(self));
-        for (int i = 0; i < JOBS_AT_ONCE && take_from_jobs(self); i++)
-            ;
-        for (int i = 0; i < JOBS_AT_ONCE && take_from_intake(self); i++)
-            ;
-        dispatcher_take_messages(self);
+        if (poll(fds, 3, has_jobs || has_intake ? 0 : wait_ms(self)) < 0)
+            continue; /* no signal comes to this thread, but a debugger may */
+        if (has_jobs || fds[0].revents)
+            has_jobs = take_all(self, take_from_jobs);
+        self->has_sent = false;
+        if (has_intake || fds[1].revents)
+            has_intake = take_all(self, take_from_intake);
+        if (fds[2].revents)
+            dispatcher_take_messages(self);
         dispatcher_expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
         auditor_turn(&self->auditor, clock_boot_ms(), false);
+        has_jobs = has_jobs || self->has_sent;
     }
     dispatcher_expire(self, 0, BURSAR_E_SHUTTING_DOWN);
     dispatcher_finish_audit(self);
@@ -421,6 +452,7 @@ int dispatcher_new(struct broker *broker, struct dispatcher **out_dispatcher)
     self->reader = job_reader_new();
     self->warm = warm_table_new(WARM_ENTRIES_MAX);
     self->pending = pending_new();
+    self->frames = frame_pool_new();
     self->admission = admission_new(broker, principals_hold(broker->principals));
     self->held = memory_new((broker->connectors->count + 1) * sizeof *self->held);
     auditor_init(&self->auditor, broker, &self->inbox);
@@ -471,6 +503,7 @@ void dispatcher_free(struct dispatcher *self)
     }
     mailbox_fini(&self->inbox);
     pending_free(self->pending);
+    frame_pool_release(self->frames);
     admission_free(self->admission);
     warm_table_free(self->warm);
     free(self->held);

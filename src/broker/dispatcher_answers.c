@@ -20,6 +20,7 @@ static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t coun
                        const struct load *load, struct buf *reply)
 {
     bool is_sent = true;
+    self->has_sent = true;
     if (buf_error(reply) != 0 || !reply->data) { /* before the first frame: no half message */
         LOG(LOG_ERROR, "a reply is too large or has no memory");
         buf_free(reply);
@@ -28,7 +29,8 @@ static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t coun
     }
     for (size_t i = 0; i < count && is_sent; i++)
         is_sent = zmq_msg_send(&envelope[i], self->jobs, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
-    if (is_sent && socket_send_secret(self->jobs, reply, load ? load->unread : NULL) < 0)
+    if (is_sent &&
+        socket_send_secret(self->jobs, self->frames, reply, load ? load->unread : NULL) < 0)
         LOG(LOG_WARNING, "a reply could not be sent");
     if (reply->data) {
         secret_wipe(reply->data, reply->cap);
@@ -132,7 +134,7 @@ static void give_to_all(struct dispatcher *self, struct answer *answer, bool has
             give_error(self, pending, BURSAR_E_STORE_UNAVAILABLE);
             continue;
         }
-        struct buf reply = buf_make(DISPATCHER_REPLY_MAX);
+        struct buf reply = frame_pool_take(self->frames, DISPATCHER_REPLY_MAX);
         credential_write_answer(&self->writer, answer, pending, &reply);
         give_answer(self, pending, &reply);
     }

@@ -7,6 +7,7 @@
 #include "broker/auditor.h"
 #include "broker/credential_writer.h"
 #include "broker/dispatcher.h"
+#include "broker/frame_pool.h"
 #include "broker/incoming.h"
 #include "broker/pending.h"
 #include "broker/reply.h"
@@ -26,12 +27,14 @@ struct dispatcher {
     struct warm_table *warm;
     struct pending_table *pending;
     struct admission *admission;
+    struct frame_pool *frames;
     int *held;        /* by worker: reasons not to answer from memory */
     int held_count;   /* of all */
     struct buf error; /* of the job that is being decoded */
     struct credential_writer writer;
     struct auditor auditor;
     bool is_draining;
+    bool has_sent;     /* something through the jobs socket */
     size_t drained;    /* workers that have */
     int64_t end_at_ms; /* boot time at which draining ends */
 };

@@ -187,46 +187,37 @@ uint64_t socket_unread_bytes(const struct socket_unread *unread)
     return atomic_load_explicit(&unread->bytes, memory_order_relaxed);
 }
 
-/* What goes along with a frame. ready orders the frame's bytes before their end on another thread:
- * ZeroMQ does so too, but in a way that ThreadSanitizer cannot see. */
-struct frame_memory {
-    size_t cap, len;
-    struct socket_unread *unread;
-    atomic_bool ready;
-};
-
-/* Runs on ZeroMQ's thread when the last copy is on its way. */
+/* Runs on ZeroMQ's thread when the last copy is on its way. ready orders the frame's bytes before their end
+ * on another thread: ZeroMQ does so too, but in a way that ThreadSanitizer cannot see. */
 static void wipe_frame(void *data, void *hint)
 {
-    struct frame_memory *memory = hint;
-    if (atomic_load_explicit(&memory->ready, memory_order_acquire))
-        secret_wipe(data, memory->cap);
-    if (memory->unread) {
-        atomic_fetch_sub_explicit(&memory->unread->bytes, memory->len, memory_order_relaxed);
-        socket_unread_release(memory->unread);
+    struct frame *frame = hint;
+    if (atomic_load_explicit(&frame->ready, memory_order_acquire))
+        secret_wipe(data, frame->len);
+    if (frame->unread) {
+        atomic_fetch_sub_explicit(&frame->unread->bytes, frame->len, memory_order_relaxed);
+        socket_unread_release(frame->unread);
     }
-    free(data);
-    free(memory);
+    frame_pool_end(frame);
 }
 
-int socket_send_secret(void *socket, struct buf *bytes, struct socket_unread *unread)
+int socket_send_secret(void *socket, struct frame_pool *pool, struct buf *bytes,
+                       struct socket_unread *unread)
 {
-    zmq_msg_t frame;
+    zmq_msg_t message;
     assert(!bytes->is_secret && buf_error(bytes) == 0 && bytes->data);
-    struct frame_memory *memory = memory_new(sizeof *memory);
-    memory->cap = bytes->cap;
-    memory->len = bytes->len;
-    memory->unread = unread;
+    struct frame *frame = frame_pool_begin(pool, bytes);
+    frame->unread = unread;
     if (unread) {
         atomic_fetch_add_explicit(&unread->held, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&unread->bytes, memory->len, memory_order_relaxed);
+        atomic_fetch_add_explicit(&unread->bytes, frame->len, memory_order_relaxed);
     }
-    atomic_store_explicit(&memory->ready, true, memory_order_release);
-    if (zmq_msg_init_data(&frame, bytes->data, bytes->len, wipe_frame, memory) < 0)
+    atomic_store_explicit(&frame->ready, true, memory_order_release);
+    if (zmq_msg_init_data(&message, bytes->data, bytes->len, wipe_frame, frame) < 0)
         abort(); /* no memory; frames before this one are on their way and cannot be taken back */
     *bytes = buf_make(bytes->max);
-    if (zmq_msg_send(&frame, socket, ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close(&frame);
+    if (zmq_msg_send(&message, socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&message);
         return BURSAR_E_IO;
     }
     return 0;

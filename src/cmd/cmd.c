@@ -25,7 +25,7 @@ static const struct cmd *const commands[] = {
     &cmd_restore,  &cmd_delete,     &cmd_list,      &cmd_show,    &cmd_events,     &cmd_status,
     &cmd_whoami,   &cmd_connectors, &cmd_validate,  &cmd_connect, &cmd_simulate,   &cmd_conform,
     &cmd_discover, &cmd_doctor,     &cmd_freeze,    &cmd_thaw,    &cmd_sweep,      &cmd_provider,
-    &cmd_export,   &cmd_import,     &cmd_principal, &cmd_key,     &cmd_audit,
+    &cmd_export,   &cmd_import,     &cmd_principal, &cmd_key,     &cmd_audit,      &cmd_bench,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

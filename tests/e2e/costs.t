@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+"""What a warm vend and a refresh cost, counted and not timed: instructions, allocations, system calls, fsyncs."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from costing import Calls, callgrind, needs, profile
+from harness import Daemon, Endpoint, limit, program, run
+from scene import make_secret, put
+
+# Bounds lie a seventh or so over what was counted last: a path that gets worse by a fifth fails, and whoever
+# makes one better lowers its bound. doc/testing.md says how to look into a count.
+OUR_INSTRUCTIONS = 10600   # of a warm vend, in the dispatcher
+ZMQ_INSTRUCTIONS = 3300    # libzmq's, there
+ALLOCATIONS = 1.5          # there: ZeroMQ's own for a frame, and now and then the audit log's
+CALLS_ALONE = 15           # system calls of the dispatcher for a vend that comes alone
+IO_CALLS_ALONE = 19        # and of ZeroMQ's thread
+CALLS_OF_MANY = 1.4        # of both, for one of a hundred; how many ZeroMQ takes at once is chance
+FSYNCS_ALONE = 3050        # of 1000 refreshes, one after the other: intent, reply, conclusion
+FSYNCS_OF_MANY = 250       # of 1000, all at once; how many the store takes at once is chance
+
+VENDS = 1000
+AT_ONCE = 100
+SECRET_BYTES = 1200
+REFRESHES = 200
+
+
+def start(t, config=None, **kwargs):
+    """A daemon whose log says nothing of single jobs, as it is in use."""
+    return t.use(Daemon({"log": {"level": "info"}, "providers": {"plain": {"kind": "static"}}, **(config or {})},
+                        **kwargs))
+
+
+def warm(c):
+    token = make_secret("costs" + "x" * (SECRET_BYTES - 30))
+    reply = c.ask("credential.put", owner="o", provider="plain", secret={"kind": "bearer", "token": token})
+    c.ask("vend", owner="o", provider="plain")
+    return reply["connection"]
+
+
+def ask_many(c, count, at_once, op, keys):
+    for first in range(0, count, at_once):
+        for i in range(first, first + at_once):
+            c.send(op, owner="o", **keys(i))
+        for _ in range(at_once):
+            if not c.recv(60)["ok"]:
+                raise AssertionError(f"a {op} was refused")
+
+
+def vend(c, connection, count, at_once):
+    ask_many(c, count, at_once, "vend", lambda _: {"connection": connection})
+
+
+@limit(180)
+def test_instructions(t):
+    needs("valgrind")
+    d = start(t, {"sandbox": "off"}, start=False)
+    d.wrapper = callgrind(d.dir)
+    d.ready_timeout = 90
+    d.start()
+    c = d.client()
+    connection = warm(c)
+    c.ask("whoami", timeout=60)
+    vend(c, connection, VENDS, AT_ONCE)
+    c.ask("whoami", timeout=60)
+    d.stop()
+    found = profile(d.dir, 2)
+    for name, count in sorted(found.by_object.items()):
+        t.diag(f"{name}: {count / VENDS:.0f} instructions a vend")
+    t.eq(found.calls["unseal"], VENDS, "each vend opens one secret")
+    t.le(found.of(os.path.basename(program("bursard", "BURSARD")[0])) / VENDS, OUR_INSTRUCTIONS,
+         "instructions of our own for a warm vend")
+    t.le(found.of("libzmq") / VENDS, ZMQ_INSTRUCTIONS, "instructions of ZeroMQ's for it")
+    # realloc() is ours and calls malloc().
+    t.le((found.calls["malloc"] + found.calls["calloc"]) / VENDS, ALLOCATIONS, "allocations for it")
+
+
+def each(t, counts, jobs):
+    """System calls for each job, by thread, without those that were under way before."""
+    threads = {}
+    for (thread, call), count in sorted(counts.items()):
+        if call != "restart_syscall":
+            threads.setdefault(thread, {})[call] = count / jobs
+    for thread, calls in threads.items():
+        t.diag(f"{thread}: " + ", ".join(f"{call} {n:.3f}" for call, n in calls.items()))
+    return threads
+
+
+@limit(120)
+def test_system_calls(t):
+    needs("strace")
+    d = start(t)
+    c = d.client()
+    connection = warm(c)
+    vend(c, connection, 2000, AT_ONCE)
+    with Calls(d) as calls:
+        vend(c, connection, 500, 1)
+    alone = each(t, calls.counts, 500)
+    t.le(sum(alone["dispatcher"].values()), CALLS_ALONE, "system calls of the dispatcher for one vend")
+    t.le(sum(alone["ZMQbg/IO/0"].values()), IO_CALLS_ALONE, "of ZeroMQ's thread")
+    t.eq([name for name in alone if "worker" in name or name in ("plain", "query")], [], "no other thread has to do")
+    with Calls(d) as calls:
+        vend(c, connection, 2000, AT_ONCE)
+    many = each(t, calls.counts, 2000)
+    t.le(sum(sum(many[name].values()) for name in ("dispatcher", "ZMQbg/IO/0")), CALLS_OF_MANY,
+         "system calls of both for one of a hundred vends")
+
+
+@limit(120)
+def test_fsyncs(t):
+    needs("strace")
+    sim = t.use(Endpoint(prefix="COSTS"))
+    d = start(t, {"providers": {"acme": sim.provider()}})
+    c = d.client()
+    connections = [put(c, grant, lives_s=3600) for grant in sim.issue_many(REFRESHES, ttl=3600)]
+    for at_once, bound, name in ((1, FSYNCS_ALONE, "one after the other"), (REFRESHES, FSYNCS_OF_MANY, "all at once")):
+        with Calls(d, "fsync,fdatasync,sync_file_range,msync") as calls:
+            ask_many(c, REFRESHES, at_once, "refresh", lambda i: {"connection": connections[i], "force": True})
+        count = sum(calls.counts.values()) * 1000 / REFRESHES
+        t.ok(count > 0, "what is committed goes to the disk")
+        t.le(count, bound, f"fsyncs of 1000 refreshes, {name}")
+
+
+run([test_instructions, test_system_calls, test_fsyncs])
