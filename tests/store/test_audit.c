@@ -403,6 +403,7 @@ static void test_given(void **state)
     apply_right(f, change_put("c2", "two", 0), EVENT_CONNECTED);
     add_given(f, "ci", "c1", 1, NOW_MS, 3, AUDIT_VEND);
     add_given(f, "ci", "c1", 1, NOW_MS + 10, 4, AUDIT_VEND);
+    apply_right(f, change_put("c1", "one", 1), EVENT_REFRESHED);
     add_given(f, "ci", "c1", 2, NOW_MS + 60 * sec, 1, AUDIT_EXPORT);
     add_given(f, "web", "c1", 2, NOW_MS + 60 * sec, 2, AUDIT_VEND);
     add_given(f, "ci", "c2", 1, NOW_MS, 1, AUDIT_VEND);
