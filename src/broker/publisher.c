@@ -192,15 +192,15 @@ static void take_messages(struct publisher *self)
 static int open_all(struct publisher *self)
 {
     struct store_reader *reader = NULL;
-    struct store_counts counts;
+    uint64_t last_seq = 0;
     const struct broker *broker = self->broker;
     int result = broker->store->reader_open(broker->store_where, &reader, self->open_error);
     if (result == 0)
-        result = broker->store->counts(reader, &counts);
+        result = broker->store->last_seq(reader, &last_seq);
     broker->store->reader_close(reader);
     if (result < 0)
         return result;
-    self->last_seq = counts.last_seq;
+    self->last_seq = last_seq;
     return open_socket(self, self->open_error);
 }
 

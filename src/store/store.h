@@ -293,7 +293,10 @@ struct store_engine {
     int (*paused)(struct store_reader *reader, struct text provider, int64_t *out_since);
     /* The principals that were made by jobs, by name. */
     int (*principals)(struct store_reader *reader, store_principal_fn *each, void *context);
+    /* Reads all rows. */
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
+    /* The number of the last event, 0 where there was none. */
+    int (*last_seq)(struct store_reader *reader, uint64_t *out_seq);
     /* The next rows with sealed blobs behind the cursor, which is moved; an owner's, or all where it is absent. At
      * the end of a table there may be none though the cursor is not at its end yet. */
     int (*sealed)(struct store_reader *reader, struct text owner, struct sealed_cursor *cursor,

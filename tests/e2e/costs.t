@@ -19,7 +19,7 @@ CALLS_ALONE = 15           # system calls of the dispatcher for a vend that come
 IO_CALLS_ALONE = 19        # and of ZeroMQ's thread
 CALLS_OF_MANY = 1.4        # of both, for one of a hundred; how many ZeroMQ takes at once is chance
 FSYNCS_ALONE = 3050        # of 1000 refreshes, one after the other: intent, reply, conclusion
-FSYNCS_OF_MANY = 250       # of 1000, all at once; how many the store takes at once is chance
+FSYNCS_OF_MANY = 600       # of 1000, all at once; chance: it shows only whether they share their commits
 
 VENDS = 1000
 AT_ONCE = 100

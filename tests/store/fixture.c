@@ -197,8 +197,11 @@ int apply_one(struct fixture *fixture, struct store_change *change)
 static uint64_t last_seq(struct fixture *fixture)
 {
     struct store_counts counts;
+    uint64_t seq = 0;
     assert_int_equal(fixture->engine->counts(fixture->reader, &counts), 0);
-    return counts.last_seq;
+    assert_int_equal(fixture->engine->last_seq(fixture->reader, &seq), 0);
+    assert_int_equal(counts.last_seq, seq);
+    return seq;
 }
 
 enum event_type newest_event(struct fixture *fixture)

@@ -474,6 +474,17 @@ int reader_events(struct store_reader *reader, uint64_t after_seq, size_t limit,
     return result;
 }
 
+int reader_last_seq(struct store_reader *reader, uint64_t *out_seq)
+{
+    sqlite3_stmt *statement = db_statement(&reader->db, LAST_SEQ);
+    bool is_there = sqlite3_step(statement) == SQLITE_ROW;
+    int result = is_there ? 0 : db_failed(&reader->db, "last seq");
+    if (is_there)
+        *out_seq = (uint64_t)sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return result;
+}
+
 int reader_counts(struct store_reader *reader, struct store_counts *out_counts)
 {
     struct store_counts counts = {0};
@@ -487,12 +498,7 @@ int reader_counts(struct store_reader *reader, struct store_counts *out_counts)
     sqlite3_reset(statement);
     if (code != SQLITE_DONE)
         return db_failed(&reader->db, "counts");
-    statement = db_statement(&reader->db, LAST_SEQ);
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        counts.last_seq = (uint64_t)sqlite3_column_int64(statement, 0);
-    else
-        result = db_failed(&reader->db, "last seq");
-    sqlite3_reset(statement);
+    result = reader_last_seq(reader, &counts.last_seq);
     if (result == 0)
         *out_counts = counts;
     return result;

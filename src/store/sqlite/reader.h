@@ -61,5 +61,6 @@ int reader_sealed(struct store_reader *reader, struct text owner, struct sealed_
 int reader_sealed_count(struct store_reader *reader, uint64_t *out_count);
 int reader_last_at(struct store_reader *reader, int64_t *out_at_ms);
 int reader_counts(struct store_reader *reader, struct store_counts *out_counts);
+int reader_last_seq(struct store_reader *reader, uint64_t *out_seq);
 
 #endif

@@ -41,6 +41,7 @@ const struct store_engine sqlite_engine = {
     .paused = reader_paused,
     .principals = reader_principals,
     .counts = reader_counts,
+    .last_seq = reader_last_seq,
     .sealed = reader_sealed,
     .sealed_count = reader_sealed_count,
     .last_at = reader_last_at,
