@@ -27,6 +27,8 @@ struct query {
 /* query_write.c: sends a change to the store; done gets it back. */
 void query_write(struct query *self, struct write_message *message, write_done_fn *done,
                  void *context);
+/* Answers with an error. Takes the request. text empty: the error's own. */
+void query_refuse(struct query *self, struct request *request, int error, struct text text);
 
 /* query_principal.c */
 

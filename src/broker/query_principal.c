@@ -226,15 +226,6 @@ int query_operator(struct query *self, const struct job *job, struct answer *ans
 
 /* ---- principal.add, .update, .remove ------------------------------------------------------------- */
 
-static void refuse(struct query *self, struct request *request, int error, struct text text)
-{
-    struct answer *answer = answer_new(request->ticket);
-    answer->error = error;
-    buf_append_text(&answer->text, text);
-    request_free(request);
-    dispatcher_send(self->broker->dispatcher, answer);
-}
-
 static struct text why(int result, enum job_op op)
 {
     if (result == BURSAR_E_CONFLICT && op == OP_PRINCIPAL_ADD)
@@ -253,7 +244,7 @@ static void changed(void *context, struct write_message *message)
     write_free(message);
     self->changes->is_writing = false;
     if (result < 0) {
-        refuse(self, request, result, why(result, request->job.op));
+        query_refuse(self, request, result, why(result, request->job.op));
         return;
     }
     LOG(LOG_WARNING, "principals have changed", LOG_S("op", job_rule(request->job.op)->name),
@@ -311,7 +302,7 @@ static void begin(struct query *self, struct request *request)
         result = make_definition(self, job, &definition, &error);
     }
     if (result < 0) {
-        refuse(self, request, result, buf_text(&error));
+        query_refuse(self, request, result, buf_text(&error));
     } else {
         struct write_message *message = write_new(CHANGE_PRINCIPAL, (struct text){NULL, 0});
         message->change.principal = job->principal;

@@ -26,15 +26,6 @@ static const struct text none = {NULL, 0};
 static const char *const action_names[SWEEP_ACTION_END] = {
     [SWEEP_FREEZE] = "freeze", [SWEEP_THAW] = "thaw", [SWEEP_REVOKE] = "revoke"};
 
-static void refuse(struct query *self, struct request *request, int error, struct text text)
-{
-    struct answer *answer = answer_new(request->ticket);
-    answer->error = error;
-    buf_append_text(&answer->text, text);
-    request_free(request);
-    dispatcher_send(self->broker->dispatcher, answer);
-}
-
 /* ---- what is looked at --------------------------------------------------------------------------- */
 
 static void pack_given(struct pack *map, const char *key, struct text value)
@@ -131,7 +122,7 @@ void query_wait_sweep(struct query *self, struct request *request)
     if (has_ended(self, request->job.sweep)) {
         answer_sweep(self, request);
     } else if (self->waiting_count == WAITING_MAX) {
-        refuse(self, request, BURSAR_E_OVERLOADED, none);
+        query_refuse(self, request, BURSAR_E_OVERLOADED, none);
     } else {
         request->next = self->waiting;
         self->waiting = request;
@@ -151,7 +142,7 @@ void query_wake_waiting(struct query *self, bool is_draining)
         if (request->deadline_ms <= now_ms) /* the dispatcher has told it so */
             request_free(request);
         else if (is_draining)
-            refuse(self, request, BURSAR_E_SHUTTING_DOWN, none);
+            query_refuse(self, request, BURSAR_E_SHUTTING_DOWN, none);
         else
             query_wait_sweep(self, request);
     }
@@ -425,9 +416,9 @@ static void begun(void *context, struct write_message *message)
     message->request = NULL;
     write_free(message);
     if (result < 0) {
-        refuse(self, request, result,
-               result == BURSAR_E_OVERLOADED ? TEXT_LITERAL("too many sweeps are under way")
-                                             : none);
+        query_refuse(self, request, result,
+                     result == BURSAR_E_OVERLOADED ? TEXT_LITERAL("too many sweeps are under way")
+                                                   : none);
         beginning_free(beginning);
         return;
     }
@@ -458,7 +449,7 @@ static void begin(struct query *self, struct request *request)
     beginning->query = self;
     int result = look(beginning, select, &error);
     if (result < 0) {
-        refuse(self, request, result, buf_text(&error));
+        query_refuse(self, request, result, buf_text(&error));
         beginning_free(beginning);
     } else if (job->dry_run) {
         answer_beginning(beginning, request);
@@ -491,10 +482,10 @@ static void cancelled(void *context, struct write_message *message)
     message->request = NULL;
     write_free(message);
     if (result < 0) {
-        refuse(self, request, result,
-               result == BURSAR_E_NOT_FOUND  ? TEXT_LITERAL("no sweep has this id")
-               : result == BURSAR_E_CONFLICT ? TEXT_LITERAL("the sweep has ended already")
-                                             : none);
+        query_refuse(self, request, result,
+                     result == BURSAR_E_NOT_FOUND  ? TEXT_LITERAL("no sweep has this id")
+                     : result == BURSAR_E_CONFLICT ? TEXT_LITERAL("the sweep has ended already")
+                                                   : none);
         return;
     }
     LOG(LOG_WARNING, "a sweep was cancelled", LOG_T("sweep", request->job.sweep));
