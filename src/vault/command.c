@@ -77,7 +77,10 @@ static int start(char *const *words, int output, pid_t *out_pid, struct buf *err
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
                                               POSIX_SPAWN_SETPGROUP);
-    int code = posix_spawn(out_pid, words[0], &files, &attributes, words, environment);
+    /* Asked before: where it is told behind the spawn depends on the platform. */
+    int code = access(words[0], X_OK) < 0 ? errno : 0;
+    if (code == 0)
+        code = posix_spawn(out_pid, words[0], &files, &attributes, words, environment);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     free(credentials);
