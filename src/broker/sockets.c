@@ -20,6 +20,7 @@
 enum {
     CLOSED_MS = 2000,
     HIGH_WATER = 100000,
+    UNREAD_MAX = 2000, /* messages of one peer that wait to be read: then it waits itself */
     LINGER_MS = 1000,
     BACKLOG = 1024,
     HANDSHAKE_MS = 10000,
@@ -28,7 +29,7 @@ enum {
 
 void *socket_new(void *zmq, int type, struct buf *error)
 {
-    int high_water = HIGH_WATER, linger_ms = LINGER_MS, backlog = BACKLOG,
+    int high_water = HIGH_WATER, unread = UNREAD_MAX, linger_ms = LINGER_MS, backlog = BACKLOG,
         handshake_ms = HANDSHAKE_MS, one = 1;
     void *socket = zmq_socket(zmq, type);
     if (!socket) {
@@ -37,7 +38,7 @@ void *socket_new(void *zmq, int type, struct buf *error)
     }
     zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, "bursar", strlen("bursar"));
     zmq_setsockopt(socket, ZMQ_SNDHWM, &high_water, sizeof high_water);
-    zmq_setsockopt(socket, ZMQ_RCVHWM, &high_water, sizeof high_water);
+    zmq_setsockopt(socket, ZMQ_RCVHWM, &unread, sizeof unread);
     zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
     zmq_setsockopt(socket, ZMQ_BACKLOG, &backlog, sizeof backlog);
     zmq_setsockopt(socket, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms);

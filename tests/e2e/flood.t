@@ -163,7 +163,8 @@ def test_floods(t):
                    f" p99 {took[len(took) * 99 // 100]:.2f} ms, worst {took[-1]:.1f} ms;"
                    f" {b.d.rss_kib() // 1024} MiB")
             if not SANITIZED:  # which keeps what was freed
-                t.le(b.d.rss_kib(), before + 200 * 1024, "and memory is bounded")
+                # A third of the connections have begun frames of a MiB; the rest is a thousand buffers.
+                t.le(b.d.rss_kib(), before + 450 * 1024, "and memory is bounded")
             t.diag(f"it says: {first_line(child, 60, 'its end')}")
             child.proc.stdin.close()
             child.wait(10)
