@@ -393,6 +393,7 @@ static int open_sockets(struct dispatcher *self)
     int result = socket_bind(self->jobs, config, &config->jobs, self->open_error);
     if (result == 0)
         result = socket_bind(self->intake, config, &config->intake, self->open_error);
+    self->outbox = outbox_new(self->jobs);
     if (result == 0)
         dispatcher_open_to_others(self);
     return result;
@@ -436,17 +437,17 @@ static void *run(void *context)
             continue; /* no signal comes to this thread, but a debugger may */
         if (has_jobs || fds[0].revents)
             has_jobs = take_all(self, take_from_jobs);
-        self->has_sent = false;
         if (has_intake || fds[1].revents)
             has_intake = take_all(self, take_from_intake);
         if (fds[2].revents)
             dispatcher_take_messages(self);
         dispatcher_expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
         auditor_turn(&self->auditor, clock_boot_ms(), false);
-        has_jobs = has_jobs || self->has_sent;
+        has_jobs = outbox_flush(self->outbox) || has_jobs;
     }
     dispatcher_expire(self, 0, BURSAR_E_SHUTTING_DOWN);
     dispatcher_finish_audit(self);
+    outbox_free(self->outbox);
     socket_close(self->jobs);
     socket_close(self->intake);
     return NULL;
