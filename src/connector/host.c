@@ -1,5 +1,6 @@
 #include "connector/host.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -379,6 +380,12 @@ static void emit_nothing(const struct bursar_call *call, enum bursar_emit part, 
 {
     (void)part, (void)name, (void)value, (void)value_len;
     host_of(call)->error = BURSAR_E_INTERNAL;
+}
+
+void host_init(struct host *host, const struct call *about)
+{
+    memset(host, 0, offsetof(struct host, made));
+    host->call = about;
 }
 
 struct bursar_call host_call(struct host *host)
