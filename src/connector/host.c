@@ -324,14 +324,19 @@ static const struct document *document_of(struct host *host)
     return host->document;
 }
 
-/* Paths of settings were checked when they were read; compiling one again takes a microsecond. */
+/* Paths of settings are compiled once. */
 static struct document_value look(struct host *host, struct bursar_text text)
 {
     const struct document *document = document_of(host);
     struct document_value value = {.type = BURSAR_VALUE_ABSENT};
+    if (!document || !text.data)
+        return value;
+    const struct path *known = paths_find(host->call->connector->paths, take(text));
+    if (known)
+        return document_find(document, known);
     struct path *path = NULL;
     struct buf error = buf_make(256);
-    if (document && text.data && path_compile(take(text), &path, &error) == 0)
+    if (path_compile(take(text), &path, &error) == 0)
         value = document_find(document, path);
     path_free(path);
     buf_free(&error);

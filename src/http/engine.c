@@ -216,7 +216,8 @@ static void set_request(struct exchange *exchange)
     }
     if (strcmp(request->method, "HEAD") == 0)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L); /* the reply has a length and no body */
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    if (strcmp(request->method, request->has_body ? "POST" : "GET") != 0)
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     if (request->tls_certificate.len > 0) {
         curl_easy_setopt(easy, CURLOPT_SSLCERT, (const char *)request->tls_certificate.data);
         curl_easy_setopt(easy, CURLOPT_SSLKEY, (const char *)request->tls_key.data);
