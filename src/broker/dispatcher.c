@@ -443,7 +443,8 @@ static void *run(void *context)
             dispatcher_take_messages(self);
         dispatcher_expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
         auditor_turn(&self->auditor, clock_boot_ms(), false);
-        has_jobs = outbox_flush(self->outbox) || has_jobs;
+        if (outbox_flush(self->outbox) && take_from_jobs(self))
+            has_jobs = true;
     }
     dispatcher_expire(self, 0, BURSAR_E_SHUTTING_DOWN);
     dispatcher_finish_audit(self);
