@@ -171,8 +171,8 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
         request->job.account = job->account;
     }
     bool asks_log = route_is_audit(job) || (route_is_sweep(job) && job->select.principal.data);
-    if (asks_log && auditor_is_busy(&self->auditor)) {
-        auditor_hold(&self->auditor, &request->message.mail); /* so that all is in it */
+    if (asks_log && auditor_is_behind(&self->auditor)) {
+        auditor_hold_reader(&self->auditor, &request->message.mail); /* so that all is in it */
     } else if (route_is_query(job)) {
         query_send(self->broker->query, request);
     } else if (!worker_send(worker, request)) {
