@@ -101,8 +101,8 @@ class Programs:
         key = [self.key("server", "key")] if curve else []
         return Server(self.path("bench/echo"), endpoint, str(reply_bytes), *key)
 
-    def endpoint(self, token_bytes, delay_ms=0):
-        return Server(self.path("bench/endpoint"), str(token_bytes), str(delay_ms))
+    def endpoint(self, token_bytes, delay_ms=0, *words):
+        return Server(self.path("bench/endpoint"), str(token_bytes), str(delay_ms), *words)
 
     def load(self, endpoint, *words, curve=False):
         """`bursar bench` there; what it measured."""
@@ -117,7 +117,7 @@ class Programs:
 class Daemon:
     """bursard with a static provider, and one at a local token endpoint."""
 
-    def __init__(self, programs, port, tcp_port=0, name="d"):
+    def __init__(self, programs, port, tcp_port=0, name="d", others=None):
         self.programs, self.child = programs, None
         self.folder = programs.folder / name
         self.folder.mkdir(exist_ok=True)
@@ -138,6 +138,9 @@ class Daemon:
                           "acme": {"kind": "oauth2_refresh", "token_url": f"http://127.0.0.1:{port}/token",
                                    "client_id": "client", "client_secret": "secret", "rotation": "none"}},
             "log": {"level": "info"}}
+        for other, other_port in (others or {}).items():
+            config["providers"][other] = {**config["providers"]["acme"],
+                                          "token_url": f"http://127.0.0.1:{other_port}/token"}
         self.config = self.folder / "bursar.yaml"
         self.config.touch(mode=0o600)
         self.config.write_text(json.dumps(config), encoding="utf-8")
