@@ -148,8 +148,8 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
             return;
         }
     }
-    struct request *request = request_new(body, is_secret_op(job->op),
-                                          pending ? pending->ticket : TICKET_NONE, deadline_ms);
+    struct request *request = request_of_job(job, body, is_secret_op(job->op),
+                                             pending ? pending->ticket : TICKET_NONE, deadline_ms);
     if (!request) {
         LOG(LOG_ERROR, "out of memory: ending");
         abort();
