@@ -7,23 +7,6 @@
 
 enum { DISTANCE_MAX = 64 };
 
-struct text text_of(const char *string)
-{
-    return (struct text){string, string ? strlen(string) : 0};
-}
-
-bool text_is(struct text text, const char *string)
-{
-    return text_equal(text, text_of(string));
-}
-
-bool text_equal(struct text a, struct text b)
-{
-    if (!a.data || !b.data)
-        return !a.data && !b.data;
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 int text_compare(struct text a, struct text b)
 {
     size_t len = a.len < b.len ? a.len : b.len;
@@ -85,12 +68,27 @@ size_t text_utf8_len(struct text text)
     return text.len > 0 ? utf8_next((const unsigned char *)text.data, text.len, &point) : 0;
 }
 
+/* Whether eight bytes are all from 0x20 to 0x7e, which nearly all that is ever asked for are: no byte has its highest
+ * bit set, nor has it after 1 was added (0x7f) or without carrying after 0x20 was taken away (a control character).
+ * What is found in one byte may be said of its neighbour too, never of none. */
+static bool is_plain(const unsigned char *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return ((word | (word + ones) | (word - ones * 0x20)) & high) == 0;
+}
+
 bool text_is_printable(struct text text)
 {
     const unsigned char *p = (const unsigned char *)text.data;
     for (size_t i = 0; i < text.len;) {
         uint32_t point = 0;
-        if (p[i] >= 0x20 && p[i] < 0x7f) { /* nearly all that is ever asked for */
+        if (text.len - i >= 8 && is_plain(p + i)) {
+            i += 8;
+            continue;
+        }
+        if (p[i] >= 0x20 && p[i] < 0x7f) {
             i++;
             continue;
         }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes that belong to somebody else; not NUL-terminated. data is NULL where the text is absent. */
 struct text {
@@ -16,9 +17,23 @@ struct text {
 #define TEXT_LITERAL(s) ((struct text){(s), sizeof(s) - 1})
 
 /* Borrows a C string; absent where it is NULL. */
-struct text text_of(const char *string);
-bool text_is(struct text text, const char *string);
-bool text_equal(struct text a, struct text b);
+static inline struct text text_of(const char *string)
+{
+    return (struct text){string, string ? strlen(string) : 0};
+}
+
+/* Two absent texts are equal; an absent one and an empty one are not. */
+static inline bool text_equal(struct text a, struct text b)
+{
+    if (!a.data || !b.data)
+        return !a.data && !b.data;
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+static inline bool text_is(struct text text, const char *string)
+{
+    return text_equal(text, text_of(string));
+}
 
 /* Gives a NUL-terminated copy, free() ends it; NULL for an absent text or without memory. */
 char *text_copy(struct text text);

@@ -219,7 +219,18 @@ static struct text provider_of_state(struct text state)
     return (struct text){dot ? state.data : NULL, dot ? (size_t)(dot - state.data) : 0};
 }
 
-static struct access_ask ask_of(const struct admission *self, const struct asked *asked)
+/* A connection's id is taken apart only for whoever is bound to providers, or guarded from some. */
+static struct text provider_asked(const struct admission *self, const struct principal *principal,
+                                  const struct asked *asked)
+{
+    if (!asked->connection.data)
+        return asked->provider;
+    return principal->providers.is_all && !self->has_guards ? (struct text){NULL, 0}
+                                                            : id_provider(asked->connection);
+}
+
+static struct access_ask ask_of(const struct admission *self, const struct principal *principal,
+                                const struct asked *asked)
 {
     static const struct text none = {NULL, 0};
     const struct job_rule *rule = job_rule(asked->op);
@@ -230,8 +241,7 @@ static struct access_ask ask_of(const struct admission *self, const struct asked
                              .makes_one = rule->makes_one,
                              .is_about_all = rule->is_about_all,
                              .owner = rule->ignores_owner ? none : asked->owner,
-                             .provider = asked->connection.data ? id_provider(asked->connection)
-                                                                : asked->provider,
+                             .provider = provider_asked(self, principal, asked),
                              .ref = rule->names_connection ? asked->ref : none};
     if (rule->ignores_provider)
         ask.provider = none;
@@ -256,7 +266,7 @@ int admission_check(const struct admission *self, const struct caller *caller, s
                                 .state = job->state,
                                 .wants_export = job->include_refresh_token,
                                 .wants_secret = gives_secret(job)};
-    struct access_ask ask = ask_of(self, &asked);
+    struct access_ask ask = ask_of(self, caller->principal, &asked);
     /* Of no one connection: a foreign owner's are not unseen, but refused. */
     if (route_is_sweep(job)) {
         ask.is_about_one = false;
@@ -291,7 +301,7 @@ bool admission_holds(const struct admission *self, const struct pending *pending
     free(peer);
     if (!principal || !text_equal(text_of(principal->name), about->principal))
         return false;
-    struct access_ask ask = ask_of(self, &asked);
+    struct access_ask ask = ask_of(self, principal, &asked);
     enum access access = access_check(principal, &ask);
     return access == ACCESS_OK || (access == ACCESS_UNSEEN && pending->is_unseen);
 }

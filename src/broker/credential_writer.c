@@ -1,5 +1,7 @@
 #include "broker/credential_writer.h"
 
+#include <stdlib.h>
+
 #include <bursar/error.h>
 #include <bursar/protocol.h>
 
@@ -7,22 +9,27 @@
 #include "base/secret.h"
 #include "vault/seal.h"
 #include "wire/doc.h"
+#include "wire/pack.h"
 
 enum {
     TEXT_MAX = 1024,
     PLAIN_MAX = 1 << 20,
+    REPLY_MAX = BURSAR_MAX_JOB_BYTES * 2,
     REPLY_ROOM = 256 /* of a credential's reply, besides what is in it */
 };
 
 int credential_writer_init(struct credential_writer *writer, const struct keyring *keyring)
 {
-    *writer = (struct credential_writer){keyring, buf_make_secret(PLAIN_MAX)};
+    *writer = (struct credential_writer){.keyring = keyring, .plain = buf_make_secret(PLAIN_MAX)};
+    if (process_key_new(&writer->key) < 0)
+        return BURSAR_E_NOMEM;
     return buf_reserve(&writer->plain, BURSAR_MAX_JOB_BYTES * 2) ? 0 : BURSAR_E_NOMEM;
 }
 
 void credential_writer_fini(struct credential_writer *writer)
 {
     buf_free(&writer->plain);
+    process_key_free(writer->key);
 }
 
 void credential_close(struct credential_writer *writer)
@@ -63,6 +70,40 @@ int credential_write(struct credential_writer *writer, struct text id,
     make_room(credential, id, reply);
     reply_credential(reply, id, credential);
     return 0;
+}
+
+struct kept_reply *credential_keep(struct credential_writer *writer, const struct warm *entry)
+{
+    struct reply_credential credential = {.entry = entry, .refresh_state = "idle"};
+    struct buf reply = buf_make(REPLY_MAX);
+    struct kept_reply *kept = NULL;
+    int result = credential_write(writer, (struct text){NULL, 0}, &credential, &reply);
+    credential_close(writer);
+    if (result == 0 && buf_error(&reply) == 0) {
+        struct pack_pairs pairs = pack_pairs_of(buf_text(&reply));
+        kept = malloc(sizeof *kept + pairs.packed.len + PROCESS_SEAL_OVERHEAD);
+        if (kept) {
+            kept->pairs = pairs.count;
+            kept->len = pairs.packed.len + PROCESS_SEAL_OVERHEAD;
+            process_key_seal(writer->key, pairs.packed, kept->sealed);
+        }
+    }
+    secret_wipe(reply.data, reply.len);
+    buf_free(&reply);
+    return kept;
+}
+
+int credential_give(struct credential_writer *writer, struct text id, const struct kept_reply *kept,
+                    struct buf *reply)
+{
+    struct text sealed = {(const char *)kept->sealed, kept->len};
+    size_t plain_len = kept->len - PROCESS_SEAL_OVERHEAD;
+    buf_reserve(reply, plain_len + id.len + REPLY_ROOM); /* it does not move with a secret in it */
+    struct pack map = reply_open(reply, id);
+    uint8_t *plain = pack_room(&map, kept->pairs, plain_len);
+    int result = plain ? process_key_open(writer->key, sealed, plain) : buf_error(reply);
+    pack_close(&map);
+    return result;
 }
 
 /* The secret with the refresh token in it, for those who may have it. */

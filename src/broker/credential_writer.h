@@ -1,8 +1,9 @@
 /* Writes the replies that carry a credential: unseals, encodes, wipes.
  * Thread: the dispatcher's.
  *
- * The clear text stands in one block of locked memory that is made at start, so that a warm vend takes
- * none, and is opened once for all replies of one answer. */
+ * The clear text of a stored secret stands in one block of locked memory that is made at start, and is opened
+ * once for all replies of one answer. What is vended again is kept as the packed reply, sealed under the key of
+ * this process: such a vend opens it where it is sent from, and packs nothing but its `id`. */
 #ifndef BROKER_CREDENTIAL_WRITER_H
 #define BROKER_CREDENTIAL_WRITER_H
 
@@ -10,11 +11,14 @@
 #include "broker/message.h"
 #include "broker/pending.h"
 #include "broker/reply.h"
+#include "broker/warm_table.h"
 #include "vault/keyring.h"
+#include "vault/process_key.h"
 
 struct credential_writer {
     const struct keyring *keyring;
-    struct buf plain; /* what was opened last; empty: nothing */
+    struct process_key *key; /* of kept replies */
+    struct buf plain;        /* what was opened last; empty: nothing */
 };
 
 /* 0 or BURSAR_E_NOMEM. Borrows the keyring. */
@@ -27,6 +31,13 @@ void credential_close(struct credential_writer *writer);
  * written. */
 int credential_write(struct credential_writer *writer, struct text id,
                      struct reply_credential *credential, struct buf *reply);
+
+/* Keeps the reply of one that is vended while it is fresh. NULL where the stored secret does not open, or
+ * there is no memory. */
+struct kept_reply *credential_keep(struct credential_writer *writer, const struct warm *entry);
+/* Its reply to one job. 0, or why there is none; the buffer is of no use then. */
+int credential_give(struct credential_writer *writer, struct text id, const struct kept_reply *kept,
+                    struct buf *reply);
 
 /* The reply that one who waits gets of an answer. */
 void credential_write_answer(struct credential_writer *writer, const struct answer *answer,

@@ -41,8 +41,9 @@ static bool is_held(const struct dispatcher *self, const struct warm *entry)
 
 /* With its row in the audit log, or after it. */
 static bool give_warm(struct dispatcher *self, struct incoming *in, const struct job *job,
-                      const struct warm *entry)
+                      const struct warm_item *item)
 {
+    const struct warm *entry = item->entry;
     if (!auditor_may_give(&self->auditor)) {
         dispatcher_refuse(self, in, job, BURSAR_E_STORE_UNAVAILABLE);
         return true;
@@ -58,24 +59,34 @@ static bool give_warm(struct dispatcher *self, struct incoming *in, const struct
         dispatcher_refuse(self, in, job, BURSAR_E_OVERLOADED);
         return true;
     }
-    struct buf reply = frame_pool_take(self->frames, DISPATCHER_REPLY_MAX);
-    struct reply_credential credential = {.entry = entry, .refresh_state = "idle"};
-    if (credential_write(&self->writer, job->id, &credential, &reply) < 0) {
-        buf_free(&reply);
-        return false; /* the worker finds the same and says so */
+    if (!item->reply) {
+        struct kept_reply *kept = credential_keep(&self->writer, entry);
+        if (!kept)
+            return false; /* the worker finds the same and says so */
+        warm_table_keep_reply(self->warm, item, kept);
     }
-    credential_close(&self->writer);
-    auditor_given(&self->auditor, &in->about, entry, AUDIT_VEND);
+    struct buf reply = frame_pool_take(self->frames, DISPATCHER_REPLY_MAX);
+    if (credential_give(&self->writer, job->id, item->reply, &reply) < 0) {
+        buf_free(&reply);
+        warm_table_forget(self->warm, item->entry->id);
+        return false;
+    }
+    auditor_given(&self->auditor, &in->about, item->entry, AUDIT_VEND);
     dispatcher_send_to(self, in, &reply);
     return true;
 }
 
+static const struct warm_item *find_warm(struct dispatcher *self, const struct job *job)
+{
+    return job->connection.data
+               ? warm_table_by_id(self->warm, job->owner, job->connection)
+               : warm_table_by_account(self->warm, job->owner, job->provider, job->account);
+}
+
 static bool answer_warm(struct dispatcher *self, struct incoming *in, const struct job *job)
 {
-    const struct warm *entry =
-        job->connection.data
-            ? warm_table_by_id(self->warm, job->owner, job->connection)
-            : warm_table_by_account(self->warm, job->owner, job->provider, job->account);
+    const struct warm_item *item = find_warm(self, job);
+    const struct warm *entry = item ? item->entry : NULL;
     if (!entry || job->include_refresh_token || is_held(self, entry) ||
         (job->kind.data && !text_equal(job->kind, entry->kind)))
         return false;
@@ -86,7 +97,7 @@ static bool answer_warm(struct dispatcher *self, struct incoming *in, const stru
                              .due_at = entry->due_at,
                              .issued_at = entry->issued_at};
     return vend_decide(&view, clock_wall_s(), job->min_ttl_s).action == VEND_SERVE &&
-           give_warm(self, in, job, entry);
+           give_warm(self, in, job, item);
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
@@ -112,12 +123,9 @@ static void forget_on_the_way(struct dispatcher *self, const struct job *job)
     if (job->op != OP_REVOKE && job->op != OP_FREEZE && job->op != OP_DELETE &&
         job->op != OP_INVALIDATE)
         return;
-    const struct warm *entry =
-        job->connection.data
-            ? warm_table_by_id(self->warm, job->owner, job->connection)
-            : warm_table_by_account(self->warm, job->owner, job->provider, job->account);
-    if (entry)
-        warm_table_forget(self->warm, entry->id);
+    const struct warm_item *item = find_warm(self, job);
+    if (item)
+        warm_table_forget(self->warm, item->entry->id);
 }
 
 /* What must not stay in memory once the request has ended. */
@@ -385,6 +393,7 @@ static int open_sockets(struct dispatcher *self)
     int result = socket_bind(self->jobs, config, &config->jobs, self->open_error);
     if (result == 0)
         result = socket_bind(self->intake, config, &config->intake, self->open_error);
+    self->outbox = outbox_new(self->jobs);
     if (result == 0)
         dispatcher_open_to_others(self);
     return result;
@@ -428,17 +437,17 @@ static void *run(void *context)
             continue; /* no signal comes to this thread, but a debugger may */
         if (has_jobs || fds[0].revents)
             has_jobs = take_all(self, take_from_jobs);
-        self->has_sent = false;
         if (has_intake || fds[1].revents)
             has_intake = take_all(self, take_from_intake);
         if (fds[2].revents)
             dispatcher_take_messages(self);
         dispatcher_expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
         auditor_turn(&self->auditor, clock_boot_ms(), false);
-        has_jobs = has_jobs || self->has_sent;
+        has_jobs = outbox_flush(self->outbox) || has_jobs;
     }
     dispatcher_expire(self, 0, BURSAR_E_SHUTTING_DOWN);
     dispatcher_finish_audit(self);
+    outbox_free(self->outbox);
     socket_close(self->jobs);
     socket_close(self->intake);
     return NULL;

@@ -19,23 +19,17 @@
 static void send_reply(struct dispatcher *self, zmq_msg_t *envelope, size_t count,
                        const struct load *load, struct buf *reply)
 {
-    bool is_sent = true;
-    self->has_sent = true;
-    if (buf_error(reply) != 0 || !reply->data) { /* before the first frame: no half message */
+    zmq_msg_t body;
+    if (buf_error(reply) != 0 || !reply->data) {
         LOG(LOG_ERROR, "a reply is too large or has no memory");
+        if (reply->data)
+            secret_wipe(reply->data, reply->cap);
         buf_free(reply);
         reply_error(reply, (struct text){NULL, 0},
                     &(struct reply_error){.error = BURSAR_E_INTERNAL});
     }
-    for (size_t i = 0; i < count && is_sent; i++)
-        is_sent = zmq_msg_send(&envelope[i], self->jobs, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
-    if (is_sent &&
-        socket_send_secret(self->jobs, self->frames, reply, load ? load->unread : NULL) < 0)
-        LOG(LOG_WARNING, "a reply could not be sent");
-    if (reply->data) {
-        secret_wipe(reply->data, reply->cap);
-        buf_free(reply);
-    }
+    socket_secret_frame(self->frames, reply, load ? load->unread : NULL, &body);
+    outbox_add(self->outbox, envelope, count, &body);
 }
 
 void dispatcher_send_to(struct dispatcher *self, struct incoming *in, struct buf *reply)
@@ -307,6 +301,7 @@ void dispatcher_expire(struct dispatcher *self, int64_t now_ms, int error)
 void dispatcher_finish_audit(struct dispatcher *self)
 {
     while (auditor_is_busy(&self->auditor) && !self->auditor.is_failing) {
+        outbox_flush(self->outbox);
         auditor_turn(&self->auditor, clock_boot_ms(), true);
         mailbox_wait(&self->inbox, -1);
         dispatcher_take_messages(self);

@@ -9,6 +9,7 @@
 #include "broker/dispatcher.h"
 #include "broker/frame_pool.h"
 #include "broker/incoming.h"
+#include "broker/outbox.h"
 #include "broker/pending.h"
 #include "broker/reply.h"
 #include "broker/thread.h"
@@ -28,13 +29,13 @@ struct dispatcher {
     struct pending_table *pending;
     struct admission *admission;
     struct frame_pool *frames;
+    struct outbox *outbox; /* of the jobs socket */
     int *held;        /* by worker: reasons not to answer from memory */
     int held_count;   /* of all */
     struct buf error; /* of the job that is being decoded */
     struct credential_writer writer;
     struct auditor auditor;
     bool is_draining;
-    bool has_sent;     /* something through the jobs socket */
     size_t drained;    /* workers that have */
     int64_t end_at_ms; /* boot time at which draining ends */
 };

@@ -3,13 +3,18 @@
 #include <bursar/error.h>
 
 #include "policy/expiry.h"
-#include "wire/pack.h"
 
-static struct pack open_reply(struct buf *out, struct text id, bool is_ok)
+struct pack reply_open(struct buf *out, struct text id)
 {
     struct pack map = pack_map(out);
     if (id.data)
         pack_raw(&map, "id", id);
+    return map;
+}
+
+static struct pack open_reply(struct buf *out, struct text id, bool is_ok)
+{
+    struct pack map = reply_open(out, id);
     pack_bool(&map, "ok", is_ok);
     return map;
 }

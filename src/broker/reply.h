@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "broker/message.h"
+#include "wire/pack.h"
 
 /* id is the packed `id` of the job, or absent. */
 struct reply_error {
@@ -17,6 +18,9 @@ struct reply_error {
     struct text provider_error; /* empty: none */
 };
 void reply_error(struct buf *out, struct text id, const struct reply_error *error);
+
+/* Opens a reply's map with its `id`, to be filled and closed. */
+struct pack reply_open(struct buf *out, struct text id);
 
 /* `ok` and the pairs of a packed map (absent: none). */
 void reply_pairs(struct buf *out, struct text id, struct text pairs);

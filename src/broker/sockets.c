@@ -202,10 +202,9 @@ static void wipe_frame(void *data, void *hint)
     frame_pool_end(frame);
 }
 
-int socket_send_secret(void *socket, struct frame_pool *pool, struct buf *bytes,
-                       struct socket_unread *unread)
+void socket_secret_frame(struct frame_pool *pool, struct buf *bytes, struct socket_unread *unread,
+                         zmq_msg_t *out_frame)
 {
-    zmq_msg_t message;
     assert(!bytes->is_secret && buf_error(bytes) == 0 && bytes->data);
     struct frame *frame = frame_pool_begin(pool, bytes);
     frame->unread = unread;
@@ -214,12 +213,7 @@ int socket_send_secret(void *socket, struct frame_pool *pool, struct buf *bytes,
         atomic_fetch_add_explicit(&unread->bytes, frame->len, memory_order_relaxed);
     }
     atomic_store_explicit(&frame->ready, true, memory_order_release);
-    if (zmq_msg_init_data(&message, bytes->data, bytes->len, wipe_frame, frame) < 0)
-        abort(); /* no memory; frames before this one are on their way and cannot be taken back */
+    if (zmq_msg_init_data(out_frame, bytes->data, bytes->len, wipe_frame, frame) < 0)
+        abort(); /* no memory */
     *bytes = buf_make(bytes->max);
-    if (zmq_msg_send(&message, socket, ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close(&message);
-        return BURSAR_E_IO;
-    }
-    return 0;
 }

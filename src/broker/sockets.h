@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <zmq.h>
+
 #include "base/buf.h"
 #include "base/text.h"
 #include "broker/frame_pool.h"
@@ -37,10 +39,10 @@ struct socket_unread *socket_unread_new(void);
 void socket_unread_release(struct socket_unread *unread); /* NULL is fine */
 uint64_t socket_unread_bytes(const struct socket_unread *unread);
 
-/* One frame that takes the buffer, of the pool or any other, and wipes it when ZeroMQ has done with it; then the
- * pool has the memory. Until then it counts as unread (NULL: nowhere). No byte behind the buffer's length may have
- * been a secret. */
-int socket_send_secret(void *socket, struct frame_pool *pool, struct buf *bytes,
-                       struct socket_unread *unread);
+/* Makes one frame that takes the buffer, of the pool or any other, and wipes it when ZeroMQ has done with it; then
+ * the pool has the memory. Until then it counts as unread (NULL: nowhere). No byte behind the buffer's length may
+ * have been a secret. */
+void socket_secret_frame(struct frame_pool *pool, struct buf *bytes, struct socket_unread *unread,
+                         zmq_msg_t *out_frame);
 
 #endif

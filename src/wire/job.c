@@ -23,11 +23,6 @@ static_assert((BURSAR_MAX_OWNER_BYTES + BURSAR_MAX_PROVIDER_BYTES + BURSAR_MAX_A
                   CURSOR_MAX_BYTES,
               "every cursor that is given out can be given back");
 
-struct job_reader {
-    struct tree *tree;
-    struct buf id;
-};
-
 /* ---- the keys -------------------------------------------------------------------------------- */
 
 enum key_type {
@@ -104,8 +99,15 @@ static const struct key {
     {"seq", KEY_UINT, AT(seq), NO_FLAG, INT64_MAX},
     {"since", KEY_INT64, AT(since), NO_FLAG, TIME_MAX_S},
 };
-enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
+enum { KEY_COUNT = sizeof keys / sizeof keys[0], SLOT_COUNT = 256 };
 static_assert(KEY_COUNT <= 64, "seen is a 64-bit set");
+
+struct job_reader {
+    struct tree *tree;
+    struct buf id;
+    struct text names[KEY_COUNT];
+    uint8_t slots[SLOT_COUNT]; /* where a key of `keys` stands; KEY_COUNT: none does */
+};
 
 static int refuse(struct buf *error, const char *name, const char *what)
 {
@@ -285,23 +287,39 @@ static int take_key(const struct key *key, const struct node *node, struct job *
     return BURSAR_E_INTERNAL;
 }
 
-static size_t key_index(struct text name)
+/* Where a name's key stands in `slots`, or would stand: places by length and first and last letter, the next
+ * one where it is taken. */
+static size_t slot_of(const struct job_reader *reader, struct text name)
 {
-    size_t i = 0;
-    while (i < KEY_COUNT && !text_is(name, keys[i].name))
-        i++;
-    return i;
+    size_t at = name.len == 0 ? 0
+                              : name.len * 5 + (unsigned char)name.data[0] * 3 +
+                                    (unsigned char)name.data[name.len - 1];
+    for (;; at++) {
+        uint8_t k = reader->slots[at % SLOT_COUNT];
+        if (k == KEY_COUNT || text_equal(name, reader->names[k]))
+            return at % SLOT_COUNT;
+    }
 }
 
-static int take_pairs(const struct node *root, struct job *job, struct buf *error)
+static void place_keys(struct job_reader *reader)
+{
+    memset(reader->slots, KEY_COUNT, sizeof reader->slots);
+    for (uint8_t k = 0; k < KEY_COUNT; k++) {
+        reader->names[k] = text_of(keys[k].name);
+        reader->slots[slot_of(reader, reader->names[k])] = k;
+    }
+}
+
+static int take_pairs(const struct job_reader *reader, const struct node *root, struct job *job,
+                      struct buf *error)
 {
     uint64_t seen = 0;
-    for (size_t i = 0; i < node_count(root); i++) {
+    for (size_t i = 0, count = node_count(root); i < count; i++) {
         const struct node *name, *value;
         node_pair(root, i, &name, &value);
         if (node_type(name) != NODE_TEXT)
             return refuse(error, "job", "must have texts as keys");
-        size_t k = key_index(node_text(name));
+        size_t k = reader->slots[slot_of(reader, node_text(name))];
         if (k == KEY_COUNT || node_type(value) == NODE_NIL)
             continue; /* unknown keys are ignored, nil is absent */
         if (seen & UINT64_C(1) << k)
@@ -524,7 +542,7 @@ int job_read(struct job_reader *reader, struct text body, struct job *out_job, s
     if (result == 0)
         result = take_op(root, out_job, error);
     if (result == 0)
-        result = take_pairs(root, out_job, error);
+        result = take_pairs(reader, root, out_job, error);
     if (result == 0 && job_rule(out_job->op)->names_connection)
         result = check_name(out_job, error);
     if (result == 0 && job_rule(out_job->op)->names_provider)
@@ -539,6 +557,7 @@ struct job_reader *job_reader_new(void)
     struct job_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return NULL;
+    place_keys(reader);
     reader->id = buf_make(ID_MAX_BYTES);
     reader->tree = tree_new();
     if (!reader->tree) {

@@ -137,14 +137,31 @@ void pack_raw(struct pack *map, const char *key, struct text packed)
     buf_append_text(map->out, packed);
 }
 
-void pack_splice(struct pack *map, struct text packed_map)
+struct pack_pairs pack_pairs_of(struct text packed_map)
 {
     const uint8_t *head = (const uint8_t *)packed_map.data;
     if (packed_map.len < HEAD_LEN || head[0] != MAP32)
-        return;
-    map->count +=
-        (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 | head[4];
-    buf_append(map->out, packed_map.data + HEAD_LEN, packed_map.len - HEAD_LEN);
+        return (struct pack_pairs){0};
+    return (struct pack_pairs){.count = (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 |
+                                        (uint32_t)head[3] << 8 | head[4],
+                               .packed = {packed_map.data + HEAD_LEN, packed_map.len - HEAD_LEN}};
+}
+
+void pack_splice(struct pack *map, struct text packed_map)
+{
+    struct pack_pairs pairs = pack_pairs_of(packed_map);
+    map->count += pairs.count;
+    buf_append_text(map->out, pairs.packed);
+}
+
+uint8_t *pack_room(struct pack *map, uint32_t count, size_t len)
+{
+    uint8_t *room = buf_reserve(map->out, len);
+    if (!room)
+        return NULL;
+    map->count += count;
+    buf_added(map->out, len);
+    return room;
 }
 
 struct pack pack_map_in(struct pack *map, const char *key)

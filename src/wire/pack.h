@@ -44,6 +44,14 @@ void pack_raw(struct pack *map, const char *key, struct text packed);
 void pack_words(struct pack *map, const char *key, struct text words);
 /* All pairs of a map that was made by this module. */
 void pack_splice(struct pack *map, struct text packed_map);
+/* What a map that was made by this module holds: borrowed; nothing of anything else. */
+struct pack_pairs {
+    uint32_t count;
+    struct text packed;
+};
+struct pack_pairs pack_pairs_of(struct text packed_map);
+/* Room for so many packed pairs of len bytes, to be filled by the caller at once; NULL on failure. */
+uint8_t *pack_room(struct pack *map, uint32_t count, size_t len);
 struct pack pack_map_in(struct pack *map, const char *key);
 struct pack pack_array_in(struct pack *map, const char *key);
 

@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "broker/warm_table.h"
+#include "vault/seal.h"
 
 static struct warm *make(const char *owner, const char *id, const char *account,
                          uint64_t generation)
@@ -25,13 +27,16 @@ static struct warm *make(const char *owner, const char *id, const char *account,
 
 static const struct warm *by_id(struct warm_table *table, const char *owner, const char *id)
 {
-    return warm_table_by_id(table, text_of(owner), text_of(id));
+    const struct warm_item *item = warm_table_by_id(table, text_of(owner), text_of(id));
+    return item ? item->entry : NULL;
 }
 
 static const struct warm *by_account(struct warm_table *table, const char *owner,
                                      const char *account)
 {
-    return warm_table_by_account(table, text_of(owner), text_of("acme"), text_of(account));
+    const struct warm_item *item =
+        warm_table_by_account(table, text_of(owner), text_of("acme"), text_of(account));
+    return item ? item->entry : NULL;
 }
 
 static void test_found_with_its_owner_alone(void **state)
@@ -99,6 +104,40 @@ static void test_reconnected_under_another_id(void **state)
     warm_table_free(table);
 }
 
+/* Two hundred bytes of a sealed secret: with a reply the head alone is kept, and both keys still find it. */
+static void test_reply_stands_for_the_secret(void **state)
+{
+    struct warm_table *table = warm_table_new(8);
+    char sealed[200] = "head";
+    struct conn_row row = {.owner = text_of("o"),
+                           .id = text_of("acme.1"),
+                           .provider = text_of("acme"),
+                           .account = text_of("a"),
+                           .kind = text_of("oauth2"),
+                           .secret = {sealed, sizeof sealed},
+                           .generation = 3};
+    struct kept_reply *reply = calloc(1, sizeof *reply);
+    (void)state;
+    warm_table_put(table, warm_of_row(&row));
+    const struct warm_item *item = warm_table_by_id(table, text_of("o"), text_of("acme.1"));
+    assert_null(item->reply);
+    assert_int_equal(item->entry->secret.len, sizeof sealed);
+    warm_table_keep_reply(table, item, reply);
+    assert_ptr_equal(warm_table_by_id(table, text_of("o"), text_of("acme.1")), item);
+    assert_ptr_equal(by_account(table, "o", "a"), item->entry);
+    assert_ptr_equal(item->reply, reply);
+    assert_int_equal(item->entry->secret.len, SEAL_OVERHEAD);
+    assert_memory_equal(item->entry->secret.data, sealed, SEAL_OVERHEAD);
+    assert_int_equal(item->entry->generation, 3);
+    row.generation = 4; /* a new secret has no reply yet */
+    warm_table_put(table, warm_of_row(&row));
+    item = warm_table_by_id(table, text_of("o"), text_of("acme.1"));
+    assert_null(item->reply);
+    assert_int_equal(item->entry->secret.len, sizeof sealed);
+    warm_table_free(table);
+}
+
+/* An entry goes that was not asked for since it was last looked at; when all were, the oldest. */
 static void test_least_recently_used_goes_first(void **state)
 {
     struct warm_table *table = warm_table_new(3);
@@ -116,6 +155,13 @@ static void test_least_recently_used_goes_first(void **state)
     assert_non_null(by_account(table, "o", "a2"));
     assert_non_null(by_id(table, "o", "acme.3"));
     assert_int_equal(warm_table_count(table), 3);
+    for (int i = 0; i < 4; i++) { /* all are used now, and one must go nevertheless */
+        snprintf(id, sizeof id, "acme.%d", i);
+        by_id(table, "o", id);
+    }
+    warm_table_put(table, make("o", "acme.4", "a4", 1));
+    assert_int_equal(warm_table_count(table), 3);
+    assert_non_null(by_id(table, "o", "acme.4"));
     warm_table_free(table);
 }
 
@@ -127,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_newer_generation_stays),
         cmocka_unit_test(test_forget),
         cmocka_unit_test(test_reconnected_under_another_id),
+        cmocka_unit_test(test_reply_stands_for_the_secret),
         cmocka_unit_test(test_least_recently_used_goes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

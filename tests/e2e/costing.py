@@ -13,7 +13,7 @@ from scene import SANITIZED
 
 # Called for whoami alone and once for each: what lies between two of them is a part of the profile.
 MARK = "principal_pack"
-DISPATCHER = "credential_write"  # and by no other thread
+DISPATCHER = "credential_give"  # and by no other thread
 
 
 def needs(tool):

@@ -1,0 +1,79 @@
+#include "broker/outbox.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "broker/memory.h"
+
+enum { FRAMES_FIRST = OUTBOX_REPLIES * 3 }; /* whose envelope is a routing id and an empty frame */
+
+struct part {
+    zmq_msg_t frame;
+    bool is_last; /* of its reply */
+};
+
+struct outbox {
+    void *socket;
+    struct part *parts;
+    size_t count, cap, replies;
+};
+
+struct outbox *outbox_new(void *socket)
+{
+    struct outbox *outbox = memory_new(sizeof *outbox);
+    outbox->socket = socket;
+    outbox->cap = FRAMES_FIRST;
+    outbox->parts = memory_new(outbox->cap * sizeof *outbox->parts);
+    return outbox;
+}
+
+void outbox_free(struct outbox *outbox)
+{
+    if (!outbox)
+        return;
+    outbox_flush(outbox);
+    free(outbox->parts);
+    free(outbox);
+}
+
+static void add(struct outbox *outbox, zmq_msg_t *frame, bool is_last)
+{
+    struct part *part = &outbox->parts[outbox->count++];
+    zmq_msg_init(&part->frame);
+    zmq_msg_move(&part->frame, frame);
+    part->is_last = is_last;
+}
+
+void outbox_add(struct outbox *outbox, zmq_msg_t *envelope, size_t count, zmq_msg_t *body)
+{
+    if (outbox->replies == OUTBOX_REPLIES)
+        outbox_flush(outbox);
+    while (outbox->count + count + 1 > outbox->cap) {
+        outbox->cap *= 2;
+        outbox->parts = memory_resize(outbox->parts, outbox->cap * sizeof *outbox->parts);
+    }
+    for (size_t i = 0; i < count; i++)
+        add(outbox, &envelope[i], false);
+    add(outbox, body, true);
+    outbox->replies++;
+}
+
+bool outbox_flush(struct outbox *outbox)
+{
+    bool is_sent = true;
+    if (outbox->count == 0)
+        return false;
+    for (size_t i = 0; i < outbox->count; i++) {
+        struct part *part = &outbox->parts[i];
+        int flags = ZMQ_DONTWAIT | (part->is_last ? 0 : ZMQ_SNDMORE);
+        /* Behind a frame that could not be sent nothing of the same reply is: no half message. */
+        is_sent = is_sent && zmq_msg_send(&part->frame, outbox->socket, flags) >= 0;
+        if (!is_sent)
+            zmq_msg_close(&part->frame);
+        if (part->is_last && !is_sent)
+            LOG(LOG_WARNING, "a reply could not be sent");
+        is_sent = is_sent || part->is_last;
+    }
+    outbox->count = outbox->replies = 0;
+    return true;
+}

@@ -1,0 +1,30 @@
+/* Replies that are sent together.
+ * Thread: the owner of the socket.
+ *
+ * ZeroMQ's thread is woken by the first message that it finds nothing before, and goes back to sleep when it has
+ * sent what there is. A reply takes longer to make than to send: sent one by one, that thread and the client's are
+ * woken for nearly each of them, which costs more than the reply. Sent when a burst of jobs has been
+ * answered, or so many, they are woken once for all. The sender flushes before it waits for anything. */
+#ifndef BROKER_OUTBOX_H
+#define BROKER_OUTBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <zmq.h>
+
+#define OUTBOX_REPLIES 64 /* a further one sends them */
+
+struct outbox;
+
+/* Borrows the socket. */
+struct outbox *outbox_new(void *socket);
+/* Sends what is there; NULL is fine. */
+void outbox_free(struct outbox *outbox);
+
+/* Takes the envelope's frames and the body. */
+void outbox_add(struct outbox *outbox, zmq_msg_t *envelope, size_t count, zmq_msg_t *body);
+/* Sends what is there; false where nothing was. */
+bool outbox_flush(struct outbox *outbox);
+
+#endif
