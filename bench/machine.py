@@ -18,16 +18,22 @@ class Failed(Exception):
     """A program did not do what it was started for."""
 
 
-def cpu_s(pid):
-    """Seconds of processor that a process has used, by all its threads that live."""
-    total = 0
+def thread_cpu_s(pid):
+    """{thread's name: seconds of processor that it has used}, of those that live; equal names are one."""
+    seconds = {}
     for task in os.listdir(f"/proc/{pid}/task"):
         try:
-            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-                total += int(file.read().split()[0])
+            folder = pathlib.Path(f"/proc/{pid}/task/{task}")
+            name = (folder / "comm").read_text(encoding="utf-8").strip()
+            used = int((folder / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
         except FileNotFoundError:
-            pass
-    return total / 1e9
+            continue
+        seconds[name] = seconds.get(name, 0) + used
+    return seconds
+
+
+def cpu_s(pid):
+    return sum(thread_cpu_s(pid).values())
 
 
 def status_of(pid, field):

@@ -153,8 +153,16 @@ void buf_printf(struct buf *buf, const char *format, ...)
 
 static bool is_unreserved(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           strchr("-._~", c) != NULL;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+static size_t unreserved_len(struct text text)
+{
+    size_t len = 0;
+    while (len < text.len && is_unreserved(text.data[len]))
+        len++;
+    return len;
 }
 
 static void append_escaped(struct buf *buf, struct text text, bool plus_for_space)
@@ -162,8 +170,10 @@ static void append_escaped(struct buf *buf, struct text text, bool plus_for_spac
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
-        if (c != 0 && is_unreserved(c)) {
-            buf_append_byte(buf, (uint8_t)c);
+        size_t run = unreserved_len((struct text){text.data + i, text.len - i});
+        if (run > 0) {
+            buf_append(buf, text.data + i, run);
+            i += run - 1;
         } else if (c == ' ' && plus_for_space) {
             buf_append_byte(buf, '+');
         } else {

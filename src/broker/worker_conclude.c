@@ -344,12 +344,12 @@ static double random_share(void)
 
 static int64_t delay_of(const struct flight *flight)
 {
-    double random = random_share();
     int64_t asked_ms = 0;
     if (flight->outcome.verdict == VERDICT_OK || flight->outcome.verdict == VERDICT_GRANT)
         return 0; /* never again with this secret */
     if (flight->is_local)
         return LOCAL_RETRY_S * 1000;
+    double random = random_share();
     if (flight->end == EXCHANGE_REPLY)
         asked_ms =
             retry_after_ms(http_reply_header(&flight->reply, "Retry-After"), flight->replied_at);

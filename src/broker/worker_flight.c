@@ -54,6 +54,13 @@ static void set_timer(struct flight *flight, int64_t delay_ms)
         abort();
 }
 
+static void forget_prepared(struct flight *flight)
+{
+    if (flight->prepared.is_made && flight->prepared.result == 0)
+        http_request_free(&flight->prepared.request);
+    flight->prepared.is_made = false;
+}
+
 static void flight_free(struct flight *flight)
 {
     struct worker *self = flight->worker;
@@ -63,6 +70,7 @@ static void flight_free(struct flight *flight)
     atomic_fetch_sub(&self->figures.in_flight, 1);
     conn_row_free(&flight->row);
     http_reply_free(&flight->reply);
+    forget_prepared(flight);
     call_values_free(&flight->captures);
     write_free(flight->unsaved);
     free(flight->origin);
@@ -122,6 +130,27 @@ struct request *flight_take_waiters(struct flight *flight)
     return oldest;
 }
 
+/* ---- the request --------------------------------------------------------------------------------- */
+
+/* Of the credential that is open. */
+static void prepare(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    struct prepared *prepared = &flight->prepared;
+    struct call_request made;
+    struct call call = worker_call(self, BURSAR_REFRESH, clock_wall_s());
+    forget_prepared(flight);
+    prepared->unknown[0] = 0;
+    call.step = flight->step;
+    call.captures = &flight->captures;
+    call.out_unknown = prepared->unknown;
+    flight->has_next_secret = call.has_next_secret;
+    prepared->result = call_build(&call, &made);
+    prepared->is_made = true;
+    if (prepared->result == 0)
+        prepared->request = http_request_of(&made, self->connector, 0);
+}
+
 /* ---- commits ------------------------------------------------------------------------------------- */
 
 static void committed(void *context, struct write_message *message)
@@ -178,6 +207,7 @@ static void commit_intent(struct flight *flight)
     message->change.is_probe = flight->row.state == CONN_IN_DOUBT;
     secret_fingerprint(doc_part(tree_root(self->grant_tree), "refresh_token"),
                        message->change.token_hash);
+    prepare(flight); /* now that it is open: nothing of it has to be opened again to be sent */
     worker_close_credential(&credential);
     worker_write(self, message, committed, flight);
 }
@@ -234,7 +264,7 @@ static void conclude(struct flight *flight)
         struct request *early = flight_take_waiters(flight);
         for (struct request *request = early; request; request = request->next)
             request->has_waited = true;
-        worker_look_all(flight->worker, early);
+        worker_look_all(flight->worker, early, NULL);
     }
     worker_write(flight->worker, message, committed, flight);
 }
@@ -260,38 +290,27 @@ static void replied(void *context, struct http_reply *reply)
     on(flight, reply->end == EXCHANGE_REPLY ? FLIGHT_ON_REPLIED : FLIGHT_ON_NO_REPLY);
 }
 
-/* unknown gets the name of what the request lacks, where it lacks something. */
-static int make_request(struct flight *flight, struct http_request *out_request,
-                        char unknown[static CALL_UNKNOWN_SIZE])
-{
-    struct worker *self = flight->worker;
-    struct open_credential credential;
-    struct call_request made;
-    int result = worker_open_credential(self, &flight->row, &credential);
-    if (result < 0)
-        return result;
-    struct call call = worker_call(self, BURSAR_REFRESH, clock_wall_s());
-    call.step = flight->step;
-    call.captures = &flight->captures;
-    call.out_unknown = unknown;
-    flight->has_next_secret = call.has_next_secret;
-    result = call_build(&call, &made);
-    worker_close_credential(&credential);
-    if (result == 0)
-        *out_request = http_request_of(&made, self->connector, 0);
-    return result;
-}
-
 static void send_request(struct flight *flight)
 {
-    struct http_request request;
+    struct prepared *prepared = &flight->prepared;
+    struct open_credential credential;
     fault_point("intent-committed");
     http_reply_free(&flight->reply); /* of an earlier step */
     flight->sent_at = clock_wall_s();
-    char unknown[CALL_UNKNOWN_SIZE] = "";
-    int result = make_request(flight, &request, unknown);
+    int result = 0;
+    if (!prepared->is_made) { /* a further step has no intent of its own */
+        result = worker_open_credential(flight->worker, &flight->row, &credential);
+        if (result == 0) {
+            prepare(flight);
+            worker_close_credential(&credential);
+        }
+    }
+    const char *unknown = prepared->is_made ? prepared->unknown : "";
     if (result == 0)
-        result = http_start(flight->worker->http, &request, replied, flight);
+        result = prepared->result;
+    prepared->is_made = false;
+    if (result == 0)
+        result = http_start(flight->worker->http, &prepared->request, replied, flight);
     if (result == 0)
         return;
     flight->is_local = true;
@@ -330,11 +349,11 @@ static void part_waiters(struct flight *flight)
         *end = request;
         end = &request->next;
     }
-    worker_look_all(flight->worker, told);
+    worker_look_all(flight->worker, told, NULL);
 }
 
 /* A verdict that is final for this generation, good or bad: the row says it all. */
-static void release_waiters(struct flight *flight, int error)
+static void release_waiters(struct flight *flight, int error, const struct conn_row *row)
 {
     struct worker *self = flight->worker;
     struct request *waiters = flight_take_waiters(flight);
@@ -343,7 +362,7 @@ static void release_waiters(struct flight *flight, int error)
         request->wait_error = error;
     }
     flight_free(flight);
-    worker_look_all(self, waiters);
+    worker_look_all(self, waiters, row);
 }
 
 static void answer(struct flight *flight)
@@ -352,14 +371,19 @@ static void answer(struct flight *flight)
     enum verdict_class verdict = flight->outcome.verdict;
     fault_point("conclusion-committed");
     atomic_fetch_add(verdict == VERDICT_OK ? &self->figures.refreshed : &self->figures.failed, 1);
-    worker_tell_warm(self, text_of(flight->id));
+    struct conn_row row;
+    bool is_read = worker_read_changed(self, text_of(flight->id), &row);
     if (verdict == VERDICT_GRANT)
         self->remind_at_ms = 0; /* its owner's first reminder may be the next one */
     if (verdict == VERDICT_OK || verdict == VERDICT_GRANT || verdict == VERDICT_UNCERTAIN) {
-        release_waiters(flight, 0);
+        release_waiters(flight, 0, is_read ? &row : NULL);
+        if (is_read)
+            conn_row_free(&row);
         fault_point("answered");
         return;
     }
+    if (is_read)
+        conn_row_free(&row);
     int64_t grant_ms = worker_gate_grant_wait_ms(self, &flight->row);
     if (grant_ms > flight->outcome.delay_ms) /* a second attempt counts for its ceiling too */
         flight->outcome.delay_ms = grant_ms;
@@ -380,7 +404,7 @@ static void look_again(struct flight *flight)
         request->wait_error = BURSAR_E_PROVIDER_UNAVAILABLE;
     }
     flight_free(flight);
-    worker_look_all(self, waiters);
+    worker_look_all(self, waiters, NULL);
     /* The planner finds the row as it is now; should it find the same again, then not in a circle. */
     self->plan_at_ms = clock_boot_ms() + STORE_RETRY_MS;
 }
@@ -388,7 +412,7 @@ static void look_again(struct flight *flight)
 static void give_up(struct flight *flight)
 {
     struct worker *self = flight->worker;
-    release_waiters(flight, BURSAR_E_STORE_UNAVAILABLE);
+    release_waiters(flight, BURSAR_E_STORE_UNAVAILABLE, NULL);
     self->plan_at_ms = clock_boot_ms() + 4 * STORE_RETRY_MS;
 }
 
@@ -399,6 +423,7 @@ static bool read_again(struct flight *flight)
     struct worker *self = flight->worker;
     struct conn_row row;
     http_reply_free(&flight->reply);
+    forget_prepared(flight);
     call_values_free(&flight->captures);
     flight->step = 0;
     flight->end = EXCHANGE_UNSENT;
@@ -482,7 +507,7 @@ void flight_sift(struct flight *flight)
         request->next = *list;
         *list = request;
     }
-    worker_look_all(flight->worker, told);
+    worker_look_all(flight->worker, told, NULL);
 }
 
 void flight_resume(struct flight *flight, bool has_reply)

@@ -39,6 +39,14 @@ struct flight_outcome {
 };
 
 /* One refresh of one connection, and who waits for it. */
+/* A request that was made and not sent. */
+struct prepared {
+    bool is_made;
+    int result; /* 0: request is there; else why there is none */
+    struct http_request request;
+    char unknown[CALL_UNKNOWN_SIZE]; /* the name of what it lacks; "": nothing */
+};
+
 struct flight {
     struct heap_node timer; /* boot time in ms; first member */
     char id[ID_SIZE];
@@ -59,6 +67,7 @@ struct flight {
     struct flight_outcome outcome;
     unsigned step;               /* of an exchange that has several */
     struct call_values captures; /* what earlier steps gave for later ones */
+    struct prepared prepared;    /* of the first step, from its intent until it is sent */
     bool is_local;    /* failed before anything could be sent, and not the provider's fault */
     bool has_nothing; /* the kind finds nothing to refresh with: only the owner can bring it */
     bool lacks_value; /* no request can be made: the connection or the settings lack something */
@@ -216,8 +225,8 @@ void worker_watch_secret(struct worker *self);
 
 /* vend, refresh and invalidate. Takes the request. */
 void worker_look(struct worker *self, struct request *request);
-/* Answers a whole list of requests, reading the row once where they are for the same one. */
-void worker_look_all(struct worker *self, struct request *waiters);
+/* Answers a whole list of requests for one row: known, or else read once. */
+void worker_look_all(struct worker *self, struct request *waiters, const struct conn_row *known);
 /* Takes the request; text NULL: the error's own. */
 void worker_refuse(struct worker *self, struct request *request, int error, const char *text);
 /* Reads the row that a request names; it is FROZEN where a freeze that is under way has selected it. 0,
@@ -227,6 +236,8 @@ bool worker_can_refresh(const struct worker *self, const struct conn_row *row);
 struct vend_view worker_view(const struct worker *self, const struct conn_row *row);
 /* A change of the row was committed: the warm table follows. */
 void worker_tell_warm(struct worker *self, struct text id);
+/* The same, and gives the row as it is now; false where it cannot be read. */
+bool worker_read_changed(struct worker *self, struct text id, struct conn_row *out_row);
 /* The same, and whoever waits for its flight decides anew. */
 void worker_row_changed(struct worker *self, struct text id);
 

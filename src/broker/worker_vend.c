@@ -73,6 +73,15 @@ static void refuse_at_gate(struct worker *self, struct request *request, int err
 
 /* ---- the row ------------------------------------------------------------------------------------- */
 
+/* To whoever asks, what a freeze that is under way has selected is frozen. */
+static void hide_if_swept(struct worker *self, struct conn_row *row)
+{
+    if (worker_is_swept(self, row)) {
+        row->prior_state = row->state;
+        row->state = CONN_FROZEN;
+    }
+}
+
 int worker_find(struct worker *self, const struct job *job, struct conn_row *out_row)
 {
     struct text account = job->account.data ? job->account : TEXT_LITERAL(BURSAR_DEFAULT_ACCOUNT);
@@ -80,10 +89,8 @@ int worker_find(struct worker *self, const struct job *job, struct conn_row *out
                                            account, out_row);
     if (result == BURSAR_E_NOT_FOUND && !job->connection.data)
         return BURSAR_E_NOT_CONNECTED;
-    if (result == 0 && worker_is_swept(self, out_row)) {
-        out_row->prior_state = out_row->state;
-        out_row->state = CONN_FROZEN;
-    }
+    if (result == 0)
+        hide_if_swept(self, out_row);
     return result == BURSAR_E_NOMEM ? BURSAR_E_STORE_UNAVAILABLE : result;
 }
 
@@ -446,13 +453,19 @@ static bool is_plain_vend(const struct request *request, const struct conn_row *
            (!job->kind.data || text_equal(job->kind, row->kind));
 }
 
-void worker_look_all(struct worker *self, struct request *waiters)
+void worker_look_all(struct worker *self, struct request *waiters, const struct conn_row *known)
 {
     struct conn_row row;
     struct answer *shared = NULL;
     if (!waiters)
         return;
-    int result = worker_find(self, &waiters->job, &row);
+    int result = 0;
+    if (known) {
+        row = *known;
+        hide_if_swept(self, &row);
+    } else {
+        result = worker_find(self, &waiters->job, &row);
+    }
     for (struct request *request = waiters, *next; request; request = next) {
         next = request->next;
         request->next = NULL;
@@ -474,29 +487,36 @@ void worker_look_all(struct worker *self, struct request *waiters)
     }
     if (shared)
         give(self, shared);
-    if (result == 0)
+    if (result == 0 && !known)
         conn_row_free(&row);
 }
 
 /* The warm table follows: a row that may be served from memory takes the place of the one that is
  * there, any other takes it out. */
-void worker_tell_warm(struct worker *self, struct text id)
+bool worker_read_changed(struct worker *self, struct text id, struct conn_row *out_row)
 {
-    struct conn_row row;
     struct answer *answer = answer_new(TICKET_NONE);
     static const struct text none = {NULL, 0};
-    if (self->broker->store->find(self->reader, none, id, none, none, &row) == 0) {
-        struct vend_view view = worker_view(self, &row);
+    bool is_read = self->broker->store->find(self->reader, none, id, none, none, out_row) == 0;
+    if (is_read) {
+        struct vend_view view = worker_view(self, out_row);
         struct vend_decision decision = vend_decide(&view, clock_wall_s(), 0);
         if (decision.action == VEND_SERVE && !decision.is_stale) {
-            answer->entry = warm_of_row(&row);
+            answer->entry = warm_of_row(out_row);
             answer->keep = WARM_IF_KNOWN;
         }
-        conn_row_free(&row);
     }
     if (!answer->entry && id.len < sizeof answer->forget)
         memcpy(answer->forget, id.data, id.len);
     give(self, answer);
+    return is_read;
+}
+
+void worker_tell_warm(struct worker *self, struct text id)
+{
+    struct conn_row row;
+    if (worker_read_changed(self, id, &row))
+        conn_row_free(&row);
 }
 
 void worker_row_changed(struct worker *self, struct text id)
@@ -505,5 +525,5 @@ void worker_row_changed(struct worker *self, struct text id)
     worker_tell_warm(self, id);
     worker_plan_soon(self);
     if (flight)
-        worker_look_all(self, flight_take_waiters(flight));
+        worker_look_all(self, flight_take_waiters(flight), NULL);
 }

@@ -100,12 +100,12 @@ static bool read_level(const struct level *level, const struct yaml_node *map, s
 static void forget_rows(struct settings *settings, const char *name)
 {
     char prefix[NAME_MAX_BYTES];
-    struct settings kept = {NULL, 0};
+    struct settings kept = {.values = NULL};
     int len = snprintf(prefix, sizeof prefix, "%s.", name);
     for (size_t i = 0; i < settings->count; i++) {
         struct setting *setting = &settings->values[i];
         if (setting->name && strncmp(setting->name, prefix, (size_t)len) == 0) {
-            struct settings gone = {NULL, 0};
+            struct settings gone = {.values = NULL};
             settings_put(&gone, setting);
             settings_free(&gone);
         } else {

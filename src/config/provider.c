@@ -331,6 +331,7 @@ bool provider_read(const struct provider_reading *reading, const char *section,
     fill_from(&entry, entry.own, map);
     fill_from(&entry, entry.shared, map);
     fill_from(&entry, reading->kinds->common, map);
+    settings_index(entry.settings);
     check_experimental(&entry, provider.kind);
     if (provider.is_shared)
         check_actor(&entry);

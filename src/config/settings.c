@@ -29,7 +29,8 @@ void settings_free(struct settings *settings)
     for (size_t i = 0; i < settings->count; i++)
         free_setting(&settings->values[i]);
     free(settings->values);
-    *settings = (struct settings){NULL, 0};
+    free(settings->slots);
+    *settings = (struct settings){.values = NULL};
 }
 
 const char *setting_name(const struct setting *setting)
@@ -37,8 +38,55 @@ const char *setting_name(const struct setting *setting)
     return setting->name ? setting->name : setting->option->name;
 }
 
+/* FNV-1a. */
+static size_t hash_of(const char *name)
+{
+    uint32_t hash = 2166136261u;
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * 16777619u;
+    return hash;
+}
+
+/* The slot of a name, or the free one where it would stand: at least every other one is free. */
+static uint16_t *slot_of(const struct settings *settings, const char *name)
+{
+    size_t at = hash_of(name);
+    for (;; at++) {
+        uint16_t *slot = &settings->slots[at & (settings->slot_count - 1)];
+        if (*slot == 0 || strcmp(setting_name(&settings->values[*slot - 1]), name) == 0)
+            return slot;
+    }
+}
+
+static void forget_index(struct settings *settings)
+{
+    free(settings->slots);
+    settings->slots = NULL;
+    settings->slot_count = 0;
+}
+
+void settings_index(struct settings *settings)
+{
+    size_t slot_count = 16;
+    forget_index(settings);
+    while (slot_count < settings->count * 2)
+        slot_count *= 2;
+    if (settings->count >= UINT16_MAX)
+        return;
+    settings->slots = calloc(slot_count, sizeof *settings->slots);
+    if (!settings->slots)
+        return;
+    settings->slot_count = slot_count;
+    for (size_t i = 0; i < settings->count; i++)
+        *slot_of(settings, setting_name(&settings->values[i])) = (uint16_t)(i + 1);
+}
+
 static struct setting *find(const struct settings *settings, const char *name)
 {
+    if (settings->slots) {
+        uint16_t slot = *slot_of(settings, name);
+        return slot > 0 ? &settings->values[slot - 1] : NULL;
+    }
     for (size_t i = 0; i < settings->count; i++) {
         if (strcmp(setting_name(&settings->values[i]), name) == 0)
             return &settings->values[i];
@@ -48,6 +96,7 @@ static struct setting *find(const struct settings *settings, const char *name)
 
 bool settings_put(struct settings *settings, struct setting *setting)
 {
+    forget_index(settings);
     struct setting *old = find(settings, setting_name(setting));
     if (!old) {
         struct setting *values =

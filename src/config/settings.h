@@ -32,6 +32,9 @@ struct setting {
 struct settings {
     struct setting *values;
     size_t count;
+    uint16_t
+        *slots; /* by name, once settings_index() made them; NULL: names are searched one by one */
+    size_t slot_count; /* a power of two */
 };
 
 void settings_free(struct settings *settings);
@@ -39,6 +42,10 @@ void settings_free(struct settings *settings);
 /* Takes the content of setting (and empties it) in place of a value of the same name. false without
  * memory; setting has ended then too. Only while the table is built. */
 bool settings_put(struct settings *settings, struct setting *setting);
+
+/* The table is complete: names are found without looking at all others. A request asks for a hundred. Without
+ * memory they are searched as before; putting another one ends it. */
+void settings_index(struct settings *settings);
 
 /* NULL where the option is absent and has no default, or is not in the table. */
 const struct setting *settings_find(const struct settings *settings, const char *name);

@@ -321,7 +321,7 @@ static bool read_collection(const struct yaml_node *node, const struct reading *
 static bool read_any(const struct yaml_node *node, struct reading *reading,
                      struct setting *out_setting)
 {
-    struct settings one = {NULL, 0};
+    struct settings one = {.values = NULL};
     struct setting setting = {.option = reading->option, .is_given = true};
     bool is_ok = scalar_readers[reading->option->type] ? read_scalar(node, reading, &setting)
                                                        : read_collection(node, reading, &setting);

@@ -178,10 +178,11 @@ int call_build(const struct call *about, struct call_request *out_request)
                                    .tls_key = buf_make(4096),
                                    .sigv4 = buf_make(256),
                                    .sigv4_user = buf_make_secret(4096)};
-    struct host host = {.call = about,
-                        .request = &request,
-                        .json = buf_make_secret(BODY_MAX),
-                        .fragment = buf_make(URL_MAX)};
+    struct host host;
+    host_init(&host, about);
+    host.request = &request;
+    host.json = buf_make_secret(BODY_MAX);
+    host.fragment = buf_make(URL_MAX);
     struct bursar_call call = host_call(&host);
     int result = exchange->build(&call);
     if (result == 0)
@@ -228,7 +229,10 @@ int call_read(const struct call *about, const struct call_reply *reply,
     if (!exchange->read)
         return BURSAR_E_UNSUPPORTED_OP; /* the provider's kind was changed meanwhile */
     struct call_outcome outcome = {.values = buf_make_secret(VALUES_MAX)};
-    struct host host = {.call = about, .outcome = &outcome, .reply = reply};
+    struct host host;
+    host_init(&host, about);
+    host.outcome = &outcome;
+    host.reply = reply;
     struct bursar_call call = host_call(&host);
     call.emit = emit_outcome;
     struct bursar_response response = host_response(&host);
@@ -281,7 +285,9 @@ int call_seed(const struct connector *connector, int64_t now, struct call_outcom
 {
     const struct call about = {.connector = connector, .now = now};
     struct call_outcome outcome = {.values = buf_make_secret(VALUES_MAX)};
-    struct host host = {.call = &about, .outcome = &outcome};
+    struct host host;
+    host_init(&host, &about);
+    host.outcome = &outcome;
     struct bursar_call call = host_call(&host);
     call.emit = emit_outcome;
     bool is_made = !connector->module->seed && connector->mints;
@@ -300,7 +306,8 @@ int call_seed(const struct connector *connector, int64_t now, struct call_outcom
 
 int call_expand(const struct call *call, struct text text, bool is_url, struct buf *out)
 {
-    struct host host = {.call = call};
+    struct host host;
+    host_init(&host, call);
     int result = host_expand(&host, text, is_url, out);
     host_fini(&host);
     return result;
@@ -312,7 +319,9 @@ void call_check(const struct bursar_connector *module, const struct settings *se
     const struct connector connector = {.module = module, .settings = settings};
     const struct call about = {.connector = &connector};
     struct call_outcome outcome = {.values = buf_make_secret(VALUES_MAX)};
-    struct host host = {.call = &about, .outcome = &outcome};
+    struct host host;
+    host_init(&host, &about);
+    host.outcome = &outcome;
     struct bursar_call call = host_call(&host);
     call.emit = emit_outcome;
     if (module->check)

@@ -36,6 +36,7 @@ int connector_make(const struct config_provider *provider, const struct registry
         .shared_id = shared_id,
         .module = registry_find(registry, provider->kind),
         .settings = settings,
+        .paths = paths_make(settings),
         .expiry = {(int64_t)settings_number(settings, "refresh_lead_s", 300),
                    settings_number(settings, "expiry_ratio", 0.9)},
         .availability = settings_number(settings, "availability", 0),
@@ -64,7 +65,8 @@ int connector_make(const struct config_provider *provider, const struct registry
     made.mints = (made.module->flags & BURSAR_CONNECTOR_MINTS) != 0 ||
                  text_is(settings_text(settings, "refresh_with"), "access_token");
     *out = made;
-    return made.reauth_errors && made.transient_errors && made.throttle_errors && made.client_errors
+    return made.paths && made.reauth_errors && made.transient_errors && made.throttle_errors &&
+                   made.client_errors
                ? 0
                : BURSAR_E_NOMEM;
 }
@@ -95,6 +97,7 @@ int connectors_make(const struct config *config, const struct registry *registry
 void connector_fini(struct connector *connector)
 {
     free(connector->shared_id);
+    paths_free(connector->paths);
     free(connector->reauth_errors);
     free(connector->transient_errors);
     free(connector->throttle_errors);

@@ -10,6 +10,7 @@
 #include <bursar/connector.h>
 
 #include "config/config.h"
+#include "connector/paths.h"
 #include "policy/expiry.h"
 #include "policy/verdict.h"
 
@@ -23,6 +24,7 @@ struct connector {
     char *shared_id; /* CONNECTOR_SHARED and the name of a shared credential; NULL: a provider */
     const struct bursar_connector *module;
     const struct settings *settings;
+    struct paths *paths; /* of the settings; NULL: each is compiled when it is asked for */
     struct expiry_rule expiry;
     enum expiry_unit expires_unit;
     enum expiry_unit refresh_at_unit; /* of the issuer's own time for a refresh */

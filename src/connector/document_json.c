@@ -63,6 +63,16 @@ static bool read_escape(struct reader *reader, char **to, bool *is_sound)
     return true;
 }
 
+/* Bytes of what stands for itself, one a character: most strings are nothing else, and a token is long. */
+static size_t plain_len(struct text text)
+{
+    size_t len = 0;
+    while (len < text.len && text.data[len] >= 0x20 && (unsigned char)text.data[len] < 0x80 &&
+           text.data[len] != '"' && text.data[len] != '\\')
+        len++;
+    return len;
+}
+
 /* Gives an absent text for a string that is no Unicode. */
 static bool read_string(struct reader *reader, struct text *out)
 {
@@ -71,6 +81,14 @@ static bool read_string(struct reader *reader, struct text *out)
     char *start = reader->at, *to = reader->at;
     bool is_sound = true;
     while (reader->at < reader->end && *reader->at != '"') {
+        size_t plain = plain_len(rest(reader));
+        if (plain > 0) {
+            if (to != reader->at)
+                memmove(to, reader->at, plain);
+            to += plain;
+            reader->at += plain;
+            continue;
+        }
         size_t len = text_utf8_len(rest(reader));
         if ((unsigned char)*reader->at < 0x20)
             return fail(reader, "a control character in a string");

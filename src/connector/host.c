@@ -1,5 +1,6 @@
 #include "connector/host.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -323,14 +324,19 @@ static const struct document *document_of(struct host *host)
     return host->document;
 }
 
-/* Paths of settings were checked when they were read; compiling one again takes a microsecond. */
+/* Paths of settings are compiled once. */
 static struct document_value look(struct host *host, struct bursar_text text)
 {
     const struct document *document = document_of(host);
     struct document_value value = {.type = BURSAR_VALUE_ABSENT};
+    if (!document || !text.data)
+        return value;
+    const struct path *known = paths_find(host->call->connector->paths, take(text));
+    if (known)
+        return document_find(document, known);
     struct path *path = NULL;
     struct buf error = buf_make(256);
-    if (document && text.data && path_compile(take(text), &path, &error) == 0)
+    if (path_compile(take(text), &path, &error) == 0)
         value = document_find(document, path);
     path_free(path);
     buf_free(&error);
@@ -379,6 +385,12 @@ static void emit_nothing(const struct bursar_call *call, enum bursar_emit part, 
 {
     (void)part, (void)name, (void)value, (void)value_len;
     host_of(call)->error = BURSAR_E_INTERNAL;
+}
+
+void host_init(struct host *host, const struct call *about)
+{
+    memset(host, 0, offsetof(struct host, made));
+    host->call = about;
 }
 
 struct bursar_call host_call(struct host *host)

@@ -13,8 +13,7 @@ struct host {
     struct call_request *request; /* while a request is built */
     struct call_outcome *outcome; /* while a reply is read */
     const struct call_reply *reply;
-    struct document *document;      /* of the reply's body, once it is asked for */
-    struct buf made[HOST_MADE_MAX]; /* texts that services made; secret */
+    struct document *document; /* of the reply's body, once it is asked for */
     size_t made_count;
     struct buf json;     /* members of a JSON body that is being built; secret */
     struct buf fragment; /* of the URL that is being built */
@@ -22,7 +21,12 @@ struct host {
         *locals;       /* what a module captured for {placeholders} of this request; or NULL */
     struct buf *nonce; /* {nonce}, once it is asked for */
     int error;
+    struct buf
+        made[HOST_MADE_MAX]; /* texts that services made; secret. Only made_count are anything */
 };
+
+/* Begins one about a call; the ten kilobytes of `made` stay as they are. */
+void host_init(struct host *host, const struct call *about);
 
 /* The functions of a call and of a response, for a host that lives longer than they are used. */
 struct bursar_call host_call(struct host *host);

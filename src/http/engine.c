@@ -17,7 +17,8 @@
 #include "base/secret.h"
 #include "http/address.h"
 
-enum { URL_MAX = 16384, WAIT_MAX_MS = 60000, CONNECTIONS_MAX = 256, REPLY_FIRST = 4096 };
+/* What is read at once: libcurl takes the memory for each transfer anew, and it is wiped each time. */
+enum { READ_MAX = 4096, WAIT_MAX_MS = 60000, CONNECTIONS_MAX = 256, REPLY_FIRST = 4096 };
 
 struct http_engine {
     struct http_options options;
@@ -31,7 +32,7 @@ struct exchange {
     CURL *easy;
     struct curl_slist *headers;
     struct http_request request;
-    size_t body_at; /* how much of the body was handed to libcurl */
+    unsigned begun; /* how often libcurl was about to send it */
     struct http_reply reply;
     bool is_address_refused;
     int64_t started_ms; /* boot time */
@@ -66,27 +67,14 @@ void http_global_close(void)
 
 /* ---- libcurl's callbacks ----------------------------------------------------------------------- */
 
-/* The body is given once. Asked again, for a resend, there is nothing to give: the transfer fails. */
-static size_t read_body(char *to, size_t size, size_t count, void *context)
+/* The last moment before anything is sent, also where libcurl would send it again because a kept connection
+ * turned out to be dead: the second time is refused. */
+static int begin_once(void *context, char *remote_ip, char *local_ip, int remote_port,
+                      int local_port)
 {
     struct exchange *exchange = context;
-    const struct buf *body = &exchange->request.body;
-    size_t len = body->len - exchange->body_at;
-    if (len == 0)
-        return CURL_READFUNC_ABORT;
-    if (len > size * count)
-        len = size * count;
-    memcpy(to, body->data + exchange->body_at, len);
-    exchange->body_at += len;
-    return len;
-}
-
-static int refuse_rewind(void *context, curl_off_t offset, int origin)
-{
-    (void)context;
-    (void)offset;
-    (void)origin;
-    return CURL_SEEKFUNC_FAIL;
+    (void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
+    return ++exchange->begun == 1 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 static size_t write_body(char *data, size_t size, size_t count, void *context)
@@ -189,8 +177,8 @@ static bool add_header(struct exchange *exchange, const char *line)
     return more != NULL;
 }
 
-/* libcurl signs every header of the list, also one that only takes its own away, and of a body that it
- * is handed piece by piece it knows no digest. */
+/* libcurl signs every header of the list, also one that only takes its own away. The digest of a body is
+ * told it: not all of its versions that are supported know it themselves. */
 static bool add_signed(struct exchange *exchange)
 {
     char line[128], digest[65];
@@ -222,16 +210,14 @@ static void set_request(struct exchange *exchange)
     if (request->has_body) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
-        curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
-        curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
-        curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_rewind);
-        curl_easy_setopt(easy, CURLOPT_SEEKDATA, exchange);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, buf_text(&request->body).data); /* borrowed */
     } else {
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     }
     if (strcmp(request->method, "HEAD") == 0)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L); /* the reply has a length and no body */
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    if (strcmp(request->method, request->has_body ? "POST" : "GET") != 0)
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     if (request->tls_certificate.len > 0) {
         curl_easy_setopt(easy, CURLOPT_SSLCERT, (const char *)request->tls_certificate.data);
         curl_easy_setopt(easy, CURLOPT_SSLKEY, (const char *)request->tls_key.data);
@@ -256,12 +242,15 @@ static void set_rules(struct exchange *exchange)
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     if (exchange->engine->options.ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, exchange->engine->options.ca_file);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)READ_MAX);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "bursar/" BURSAR_VERSION);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, begin_once);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, write_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, write_header);
@@ -320,7 +309,7 @@ static bool was_sent(const struct exchange *exchange)
 {
     long request_size = 0;
     curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &request_size);
-    return request_size > 0 || exchange->body_at > 0;
+    return request_size > 0 || exchange->begun > 1;
 }
 
 /* libcurl's own words, without the URL or anything that a peer chose. */
@@ -336,8 +325,8 @@ static void conclude(struct exchange *exchange, CURLcode code)
         return;
     }
     reply->end = was_sent(exchange) ? EXCHANGE_LOST : EXCHANGE_UNSENT;
-    const char *why = exchange->is_address_refused     ? "the address is not allowed"
-                      : code == CURLE_SEND_FAIL_REWIND ? "the connection ended before a reply"
+    const char *why = exchange->is_address_refused ? "the address is not allowed"
+                      : exchange->begun > 1        ? "the connection ended before a reply"
                       : buf_error(&reply->body) == BURSAR_E_TOO_BIG
                           ? "the reply is larger than allowed"
                           : curl_easy_strerror(code);

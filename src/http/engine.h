@@ -3,8 +3,8 @@
  *
  * A request for a token may be spent by being sent. So nothing here sends twice: redirects are not
  * followed, and the resend that libcurl does by itself when a kept connection turns out to be dead is
- * prevented (a body is read once and cannot be rewound; a request without a body gets a connection of
- * its own). How far each exchange came is told exactly: not sent, lost, or a whole reply. */
+ * prevented (libcurl asks before it begins to send, and may do so once; a request without a body gets a
+ * connection of its own). How far each exchange came is told exactly: not sent, lost, or a whole reply. */
 #ifndef HTTP_ENGINE_H
 #define HTTP_ENGINE_H
 

@@ -50,12 +50,13 @@ static size_t add_place(uint8_t to[static PLACE_USUAL], const struct seal_place 
     return len;
 }
 
-/* The head of a blob but for the body's nonce, for a data key. */
-static void wrap(const struct key *key, const uint8_t *data_key, uint8_t *blob)
+/* The head of a blob but for the body's nonce, for a data key. The nonce is a new random one each time. */
+static void wrap(const struct key *key, const uint8_t *data_key,
+                 const uint8_t nonce[static NONCE_LEN], uint8_t *blob)
 {
     blob[0] = VERSION;
     memcpy(blob + AT_KEY_ID, key->id, KEYRING_ID_LEN);
-    randombytes_buf(blob + AT_WRAP_NONCE, NONCE_LEN);
+    memcpy(blob + AT_WRAP_NONCE, nonce, NONCE_LEN);
     crypto_aead_xchacha20poly1305_ietf_encrypt(blob + AT_WRAP, NULL, data_key, KEY_LEN, blob,
                                                AT_WRAP_NONCE, NULL, blob + AT_WRAP_NONCE,
                                                key->bytes);
@@ -79,17 +80,21 @@ int seal(const struct keyring *keyring, const struct seal_place *place, struct t
     uint8_t *blob = buf_reserve(out_blob, SEAL_OVERHEAD + plain.len);
     if (!blob)
         return buf_error(out_blob);
-    uint8_t *data_key = secret_memory_new(KEY_LEN);
-    if (!data_key)
+    /* All that is random at once: each time is a system call. */
+    struct {
+        uint8_t data_key[KEY_LEN], wrap_nonce[NONCE_LEN], nonce[NONCE_LEN];
+    } *made = secret_memory_new(sizeof *made);
+    if (!made)
         return BURSAR_E_NOMEM;
-    randombytes_buf(data_key, KEY_LEN);
-    wrap(key_set_active(keyring_hold(keyring, &hold), place->owner), data_key, blob);
+    randombytes_buf(made, sizeof *made);
+    wrap(key_set_active(keyring_hold(keyring, &hold), place->owner), made->data_key,
+         made->wrap_nonce, blob);
     keyring_let_go(keyring, &hold);
-    randombytes_buf(blob + AT_NONCE, NONCE_LEN);
+    memcpy(blob + AT_NONCE, made->nonce, NONCE_LEN);
     crypto_aead_xchacha20poly1305_ietf_encrypt(blob + AT_BODY, NULL, (const uint8_t *)plain.data,
                                                plain.len, ad, ad_len, NULL, blob + AT_NONCE,
-                                               data_key);
-    secret_memory_free(data_key, KEY_LEN);
+                                               made->data_key);
+    secret_memory_free(made, sizeof *made);
     buf_added(out_blob, SEAL_OVERHEAD + plain.len);
     return 0;
 }
@@ -167,10 +172,11 @@ bool seal_is_current(const struct keyring *keyring, struct text owner, struct te
 
 static int move_to(const struct key *from, const struct key *to, uint8_t *blob)
 {
-    uint8_t data_key[KEY_LEN];
+    uint8_t data_key[KEY_LEN], nonce[NONCE_LEN];
     int result = unwrap(from, blob, data_key);
+    randombytes_buf(nonce, sizeof nonce);
     if (result == 0)
-        wrap(to, data_key, blob);
+        wrap(to, data_key, nonce, blob);
     secret_wipe(data_key, sizeof data_key);
     return result;
 }

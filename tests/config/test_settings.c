@@ -116,7 +116,7 @@ static const char *special_message(const struct value_case *one)
 static void check_case(const struct value_case *one)
 {
     struct setting setting = {0};
-    struct settings settings = {NULL, 0};
+    struct settings settings = {.values = NULL};
     struct buf errors = buf_make(4096);
     bool is_ok = read_one(one->option, one->written, &setting, &errors);
     const char *message = one->message ? one->message : special_message(one);
@@ -161,7 +161,7 @@ static void test_no_value_in_messages(void **state)
 static void test_table(void **state)
 {
     (void)state;
-    struct settings settings = {NULL, 0};
+    struct settings settings = {.values = NULL};
     struct setting setting = {0};
     struct buf errors = buf_make(4096);
     assert_true(read_one(&text, "first", &setting, &errors));

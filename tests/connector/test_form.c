@@ -316,7 +316,7 @@ static void comes_from_the_entry(void **state)
         {.name = (char[]){"form.0.required"}, .option = &text_option, .text = (char[]){"false"}},
         {.name = (char[]){"form.0.placeholder"}, .option = &text_option, .text = (char[]){"sk-…"}},
         {.name = (char[]){"form.0.group"}, .option = &text_option, .text = (char[]){"Keys"}}};
-    const struct settings settings = {values, sizeof values / sizeof values[0]};
+    const struct settings settings = {.values = values, .count = sizeof values / sizeof values[0]};
     const struct bursar_connector module = {.form = module_form, .secret_kind = "api_key"};
     const struct connector connector = {.module = &module, .settings = &settings};
     struct form form;

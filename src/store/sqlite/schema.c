@@ -186,7 +186,15 @@ static const char *const migrations[] = {
     /* A sweep of what was vended to somebody since then. */
     "ALTER TABLE sweep ADD COLUMN principal TEXT;"
     "ALTER TABLE sweep ADD COLUMN vended_since INTEGER;",
-    /* 7: How many connections are in which state, kept by whatever statement changes one: nobody has to
+    /* 7: Audit rows that still are counted together, in the order in which they were told; and its end. */
+    "CREATE TABLE audit_journal ("
+    "  nr INTEGER PRIMARY KEY,"
+    "  entry BLOB NOT NULL,"
+    "  link BLOB NOT NULL"
+    ") STRICT;"
+    "ALTER TABLE audit_ends ADD COLUMN journal_nr INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE audit_ends ADD COLUMN journal BLOB;",
+    /* 8: How many connections are in which state, kept by whatever statement changes one: nobody has to
      * read a million rows to say so. */
     "CREATE TABLE state_count ("
     "  state INTEGER PRIMARY KEY,"
