@@ -31,6 +31,7 @@ class Profile:
         self.total = int(re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)[1])
         self.calls = collections.Counter()  # by the callee's name
         self.calls_from = collections.Counter()  # by the calling library's or program's name, and the callee's
+        self.within = collections.Counter()  # instructions, by the callee's name, with those of what it calls
         self.own = collections.Counter()    # instructions, by the function's name
         self.by_object = collections.Counter()  # the same, by the library's or program's name
         names, objects, callee, caller, where, is_call = {}, {}, None, None, None, False
@@ -56,7 +57,9 @@ class Profile:
                 self.calls_from[where, callee] += int(line[6:].split()[0])
                 is_call = True
             elif re.match(r"[+*\d-]", line):
-                if not is_call and caller:
+                if is_call:
+                    self.within[callee] += int(line.split()[-1])
+                elif caller:
                     self.own[caller] += int(line.split()[-1])
                     self.by_object[where] += int(line.split()[-1])
                 is_call = False
@@ -70,6 +73,16 @@ def callgrind(folder):
     """The words before bursard with which profile() finds something in the folder."""
     return ("valgrind", "--quiet", "--tool=callgrind", "--separate-threads=yes", f"--dump-before={MARK}",
             "--dump-instr=no", f"--callgrind-out-file={folder}/profile")
+
+
+def whole(folder, only):
+    """All that the thread has done that alone calls a function and is never asked for a mark."""
+    for path in glob.glob(f"{folder}/profile-*"):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if re.search(rf"fn=\(\d+\) {only}$", text, re.MULTILINE):
+            return Profile(text)
+    raise AssertionError(f"no thread has called {only}()")
 
 
 def profile(folder, part):
