@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""What a warm vend and a refresh cost, counted and not timed: instructions, allocations, system calls, fsyncs."""
+"""What a warm vend, a refresh and a provider cost, counted and not timed: instructions, allocations, system calls,
+fsyncs, memory."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from costing import Calls, callgrind, needs, profile
+from costing import WORKER, Calls, callgrind, callgrind_control, needs, profile
 from harness import Daemon, Endpoint, limit, program, run
 from scene import make_secret, put
 
@@ -20,6 +22,11 @@ IO_CALLS_ALONE = 19        # and of ZeroMQ's thread
 CALLS_OF_MANY = 1.4        # of both, for one of a hundred; how many ZeroMQ takes at once is chance
 FSYNCS_ALONE = 3050        # of 1000 refreshes, one after the other: intent, reply, conclusion
 FSYNCS_OF_MANY = 600       # of 1000, all at once; chance: it shows only whether they share their commits
+REFRESH_INSTRUCTIONS = 435000  # of a refresh, in its worker, libraries and all
+REFRESH_ALLOCATIONS = 115      # there
+REFRESH_UNSEALS = 4            # there: its secret and its grant, for the request and for the new generation
+WORKER_IDLE_KB = 300           # resident, of a provider that nobody asks for anything
+WORKER_USED_KB = 500           # and of one that has refreshed
 
 VENDS = 1000
 AT_ONCE = 100
@@ -123,4 +130,53 @@ def test_fsyncs(t):
         t.le(count, bound, f"fsyncs of 1000 refreshes, {name}")
 
 
-run([test_instructions, test_system_calls, test_fsyncs])
+@limit(180)
+def test_refresh(t):
+    needs("callgrind_control")
+    sim = t.use(Endpoint(prefix="COSTS"))
+    d = start(t, {"sandbox": "off", "providers": {"acme": sim.provider()}}, start=False)
+    d.wrapper = callgrind(d.dir)
+    d.ready_timeout = 90
+    d.start()
+    c = d.client()
+    connections = [put(c, grant, lives_s=3600) for grant in sim.issue_many(REFRESHES, ttl=3600)]
+    refresh = lambda i: {"connection": connections[i], "force": True}
+    ask_many(c, REFRESHES, 50, "refresh", refresh)
+    callgrind_control(d, "--zero")
+    ask_many(c, REFRESHES, 50, "refresh", refresh)
+    callgrind_control(d, "--dump")
+    d.stop()
+    found = profile(d.dir, 1, WORKER)
+    for name, count in sorted(found.by_object.items()):
+        t.diag(f"{name}: {count / REFRESHES:.0f} instructions a refresh")
+    t.eq(found.calls["flight_conclude"], REFRESHES, "each refresh is concluded once")
+    t.le(found.calls["unseal"] / REFRESHES, REFRESH_UNSEALS, "what is opened for a refresh")
+    t.le(found.total / REFRESHES, REFRESH_INSTRUCTIONS, "instructions of the worker for it")
+    t.le((found.calls["malloc"] + found.calls["calloc"]) / REFRESHES, REFRESH_ALLOCATIONS, "allocations for it")
+
+
+def resident_kb(daemon):
+    with open(f"/proc/{daemon.pid}/smaps_rollup", encoding="utf-8") as file:
+        return int(re.search(r"^Rss:\s+(\d+)", file.read(), re.MULTILINE)[1])
+
+
+@limit(180)
+def test_workers(t):
+    needs("true")
+    sim = t.use(Endpoint(prefix="COSTS"))
+    count, sizes = 60, []
+    for providers in (1, 1 + count):
+        d = start(t, {"providers": {f"p{i}": sim.provider() for i in range(providers)}})
+        c = d.client()
+        c.ask("whoami")
+        sizes.append(resident_kb(d))
+        for i in range(providers):
+            (grant,) = sim.issue_many(1, ttl=3600)
+            c.ask("refresh", owner="o", connection=put(c, grant, provider=f"p{i}", lives_s=3600), force=True)
+        sizes.append(resident_kb(d))
+        d.stop()
+    t.le((sizes[2] - sizes[0]) / count, WORKER_IDLE_KB, "kB of a provider's worker that has nothing to do")
+    t.le((sizes[3] - sizes[1]) / count, WORKER_USED_KB, "kB of one that has refreshed")
+
+
+run([test_instructions, test_system_calls, test_fsyncs, test_refresh, test_workers])
