@@ -18,16 +18,43 @@ class Failed(Exception):
     """A program did not do what it was started for."""
 
 
-def cpu_s(pid):
-    """Seconds of processor that a process has used, by all its threads that live."""
-    total = 0
+def threads_cpu_s(pid):
+    """{thread: seconds of processor that it has used}, of those that live."""
+    used = {}
     for task in os.listdir(f"/proc/{pid}/task"):
+        folder = pathlib.Path(f"/proc/{pid}/task/{task}")
         try:
-            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-                total += int(file.read().split()[0])
+            name = (folder / "comm").read_text(encoding="utf-8").strip()
+            used[name] = used.get(name, 0) + int((folder / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
         except FileNotFoundError:
             pass
-    return total / 1e9
+    return used
+
+
+def cpu_s(pid):
+    """Seconds of processor that a process has used, by all its threads that live."""
+    return sum(threads_cpu_s(pid).values())
+
+
+def fsyncs(pid, load):
+    """How often a process waits for the disk during a load; None where strace may not look."""
+    if not shutil.which("strace"):
+        return None
+    with tempfile.NamedTemporaryFile() as counts:
+        with subprocess.Popen(["strace", "-f", "-c", "-e", "trace=fsync,fdatasync", "-o", counts.name, "-p", str(pid)],
+                              stderr=subprocess.PIPE, text=True) as child:
+            if "attached" not in child.stderr.readline():
+                child.kill()
+                return None
+            load()
+            child.send_signal(signal.SIGINT)
+        rows = pathlib.Path(counts.name).read_text(encoding="utf-8").splitlines()
+    return sum(int(row.split()[3]) for row in rows if row.endswith(("fsync", "fdatasync")))
+
+
+def resident_kb(pid):
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
+    return int(re.search(r"^Rss:\s+(\d+)", text, re.MULTILINE)[1])
 
 
 def status_of(pid, field):
@@ -109,9 +136,9 @@ class Programs:
 
 
 class Daemon:
-    """bursard with a static provider, and one at a local token endpoint."""
+    """bursard with a static provider, and one or many at a local token endpoint."""
 
-    def __init__(self, programs, port, tcp_port=0, name="d"):
+    def __init__(self, programs, port, tcp_port=0, name="d", providers=1):
         self.programs, self.child = programs, None
         self.folder = programs.folder / name
         self.folder.mkdir(exist_ok=True)
@@ -120,6 +147,8 @@ class Daemon:
         client = pathlib.Path(programs.key("client", "pub")).read_text(encoding="ascii").strip()
         roles = ["vend", "refresh", "connect", "manage", "events", "export", "admin"]
         owners = {"owners": ["*"], "max_in_flight": 65536, "max_unread_bytes": 1 << 34}
+        acme = {"kind": "oauth2_refresh", "token_url": f"http://127.0.0.1:{port}/token", "client_id": "client",
+                "client_secret": "secret", "rotation": "none"}
         config = {
             "listen": {"jobs": [self.jobs, *([self.tcp] if tcp_port else [])],
                        "intake": [f"ipc://{self.folder}/intake"], "events": [f"ipc://{self.folder}/events"],
@@ -128,9 +157,8 @@ class Daemon:
             "principals": {"here": {"uids": [str(os.getuid())], "roles": roles, **owners},
                            "far": {"curve_keys": [client], "roles": roles, **owners}},
             "connectors": {"allow_http_loopback": True},
-            "providers": {"plain": {"kind": "static"},
-                          "acme": {"kind": "oauth2_refresh", "token_url": f"http://127.0.0.1:{port}/token",
-                                   "client_id": "client", "client_secret": "secret", "rotation": "none"}},
+            "providers": {"plain": {"kind": "static"}, "acme": acme,
+                          **{f"acme{i}": acme for i in range(1, providers)}},
             "log": {"level": "info"}}
         self.config = self.folder / "bursar.yaml"
         self.config.touch(mode=0o600)
