@@ -18,22 +18,22 @@ class Failed(Exception):
     """A program did not do what it was started for."""
 
 
-def threads_cpu_s(pid):
-    """{thread: seconds of processor that it has used}, of those that live."""
-    used = {}
+def thread_cpu_s(pid):
+    """{thread's name: seconds of processor that it has used}, of those that live; equal names are one."""
+    seconds = {}
     for task in os.listdir(f"/proc/{pid}/task"):
-        folder = pathlib.Path(f"/proc/{pid}/task/{task}")
         try:
+            folder = pathlib.Path(f"/proc/{pid}/task/{task}")
             name = (folder / "comm").read_text(encoding="utf-8").strip()
-            used[name] = used.get(name, 0) + int((folder / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+            used = int((folder / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
         except FileNotFoundError:
-            pass
-    return used
+            continue
+        seconds[name] = seconds.get(name, 0) + used
+    return seconds
 
 
 def cpu_s(pid):
-    """Seconds of processor that a process has used, by all its threads that live."""
-    return sum(threads_cpu_s(pid).values())
+    return sum(thread_cpu_s(pid).values())
 
 
 def fsyncs(pid, load):

@@ -77,6 +77,13 @@ def workers(row):
             f"nothing to do, {number(row['used_kb'])} kB for one that has refreshed.")
 
 
+def threads(rows):
+    names = sorted({name for row in rows for name in row["us"]}, key=lambda name: -max(r["us"].get(name, 0) for r in rows))
+    heads = ["CPU, µs a job", *names, "a second, by the busiest"]
+    return table(heads, [[row["what"], *(number(row["us"][name]) if name in row["us"] else "–" for name in names),
+                          number(1e6 / max(row["us"].values()))] for row in rows])
+
+
 def herd(row):
     return (f"{number(row['vends'])} jobs wait for one flight: from the first answer to the last "
             f"{spread_of(row['answers_ms'], 'ms')}.")
@@ -98,7 +105,7 @@ def text(tables, machine):
         if name in LIMITS:
             body = compared(rows, LIMITS[name])
         else:
-            body = {"sizes": sizes, "refresh": refresh, "workers": lambda r: workers(r[0]),
+            body = {"sizes": sizes, "refresh": refresh, "threads": threads, "workers": lambda r: workers(r[0]),
                     "herd": lambda r: herd(r[0]), "idle": lambda r: idle(r[0])}[name](rows)
         parts.append(f"### {name[0].upper()}{name[1:]}\n\n{body}")
     return "\n\n".join(parts)

@@ -28,6 +28,7 @@ void audit_batch_free(struct audit_batch *batch)
 void audit_batch_clear(struct audit_batch *batch)
 {
     batch->count = batch->done = 0;
+    batch->is_settling = false;
     if (batch->slots)
         memset(batch->slots, 0, batch->slot_count * sizeof *batch->slots);
     for (struct audit_chunk *chunk = batch->chunks; chunk; chunk = chunk->next)

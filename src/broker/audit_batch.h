@@ -6,6 +6,7 @@
 #ifndef BROKER_AUDIT_BATCH_H
 #define BROKER_AUDIT_BATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +19,9 @@ struct audit_chunk;
 struct audit_batch {
     struct audit_row *rows;
     size_t count, cap;
-    size_t done;     /* so many of them are written */
-    uint32_t *slots; /* index + 1 of a row; 0: free */
+    size_t done;      /* so many of them are written */
+    bool is_settling; /* and then all that is in the journal is */
+    uint32_t *slots;  /* index + 1 of a row; 0: free */
     size_t slot_count;
     uint64_t seed;
     struct audit_chunk *chunks, *filling; /* where the texts lie */

@@ -11,12 +11,17 @@
 #include "broker/store_thread.h"
 
 enum {
-    GATHER_MS = 100,     /* so that rows are on the disk within 200 ms */
-    AGAIN_MS = 500,      /* between attempts while the store fails */
-    SLICE_ROWS = 2048,   /* of one commit: changes of others come between */
-    RESERVE_ROWS = 4096, /* beyond AUDIT_ROWS_MAX, for refusals without names */
-    NAMED_MAX = 256,     /* refusals with names in one burst … */
-    NAMED_EVERY_MS = 250 /* … and one more so often */
+    GATHER_MS = 100,           /* so that rows are on the disk within 200 ms */
+    AGAIN_MS = 500,            /* between attempts while the store fails */
+    SLICE_ROWS = 2048,         /* of one commit: changes of others come between */
+    JOURNAL_LEAST = 64,        /* rows of a batch that goes to the journal: fewer cost little … */
+    JOURNAL_MOST = 16384,      /* … and so many different ones come to nothing there */
+    JOURNAL_SLICE_ROWS = 4096, /* of one commit */
+    SETTLE_MS = 10000,         /* rows stay in the journal for so long at most */
+    SETTLE_ROWS = 32768,       /* as many at most: they become rows of the log in one commit */
+    RESERVE_ROWS = 4096,       /* beyond AUDIT_ROWS_MAX, for refusals without names */
+    NAMED_MAX = 256,           /* refusals with names in one burst … */
+    NAMED_EVERY_MS = 250       /* … and one more so often */
 };
 
 static const struct text none = {NULL, 0};
@@ -146,36 +151,70 @@ void auditor_refused(struct auditor *auditor, const struct audit_row *about, int
 
 bool auditor_is_busy(const struct auditor *auditor)
 {
-    return waiting(auditor) > 0;
+    return waiting(auditor) > 0 || auditor->is_open;
+}
+
+bool auditor_is_behind(const struct auditor *auditor)
+{
+    return auditor_is_busy(auditor) || auditor->gathered > 0;
+}
+
+/* The batch behind which all that was told so far is written. */
+static struct audit_batch *last_batch(struct auditor *auditor)
+{
+    if (auditor->filling->count == 0 && auditor->is_open)
+        return auditor->sent;
+    auditor->send_at_ms = clock_boot_ms();
+    return auditor->filling;
 }
 
 void auditor_hold(struct auditor *auditor, struct mail *mail)
 {
-    bool is_new = auditor->filling->count > 0;
-    audit_batch_hold(is_new ? auditor->filling : auditor->sent, mail);
-    if (is_new)
-        auditor->send_at_ms = clock_boot_ms();
+    audit_batch_hold(last_batch(auditor), mail);
+}
+
+void auditor_hold_reader(struct auditor *auditor, struct mail *mail)
+{
+    struct audit_batch *batch = last_batch(auditor);
+    batch->is_settling = true;
+    audit_batch_hold(batch, mail);
+}
+
+static bool has_to_send(const struct audit_batch *batch)
+{
+    return batch->count > 0 || batch->is_settling;
 }
 
 int64_t auditor_turn_at(const struct auditor *auditor)
 {
     if (auditor->is_away)
         return INT64_MAX;
-    if (auditor->sent->count > 0)
+    if (auditor->is_open)
         return auditor->again_at_ms;
-    return auditor->filling->count > 0 ? auditor->send_at_ms : INT64_MAX;
+    int64_t send_at_ms = has_to_send(auditor->filling) ? auditor->send_at_ms : INT64_MAX;
+    bool is_sooner = auditor->gathered > 0 && auditor->settle_at_ms < send_at_ms;
+    return is_sooner ? auditor->settle_at_ms : send_at_ms;
 }
 
+static bool goes_to_journal(const struct audit_batch *batch)
+{
+    return batch->count >= JOURNAL_LEAST && batch->count <= JOURNAL_MOST;
+}
+
+/* The rows, and behind the last of them what settles. */
 static void send_slice(struct auditor *auditor)
 {
     struct audit_batch *batch = auditor->sent;
     struct write_message *message = write_new(CHANGE_AUDIT, none);
-    size_t left = batch->count - batch->done;
+    struct store_change *change = &message->change;
+    bool is_journal = goes_to_journal(batch);
+    size_t left = batch->count - batch->done, most = is_journal ? JOURNAL_SLICE_ROWS : SLICE_ROWS;
     message->reply_to = auditor->inbox;
-    message->change.at_ms = clock_wall_ms();
-    message->change.audit = batch->rows + batch->done;
-    message->change.audit_count = left < SLICE_ROWS ? left : SLICE_ROWS;
-    auditor->is_away = true;
+    change->at_ms = clock_wall_ms();
+    change->audit = batch->rows + batch->done;
+    change->audit_count = left < most ? left : most;
+    change->audit_how = left == 0 ? AUDIT_SETTLE : is_journal ? AUDIT_GATHER : AUDIT_DIRECT;
+    auditor->is_away = auditor->is_open = true;
     store_send(auditor->broker->store_thread, message);
 }
 
@@ -183,15 +222,19 @@ void auditor_turn(struct auditor *auditor, int64_t now_ms, bool is_hurried)
 {
     if (auditor->is_away)
         return;
-    if (auditor->sent->count > 0) {
+    if (auditor->is_open) {
         if (now_ms >= auditor->again_at_ms)
             send_slice(auditor);
         return;
     }
     add_lost(auditor);
-    if (auditor->filling->count == 0 || (now_ms < auditor->send_at_ms && !is_hurried))
-        return;
     struct audit_batch *batch = auditor->filling;
+    bool must_settle = auditor->gathered > 0 && (is_hurried || now_ms >= auditor->settle_at_ms ||
+                                                 auditor->gathered >= SETTLE_ROWS);
+    bool is_due = has_to_send(batch) && now_ms >= auditor->send_at_ms;
+    if (!must_settle && !is_due && !(is_hurried && batch->count > 0))
+        return;
+    batch->is_settling |= must_settle;
     auditor->filling = auditor->sent;
     auditor->sent = batch;
     send_slice(auditor);
@@ -227,9 +270,15 @@ int auditor_written(struct auditor *auditor, struct write_message *message, stru
                     struct mail **out_more)
 {
     struct audit_batch *batch = auditor->sent;
-    int result = message->change.result;
-    size_t count = message->change.audit_count;
+    const struct store_change *change = &message->change;
+    int result = change->result;
+    bool has_settled = change->audit_how == AUDIT_SETTLE;
+    size_t count = has_settled ? 0 : change->audit_count;
+    size_t gathered = result == 0 ? change->audit_gathered : auditor->gathered;
     write_free(message);
+    if (auditor->gathered == 0 && gathered > 0)
+        auditor->settle_at_ms = clock_boot_ms() + SETTLE_MS;
+    auditor->gathered = gathered;
     auditor->is_away = false;
     *out_held = *out_more = NULL;
     if (result < 0) {
@@ -242,10 +291,11 @@ int auditor_written(struct auditor *auditor, struct write_message *message, stru
         LOG(LOG_INFO, "the audit log can be written again");
     auditor->is_failing = false;
     batch->done += count;
-    if (batch->done < batch->count) {
+    if (batch->done < batch->count || (batch->is_settling && !has_settled)) {
         send_slice(auditor);
         return 0;
     }
+    auditor->is_open = false;
     *out_held = audit_batch_take_held(batch);
     audit_batch_clear(batch);
     return 0;

@@ -2,7 +2,9 @@
  * Thread: the dispatcher's.
  *
  * Rows are gathered in one batch while the one before is with the store; the store answers when it is
- * written. Where it cannot be written it is tried again, and rows go on being gathered while there is
+ * written. A batch of many goes to the log's journal, where more of the same is counted to it, and a while
+ * later all that is there becomes rows of the log: vends of ten thousand connections are a row each in ten
+ * seconds, and not in a tenth of one. Where it cannot be written it is tried again, and rows go on being gathered while there is
  * room: behind that nothing is given out any more. With `audit: strict` nothing is given out before its
  * row is written, and nothing at all while the store fails. */
 #ifndef BROKER_AUDITOR_H
@@ -19,10 +21,13 @@ struct auditor {
     struct mailbox *inbox; /* where the store answers */
     struct audit_batch batches[2], *filling, *sent;
     bool is_strict;
-    bool is_away;         /* the store has the batch that was sent */
+    bool is_open;         /* the batch that was sent is not all written */
+    bool is_away;         /* the store has some of it */
     bool is_failing;      /* it could not write it */
     int64_t send_at_ms;   /* boot time at which what is gathered goes; 0: nothing is */
     int64_t again_at_ms;  /* boot time at which a batch is tried again */
+    size_t gathered;      /* rows that are in the journal */
+    int64_t settle_at_ms; /* boot time at which they become rows of the log */
     unsigned tokens;      /* refusals that may still have a row of their own */
     int64_t tokens_at_ms; /* boot time of the last one that came in */
     uint64_t lost;        /* refusals without room for any row */
@@ -47,6 +52,10 @@ bool auditor_is_busy(const struct auditor *auditor);
 /* Takes a mail, which auditor_written() gives back when all that was told before is written. Only while
  * it is busy. */
 void auditor_hold(struct auditor *auditor, struct mail *mail);
+/* The same for who asks the log itself: whether anything is not among its rows yet, and the mail comes back
+ * when all is. */
+bool auditor_is_behind(const struct auditor *auditor);
+void auditor_hold_reader(struct auditor *auditor, struct mail *mail);
 
 /* Boot time at which auditor_turn() has something to do; INT64_MAX: nothing. */
 int64_t auditor_turn_at(const struct auditor *auditor);

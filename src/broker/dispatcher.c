@@ -148,8 +148,8 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
             return;
         }
     }
-    struct request *request = request_new(body, is_secret_op(job->op),
-                                          pending ? pending->ticket : TICKET_NONE, deadline_ms);
+    struct request *request = request_of_job(job, body, is_secret_op(job->op),
+                                             pending ? pending->ticket : TICKET_NONE, deadline_ms);
     if (!request) {
         LOG(LOG_ERROR, "out of memory: ending");
         abort();
@@ -171,8 +171,8 @@ static void hand_over(struct dispatcher *self, struct incoming *in, bool is_wait
         request->job.account = job->account;
     }
     bool asks_log = route_is_audit(job) || (route_is_sweep(job) && job->select.principal.data);
-    if (asks_log && auditor_is_busy(&self->auditor)) {
-        auditor_hold(&self->auditor, &request->message.mail); /* so that all is in it */
+    if (asks_log && auditor_is_behind(&self->auditor)) {
+        auditor_hold_reader(&self->auditor, &request->message.mail); /* so that all is in it */
     } else if (route_is_query(job)) {
         query_send(self->broker->query, request);
     } else if (!worker_send(worker, request)) {
@@ -443,7 +443,8 @@ static void *run(void *context)
             dispatcher_take_messages(self);
         dispatcher_expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
         auditor_turn(&self->auditor, clock_boot_ms(), false);
-        has_jobs = outbox_flush(self->outbox) || has_jobs;
+        if (outbox_flush(self->outbox) && take_from_jobs(self))
+            has_jobs = true;
     }
     dispatcher_expire(self, 0, BURSAR_E_SHUTTING_DOWN);
     dispatcher_finish_audit(self);

@@ -300,7 +300,7 @@ void dispatcher_expire(struct dispatcher *self, int64_t now_ms, int error)
 /* All that was told is written before the end, unless the store fails. */
 void dispatcher_finish_audit(struct dispatcher *self)
 {
-    while (auditor_is_busy(&self->auditor) && !self->auditor.is_failing) {
+    while (auditor_is_behind(&self->auditor) && !self->auditor.is_failing) {
         outbox_flush(self->outbox);
         auditor_turn(&self->auditor, clock_boot_ms(), true);
         mailbox_wait(&self->inbox, -1);

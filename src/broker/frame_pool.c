@@ -4,12 +4,19 @@
 
 #include "broker/memory.h"
 
+enum {
+    LINE_BYTES = 64
+}; /* of a processor's cache: what one thread writes is not next to what another reads */
+
 struct frame_pool {
-    atomic_uint held;              /* by the owner, and by each frame under way */
-    atomic_uint kept;              /* those in `ended` and `idle` */
+    struct frame *idle; /* the owner's: their memory, if they have any, waits for its next use */
+    struct frame *bare; /* the owner's: a buffer has their memory now */
+    int64_t begun;      /* frames, ever */
+    unsigned kept;      /* frames that come back, at most FRAME_POOL_KEPT */
+    char apart[LINE_BYTES];
     _Atomic(struct frame *) ended; /* as they come back: any thread */
-    struct frame *idle;            /* the owner's, with memory */
-    struct frame *bare;            /* without: a buffer has it now */
+    atomic_int_fast64_t
+        end_count; /* of all ever; from the release on less those begun: at 0 all is over */
 };
 
 static void free_all(struct frame *frame)
@@ -24,15 +31,14 @@ static void free_all(struct frame *frame)
 struct frame_pool *frame_pool_new(void)
 {
     struct frame_pool *pool = memory_new(sizeof *pool);
-    atomic_init(&pool->held, 1);
-    atomic_init(&pool->kept, 0);
     atomic_init(&pool->ended, NULL);
+    atomic_init(&pool->end_count, 0);
     return pool;
 }
 
-static void let_go(struct frame_pool *pool)
+static void count_ends(struct frame_pool *pool, int64_t ends)
 {
-    if (atomic_fetch_sub_explicit(&pool->held, 1, memory_order_acq_rel) != 1)
+    if (atomic_fetch_add_explicit(&pool->end_count, ends, memory_order_acq_rel) + ends != 0)
         return;
     free_all(atomic_load_explicit(&pool->ended, memory_order_acquire));
     free_all(pool->idle);
@@ -43,7 +49,7 @@ static void let_go(struct frame_pool *pool)
 void frame_pool_release(struct frame_pool *pool)
 {
     if (pool)
-        let_go(pool);
+        count_ends(pool, -pool->begun);
 }
 
 struct buf frame_pool_take(struct frame_pool *pool, size_t max)
@@ -52,58 +58,54 @@ struct buf frame_pool_take(struct frame_pool *pool, size_t max)
     if (!pool->idle)
         pool->idle = atomic_exchange_explicit(&pool->ended, NULL, memory_order_acquire);
     struct frame *frame = pool->idle;
-    if (!frame) {
-        buf_reserve(&buf, FRAME_POOL_BYTES - 1);
-        return buf;
+    if (frame) {
+        pool->idle = frame->next;
+        buf.data = frame->data;
+        buf.cap = frame->cap;
+        frame->data = NULL;
+        frame->next = pool->bare;
+        pool->bare = frame;
     }
-    atomic_fetch_sub_explicit(&pool->kept, 1, memory_order_relaxed);
-    pool->idle = frame->next;
-    buf.data = frame->data;
-    buf.cap = frame->cap;
-    frame->data = NULL;
-    frame->next = pool->bare;
-    pool->bare = frame;
+    if (!buf.data)
+        buf_reserve(&buf, FRAME_POOL_BYTES - 1);
     return buf;
 }
 
 struct frame *frame_pool_begin(struct frame_pool *pool, const struct buf *bytes)
 {
     struct frame *frame = pool->bare;
-    if (frame)
+    if (frame) {
         pool->bare = frame->next;
-    else
+    } else {
         frame = memory_new(sizeof *frame);
-    atomic_fetch_add_explicit(&pool->held, 1, memory_order_relaxed);
-    frame->pool = pool;
+        frame->pool = pool;
+        frame->is_kept = pool->kept < FRAME_POOL_KEPT;
+        pool->kept += frame->is_kept;
+    }
+    pool->begun++;
     frame->data = bytes->data;
     frame->cap = bytes->cap;
     frame->len = bytes->len;
     return frame;
 }
 
-/* Counts it among those that are kept; false where it has no useful size, or there are enough. */
-static bool keep(struct frame_pool *pool, const struct frame *frame)
-{
-    if (frame->cap < FRAME_POOL_BYTES || frame->cap > FRAME_POOL_LARGEST)
-        return false;
-    if (atomic_fetch_add_explicit(&pool->kept, 1, memory_order_relaxed) < FRAME_POOL_KEPT)
-        return true;
-    atomic_fetch_sub_explicit(&pool->kept, 1, memory_order_relaxed);
-    return false;
-}
-
 void frame_pool_end(struct frame *frame)
 {
     struct frame_pool *pool = frame->pool;
-    if (keep(pool, frame)) {
+    bool has_use = frame->cap >= FRAME_POOL_BYTES && frame->cap <= FRAME_POOL_LARGEST;
+    if (!frame->is_kept || !has_use) {
+        free(frame->data);
+        frame->data = NULL;
+        frame->cap = 0;
+    }
+    if (frame->is_kept) {
         struct frame *before = atomic_load_explicit(&pool->ended, memory_order_relaxed);
         do {
             frame->next = before;
         } while (!atomic_compare_exchange_weak_explicit(
             &pool->ended, &before, frame, memory_order_release, memory_order_relaxed));
     } else {
-        free(frame->data);
         free(frame);
     }
-    let_go(pool);
+    count_ends(pool, 1);
 }

@@ -2,7 +2,8 @@
  * Thread: the pool's owner takes and begins; frames end on any thread.
  *
  * Blocks go from the thread that writes replies to ZeroMQ's, which sends them. Given back by free() they would
- * have both threads meet at the allocator's lock for each of them. */
+ * have both threads meet at the allocator's lock for each of them. Here the owner writes nothing that the other
+ * thread does. */
 #ifndef BROKER_FRAME_POOL_H
 #define BROKER_FRAME_POOL_H
 
@@ -13,7 +14,7 @@
 
 #include "base/buf.h"
 
-#define FRAME_POOL_KEPT 1024u    /* blocks that wait for their next use, at most */
+#define FRAME_POOL_KEPT 1024u    /* that come back, at most */
 #define FRAME_POOL_BYTES 2048u   /* what a new one has room for; a smaller one is not kept */
 #define FRAME_POOL_LARGEST 8192u /* a larger one is not kept */
 
@@ -27,6 +28,7 @@ struct frame {
     void *data;
     size_t cap, len;
     struct socket_unread *unread;
+    bool is_kept;      /* it comes back to the pool */
     atomic_bool ready; /* orders the bytes before their end on another thread */
 };
 

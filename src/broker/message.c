@@ -60,16 +60,23 @@ struct sweep_message *sweep_message_new(struct text sweep, struct text provider,
 
 /* ---- requests ---------------------------------------------------------------------------------- */
 
-struct request *request_new(struct text body, bool is_secret, uint64_t ticket, int64_t deadline_ms)
+static struct request *request_with(struct text body, bool is_secret, uint64_t ticket,
+                                    int64_t deadline_ms)
 {
     struct request *request = memory_new(sizeof *request);
-    struct buf error = buf_make(TEXT_MAX);
     request->message.type = MESSAGE_REQUEST;
     request->ticket = ticket;
     request->deadline_ms = deadline_ms;
     request->body = is_secret ? buf_make_secret(body.len) : buf_make(body.len);
-    request->reader = job_reader_new();
     buf_append_text(&request->body, body);
+    return request;
+}
+
+struct request *request_new(struct text body, bool is_secret, uint64_t ticket, int64_t deadline_ms)
+{
+    struct request *request = request_with(body, is_secret, ticket, deadline_ms);
+    struct buf error = buf_make(TEXT_MAX);
+    request->reader = job_reader_new();
     int result = request->reader ? buf_error(&request->body) : BURSAR_E_NOMEM;
     if (result == 0)
         result = job_read(request->reader, buf_text(&request->body), &request->job, &error);
@@ -78,6 +85,19 @@ struct request *request_new(struct text body, bool is_secret, uint64_t ticket, i
         return request;
     request_free(request);
     return NULL;
+}
+
+struct request *request_of_job(const struct job *job, struct text body, bool is_secret,
+                               uint64_t ticket, int64_t deadline_ms)
+{
+    struct job copy = *job;
+    struct request *request = request_with(body, is_secret, ticket, deadline_ms);
+    if (buf_error(&request->body) == 0 && job_move(&copy, body, buf_text(&request->body))) {
+        request->job = copy;
+        return request;
+    }
+    request_free(request);
+    return request_new(body, is_secret, ticket, deadline_ms);
 }
 
 void request_free(struct request *request)

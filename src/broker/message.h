@@ -57,10 +57,10 @@ typedef void put_ended_fn(void *context, int result);
 struct request {
     struct message message;
     uint64_t ticket;
-    int64_t deadline_ms; /* boot time */
-    struct buf body;     /* secret where it is a put */
-    struct job_reader *reader;
-    struct job job; /* borrows from body and reader */
+    int64_t deadline_ms;       /* boot time */
+    struct buf body;           /* secret where it is a put */
+    struct job_reader *reader; /* NULL: the job needs none */
+    struct job job;            /* borrows from body and reader */
     bool may_export;
     struct principals *principals;     /* held; NULL: the broker's own work */
     const struct principal *principal; /* who asks, of principals */
@@ -82,8 +82,11 @@ struct request {
     put_ended_fn *ended; /* NULL: nobody */
     void *context;
 };
-/* Copies the body (into locked memory where it is secret) and decodes it again. NULL without memory. */
+/* Copies the body (into locked memory where it is secret) and decodes it. NULL without memory. */
 struct request *request_new(struct text body, bool is_secret, uint64_t ticket, int64_t deadline_ms);
+/* The same with what was decoded already, as far as it does not have to be done again. */
+struct request *request_of_job(const struct job *job, struct text body, bool is_secret,
+                               uint64_t ticket, int64_t deadline_ms);
 void request_free(struct request *request);
 
 /* ---- a secret that may be answered from memory --------------------------------------------------- */

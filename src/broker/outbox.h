@@ -13,7 +13,7 @@
 
 #include <zmq.h>
 
-#define OUTBOX_REPLIES 64 /* a further one sends them */
+#define OUTBOX_REPLIES 256 /* a further one sends them */
 
 struct outbox;
 

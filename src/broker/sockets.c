@@ -165,27 +165,35 @@ int socket_send(void *socket, struct text bytes, int flags)
 }
 
 struct socket_unread {
-    atomic_uint held;
-    atomic_uint_fast64_t bytes;
+    int64_t begun; /* bytes of frames, ever: the sender's */
+    char apart
+        [64]; /* what one thread writes is not next to what another does, in the processor's cache */
+    atomic_int_fast64_t
+        ended; /* of those, ever; from the release on less those begun: at 0 all is over */
 };
 
 struct socket_unread *socket_unread_new(void)
 {
     struct socket_unread *unread = memory_new(sizeof *unread);
-    atomic_init(&unread->held, 1);
-    atomic_init(&unread->bytes, 0);
+    atomic_init(&unread->ended, 0);
     return unread;
+}
+
+static void count_ended(struct socket_unread *unread, int64_t bytes)
+{
+    if (atomic_fetch_add_explicit(&unread->ended, bytes, memory_order_acq_rel) + bytes == 0)
+        free(unread);
 }
 
 void socket_unread_release(struct socket_unread *unread)
 {
-    if (unread && atomic_fetch_sub_explicit(&unread->held, 1, memory_order_acq_rel) == 1)
-        free(unread);
+    if (unread)
+        count_ended(unread, -unread->begun);
 }
 
 uint64_t socket_unread_bytes(const struct socket_unread *unread)
 {
-    return atomic_load_explicit(&unread->bytes, memory_order_relaxed);
+    return (uint64_t)(unread->begun - atomic_load_explicit(&unread->ended, memory_order_relaxed));
 }
 
 /* Runs on ZeroMQ's thread when the last copy is on its way. ready orders the frame's bytes before their end
@@ -195,23 +203,19 @@ static void wipe_frame(void *data, void *hint)
     struct frame *frame = hint;
     if (atomic_load_explicit(&frame->ready, memory_order_acquire))
         secret_wipe(data, frame->len);
-    if (frame->unread) {
-        atomic_fetch_sub_explicit(&frame->unread->bytes, frame->len, memory_order_relaxed);
-        socket_unread_release(frame->unread);
-    }
+    if (frame->unread)
+        count_ended(frame->unread, (int64_t)frame->len);
     frame_pool_end(frame);
 }
 
 void socket_secret_frame(struct frame_pool *pool, struct buf *bytes, struct socket_unread *unread,
                          zmq_msg_t *out_frame)
 {
-    assert(!bytes->is_secret && buf_error(bytes) == 0 && bytes->data);
+    assert(!bytes->is_secret && buf_error(bytes) == 0 && bytes->len > 0);
     struct frame *frame = frame_pool_begin(pool, bytes);
     frame->unread = unread;
-    if (unread) {
-        atomic_fetch_add_explicit(&unread->held, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&unread->bytes, frame->len, memory_order_relaxed);
-    }
+    if (unread)
+        unread->begun += (int64_t)frame->len;
     atomic_store_explicit(&frame->ready, true, memory_order_release);
     if (zmq_msg_init_data(out_frame, bytes->data, bytes->len, wipe_frame, frame) < 0)
         abort(); /* no memory */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "broker/audit_batch.h"
 #include "broker/memory.h"
 #include "broker/publisher.h"
 #include "broker/thread.h"
@@ -15,6 +16,7 @@
 enum {
     BATCH_MAX = 512,
     TIDY_AFTER_CHANGES = 4096, /* even where there is never an idle moment */
+    TIDY_AUDIT_ROWS = 16,      /* are as much as one change */
     TIDY_IDLE_MS = 250,
     TRIM_EVERY_MS = 3600 * 1000,
     TRIM_AGAIN_MS = 50 /* while there is more: commits of others come between */
@@ -28,7 +30,8 @@ struct store_thread {
     struct buf *open_error;
     struct write_message *batch[BATCH_MAX];
     size_t count;
-    unsigned untidy; /* changes since the log was last moved into the database */
+    struct audit_batch gathered; /* what is in the journal of the audit log, counted together */
+    unsigned untidy;             /* changes since the log was last moved into the database */
     int64_t trim_at_ms;
     uint64_t told_seq; /* of the audit log: where it ended when that was told last */
     bool is_failing;
@@ -52,18 +55,69 @@ static void note_health(struct store_thread *self, int result)
     self->is_failing = is_failing;
 }
 
+/* ---- what the audit log's journal has ------------------------------------------------------------ */
+
+static void prepare_audit(struct store_thread *self, struct store_change *change)
+{
+    if (change->type != CHANGE_AUDIT || change->audit_how != AUDIT_SETTLE)
+        return;
+    change->audit = self->gathered.rows;
+    change->audit_count = self->gathered.count;
+}
+
+static void gather(void *context, const struct audit_row *row)
+{
+    audit_batch_add(context, row);
+}
+
+/* Only what is committed is in the journal. */
+static void conclude_audit(struct store_thread *self, struct store_change *change)
+{
+    if (change->type != CHANGE_AUDIT)
+        return;
+    if (change->result == 0 && change->audit_how == AUDIT_SETTLE)
+        audit_batch_clear(&self->gathered);
+    for (size_t i = 0;
+         i < change->audit_count && change->result == 0 && change->audit_how == AUDIT_GATHER; i++)
+        gather(&self->gathered, &change->audit[i]);
+    change->audit_gathered = self->gathered.count;
+    self->untidy += (unsigned)(change->audit_count / TIDY_AUDIT_ROWS);
+}
+
+/* What a daemon that was killed had not settled. */
+static int settle_left(struct store_thread *self)
+{
+    const struct store_engine *store = self->broker->store;
+    struct store_change change = {.type = CHANGE_AUDIT, .audit_how = AUDIT_SETTLE};
+    struct store_change *changes[] = {&change};
+    struct store_batch batch = {.changes = changes, .count = 1};
+    int result = store->audit_gathered(self->writer, gather, &self->gathered);
+    if (result < 0 || self->gathered.count == 0)
+        return result;
+    prepare_audit(self, &change);
+    result = store->apply(self->writer, &batch);
+    conclude_audit(self, &change);
+    return result;
+}
+
+/* ---- commits ------------------------------------------------------------------------------------- */
+
 static void commit(struct store_thread *self)
 {
     struct store_change *changes[BATCH_MAX];
     struct store_batch batch = {.changes = changes, .count = self->count};
-    for (size_t i = 0; i < self->count; i++)
+    for (size_t i = 0; i < self->count; i++) {
         changes[i] = &self->batch[i]->change;
+        prepare_audit(self, changes[i]);
+    }
     fault_point("store-before-commit");
     int result = self->broker->store->apply(self->writer, &batch);
     fault_point("store-after-commit");
     note_health(self, result);
     if (result == 0)
         publish(self, &batch);
+    for (size_t i = 0; i < self->count; i++)
+        conclude_audit(self, changes[i]);
     for (size_t i = 0; i < self->count; i++)
         mailbox_send(self->batch[i]->reply_to, &self->batch[i]->message.mail);
     self->untidy += (unsigned)self->count;
@@ -144,6 +198,8 @@ static void *run(void *context)
     int result = broker->store->writer_open(broker->store_where, &self->writer, self->open_error);
     if (result == 0)
         result = broker->store->audit_open(self->writer, broker->keyring, clock_wall_ms());
+    if (result == 0)
+        result = settle_left(self);
     if (result < 0 && self->writer) {
         buf_append_string(self->open_error, "the audit log cannot be opened");
         broker->store->writer_close(self->writer);
@@ -179,6 +235,7 @@ int store_thread_start(const struct broker *broker, struct store_thread **out_th
     if (result == 0)
         result = thread_start(&self->thread, "store", run, self);
     if (result < 0) {
+        audit_batch_free(&self->gathered);
         mailbox_fini(&self->inbox);
         free(self);
         return result;
@@ -193,6 +250,7 @@ void store_thread_stop(struct store_thread *self)
         return;
     mailbox_send(&self->inbox, &message_new(MESSAGE_STOP)->mail);
     thread_join(&self->thread);
+    audit_batch_free(&self->gathered);
     mailbox_fini(&self->inbox);
     free(self);
 }

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "store/audit.h"
+#include "store/audit_journal.h"
 #include "store/row.h"
 #include "store/sealed.h"
 #include "store/sweep.h"
@@ -49,6 +50,13 @@ enum change_type {
     CHANGE_AUDIT,        /* rows of the audit log that stand for no change */
     CHANGE_AUDIT_TRIM,   /* drops its rows older than at, STORE_TRIM_ROWS at a time */
     CHANGE_TYPE_END
+};
+
+/* What becomes of the rows of an AUDIT. */
+enum audit_how {
+    AUDIT_DIRECT, /* they are rows of the log */
+    AUDIT_GATHER, /* they go to the log's journal, where their writer still counts them together */
+    AUDIT_SETTLE  /* they are rows of the log, and all that is in the journal: it is emptied */
 };
 
 /* Secret parts of a PUT or REFRESHED. */
@@ -102,6 +110,8 @@ struct store_change {
         *origin;                   /* who caused it, for its audit row; NULL: the broker itself */
     const struct audit_row *audit; /* AUDIT: rows without number */
     size_t audit_count;
+    enum audit_how audit_how;
+    size_t audit_gathered; /* out: different rows that its writer holds for AUDIT_SETTLE */
     struct text
         principal; /* PRINCIPAL: its name. is_new: BURSAR_E_CONFLICT where it is there already,
                              * else BURSAR_E_NOT_FOUND where it is not */
@@ -222,6 +232,9 @@ struct store_engine {
     int (*audit_open)(struct store_writer *writer, const struct keyring *keyring, int64_t at_ms);
     /* Where it ends now. */
     struct chain_ends (*audit_end)(const struct store_writer *writer);
+    /* What an earlier writer left in the journal, as it was told, for AUDIT_SETTLE; behind audit_open. The
+     * texts borrow until `each` returns. 0 or BURSAR_E_STORE_UNAVAILABLE. */
+    int (*audit_gathered)(struct store_writer *writer, audit_journal_fn *each, void *context);
     int (*can_write)(struct store_writer *writer);
     int (*tidy)(struct store_writer *writer);
 

@@ -15,17 +15,30 @@ static_assert(KEY_LEN == KEYRING_KEY_LEN, "a key-encryption key is a whole key o
 static_assert(CHAIN_LINK_LEN == crypto_generichash_BYTES, "a link is a whole hash");
 
 /* What the hashes are for, so that none can stand for one of another purpose. */
-static const char key_purpose[] = "bursar audit seal 1", link_purpose[] = "bursar audit row 1";
+static const char key_purpose[] = "bursar audit seal 1", link_purpose[] = "bursar audit row 1",
+                  journal_purpose[] = "bursar audit journal 1";
+
+static void make_link(struct text purpose, const uint8_t before[static CHAIN_LINK_LEN],
+                      struct text bytes, uint8_t out[static CHAIN_LINK_LEN])
+{
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, CHAIN_LINK_LEN);
+    crypto_generichash_update(&state, (const uint8_t *)purpose.data, purpose.len);
+    crypto_generichash_update(&state, before, CHAIN_LINK_LEN);
+    crypto_generichash_update(&state, (const uint8_t *)bytes.data, bytes.len);
+    crypto_generichash_final(&state, out, CHAIN_LINK_LEN);
+}
 
 void chain_link(const uint8_t before[static CHAIN_LINK_LEN], struct text row,
                 uint8_t out[static CHAIN_LINK_LEN])
 {
-    crypto_generichash_state state;
-    crypto_generichash_init(&state, NULL, 0, CHAIN_LINK_LEN);
-    crypto_generichash_update(&state, (const uint8_t *)link_purpose, sizeof link_purpose);
-    crypto_generichash_update(&state, before, CHAIN_LINK_LEN);
-    crypto_generichash_update(&state, (const uint8_t *)row.data, row.len);
-    crypto_generichash_final(&state, out, CHAIN_LINK_LEN);
+    make_link((struct text){link_purpose, sizeof link_purpose}, before, row, out);
+}
+
+void chain_journal_link(const uint8_t before[static CHAIN_LINK_LEN], struct text entry,
+                        uint8_t out[static CHAIN_LINK_LEN])
+{
+    make_link((struct text){journal_purpose, sizeof journal_purpose}, before, entry, out);
 }
 
 static void put_uint(uint8_t to[static 8], uint64_t value)
@@ -48,6 +61,11 @@ static void make_seal(const uint8_t *key, const uint8_t id[static KEYRING_ID_LEN
     crypto_generichash_update(&state, numbers, sizeof numbers);
     crypto_generichash_update(&state, ends->anchor, CHAIN_LINK_LEN);
     crypto_generichash_update(&state, ends->link, CHAIN_LINK_LEN);
+    if (ends->journal_nr > 0) {
+        put_uint(numbers, ends->journal_nr);
+        crypto_generichash_update(&state, numbers, 8);
+        crypto_generichash_update(&state, ends->journal, CHAIN_LINK_LEN);
+    }
     crypto_generichash_final(&state, out, CHAIN_SEAL_LEN);
     secret_wipe(derived, sizeof derived);
     secret_wipe(&state, sizeof state);

@@ -20,10 +20,16 @@
 void chain_link(const uint8_t before[static CHAIN_LINK_LEN], struct text row,
                 uint8_t out[static CHAIN_LINK_LEN]);
 
-/* Where a log begins (behind which row) and ends. */
+/* The same of the entries of its journal, which is a chain of its own. */
+void chain_journal_link(const uint8_t before[static CHAIN_LINK_LEN], struct text entry,
+                        uint8_t out[static CHAIN_LINK_LEN]);
+
+/* Where a log begins (behind which row) and ends, and its journal. */
 struct chain_ends {
     uint64_t anchor_seq, seq;
     uint8_t anchor[CHAIN_LINK_LEN], link[CHAIN_LINK_LEN];
+    uint64_t journal_nr; /* of its last entry; 0: it is empty */
+    uint8_t journal[CHAIN_LINK_LEN];
 };
 
 struct chain_seal {

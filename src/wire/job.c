@@ -40,73 +40,74 @@ enum key_type {
 };
 
 #define NO_FLAG SIZE_MAX
+#define NAME(literal) (literal), sizeof(literal) - 1
 #define AT(member) offsetof(struct job, member)
 
 static const struct key {
     const char *name;
+    size_t len; /* of the name */
     enum key_type type;
     size_t at;
     size_t flag_at; /* a bool that tells that the key is there */
     uint64_t max;
 } keys[] = {
-    {"op", KEY_ELSEWHERE, 0, NO_FLAG, 0},
-    {"id", KEY_ELSEWHERE, 0, NO_FLAG, 0},
-    {"deadline_ms", KEY_UINT32, AT(deadline_ms), NO_FLAG, DEADLINE_MAX_MS},
-    {"owner", KEY_TEXT, AT(owner), NO_FLAG, BURSAR_MAX_OWNER_BYTES},
-    {"connection", KEY_TEXT, AT(connection), NO_FLAG, 1024},
-    {"provider", KEY_TEXT, AT(provider), NO_FLAG, 1024},
-    {"account", KEY_TEXT, AT(account), NO_FLAG, BURSAR_MAX_ACCOUNT_BYTES},
-    {"ref", KEY_TEXT, AT(ref), NO_FLAG, 1024},
-    {"purpose", KEY_TEXT, AT(purpose), NO_FLAG, BURSAR_MAX_PURPOSE_BYTES},
-    {"min_ttl_s", KEY_INT64, AT(min_ttl_s), NO_FLAG, (uint64_t)10 * 365 * 86400},
-    {"kind", KEY_TEXT, AT(kind), NO_FLAG, 64},
-    {"include", KEY_INCLUDE, AT(include_refresh_token), NO_FLAG, 0},
-    {"force", KEY_BOOL, AT(force), NO_FLAG, 0},
-    {"async", KEY_BOOL, AT(is_async), NO_FLAG, 0},
-    {"generation", KEY_UINT, AT(generation), AT(has_generation), INT64_MAX},
-    {"access_token_sha256", KEY_TEXT, AT(access_token_sha256), NO_FLAG, 64},
-    {"vend", KEY_BOOL, AT(vend), NO_FLAG, 0},
-    {"secret", KEY_NODE_ANY_MAP, AT(secret), NO_FLAG, 0},
-    {"scopes", KEY_NODE_LIST, AT(scopes), NO_FLAG, 256},
-    {"expires_at", KEY_INT64, AT(expires_at), AT(has_expires_at), TIME_MAX_S},
-    {"expect_generation", KEY_UINT, AT(expect_generation), AT(has_expect_generation), INT64_MAX},
-    {"metadata", KEY_NODE_MAP, AT(metadata), NO_FLAG, PAIRS_MAX},
-    {"tags", KEY_NODE_LIST, AT(tags), NO_FLAG, TAGS_MAX},
-    {"at_provider", KEY_BOOL, AT(at_provider), NO_FLAG, 0},
-    {"select", KEY_SELECT, AT(select), NO_FLAG, 0},
-    {"dry_run", KEY_BOOL, AT(dry_run), NO_FLAG, 0},
-    {"rate_per_s", KEY_UINT32, AT(rate_per_s), NO_FLAG, RATE_MAX},
-    {"sweep", KEY_TEXT, AT(sweep), NO_FLAG, 64},
-    {"wait", KEY_BOOL, AT(wait), NO_FLAG, 0},
-    {"hold", KEY_BOOL, AT(hold), NO_FLAG, 0},
-    {"reason", KEY_TEXT, AT(reason), NO_FLAG, 64},
-    {"redirect_uri", KEY_TEXT, AT(redirect_uri), NO_FLAG, 2048},
-    {"reconnect", KEY_TEXT, AT(reconnect), NO_FLAG, 1024},
-    {"code", KEY_TEXT, AT(code), NO_FLAG, 8192},
-    {"error", KEY_TEXT, AT(error), NO_FLAG, 1024},
-    {"iss", KEY_TEXT, AT(iss), NO_FLAG, 2048},
-    {"callback", KEY_NODE_MAP, AT(callback), NO_FLAG, PAIRS_MAX},
-    {"fields", KEY_NODE_MAP, AT(fields), NO_FLAG, PAIRS_MAX},
-    {"email", KEY_TEXT, AT(email), NO_FLAG, 320},
-    {"scope", KEY_TEXT, AT(scope), NO_FLAG, 128},
-    {"principal", KEY_TEXT, AT(principal), NO_FLAG, PRINCIPAL_MAX_BYTES},
-    {"definition", KEY_NODE_ANY_MAP, AT(definition), NO_FLAG, 0},
-    {"key", KEY_TEXT, AT(key), NO_FLAG, 16},
-    {"activate", KEY_BOOL, AT(activate), NO_FLAG, 0},
-    {"state", KEY_TEXT, AT(state), NO_FLAG, 256},
-    {"cursor", KEY_TEXT, AT(cursor), NO_FLAG, CURSOR_MAX_BYTES},
-    {"limit", KEY_UINT32, AT(limit), NO_FLAG, 10000},
-    {"seq", KEY_UINT, AT(seq), NO_FLAG, INT64_MAX},
-    {"since", KEY_INT64, AT(since), NO_FLAG, TIME_MAX_S},
+    {NAME("op"), KEY_ELSEWHERE, 0, NO_FLAG, 0},
+    {NAME("id"), KEY_ELSEWHERE, 0, NO_FLAG, 0},
+    {NAME("deadline_ms"), KEY_UINT32, AT(deadline_ms), NO_FLAG, DEADLINE_MAX_MS},
+    {NAME("owner"), KEY_TEXT, AT(owner), NO_FLAG, BURSAR_MAX_OWNER_BYTES},
+    {NAME("connection"), KEY_TEXT, AT(connection), NO_FLAG, 1024},
+    {NAME("provider"), KEY_TEXT, AT(provider), NO_FLAG, 1024},
+    {NAME("account"), KEY_TEXT, AT(account), NO_FLAG, BURSAR_MAX_ACCOUNT_BYTES},
+    {NAME("ref"), KEY_TEXT, AT(ref), NO_FLAG, 1024},
+    {NAME("purpose"), KEY_TEXT, AT(purpose), NO_FLAG, BURSAR_MAX_PURPOSE_BYTES},
+    {NAME("min_ttl_s"), KEY_INT64, AT(min_ttl_s), NO_FLAG, (uint64_t)10 * 365 * 86400},
+    {NAME("kind"), KEY_TEXT, AT(kind), NO_FLAG, 64},
+    {NAME("include"), KEY_INCLUDE, AT(include_refresh_token), NO_FLAG, 0},
+    {NAME("force"), KEY_BOOL, AT(force), NO_FLAG, 0},
+    {NAME("async"), KEY_BOOL, AT(is_async), NO_FLAG, 0},
+    {NAME("generation"), KEY_UINT, AT(generation), AT(has_generation), INT64_MAX},
+    {NAME("access_token_sha256"), KEY_TEXT, AT(access_token_sha256), NO_FLAG, 64},
+    {NAME("vend"), KEY_BOOL, AT(vend), NO_FLAG, 0},
+    {NAME("secret"), KEY_NODE_ANY_MAP, AT(secret), NO_FLAG, 0},
+    {NAME("scopes"), KEY_NODE_LIST, AT(scopes), NO_FLAG, 256},
+    {NAME("expires_at"), KEY_INT64, AT(expires_at), AT(has_expires_at), TIME_MAX_S},
+    {NAME("expect_generation"), KEY_UINT, AT(expect_generation), AT(has_expect_generation),
+     INT64_MAX},
+    {NAME("metadata"), KEY_NODE_MAP, AT(metadata), NO_FLAG, PAIRS_MAX},
+    {NAME("tags"), KEY_NODE_LIST, AT(tags), NO_FLAG, TAGS_MAX},
+    {NAME("at_provider"), KEY_BOOL, AT(at_provider), NO_FLAG, 0},
+    {NAME("select"), KEY_SELECT, AT(select), NO_FLAG, 0},
+    {NAME("dry_run"), KEY_BOOL, AT(dry_run), NO_FLAG, 0},
+    {NAME("rate_per_s"), KEY_UINT32, AT(rate_per_s), NO_FLAG, RATE_MAX},
+    {NAME("sweep"), KEY_TEXT, AT(sweep), NO_FLAG, 64},
+    {NAME("wait"), KEY_BOOL, AT(wait), NO_FLAG, 0},
+    {NAME("hold"), KEY_BOOL, AT(hold), NO_FLAG, 0},
+    {NAME("reason"), KEY_TEXT, AT(reason), NO_FLAG, 64},
+    {NAME("redirect_uri"), KEY_TEXT, AT(redirect_uri), NO_FLAG, 2048},
+    {NAME("reconnect"), KEY_TEXT, AT(reconnect), NO_FLAG, 1024},
+    {NAME("code"), KEY_TEXT, AT(code), NO_FLAG, 8192},
+    {NAME("error"), KEY_TEXT, AT(error), NO_FLAG, 1024},
+    {NAME("iss"), KEY_TEXT, AT(iss), NO_FLAG, 2048},
+    {NAME("callback"), KEY_NODE_MAP, AT(callback), NO_FLAG, PAIRS_MAX},
+    {NAME("fields"), KEY_NODE_MAP, AT(fields), NO_FLAG, PAIRS_MAX},
+    {NAME("email"), KEY_TEXT, AT(email), NO_FLAG, 320},
+    {NAME("scope"), KEY_TEXT, AT(scope), NO_FLAG, 128},
+    {NAME("principal"), KEY_TEXT, AT(principal), NO_FLAG, PRINCIPAL_MAX_BYTES},
+    {NAME("definition"), KEY_NODE_ANY_MAP, AT(definition), NO_FLAG, 0},
+    {NAME("key"), KEY_TEXT, AT(key), NO_FLAG, 16},
+    {NAME("activate"), KEY_BOOL, AT(activate), NO_FLAG, 0},
+    {NAME("state"), KEY_TEXT, AT(state), NO_FLAG, 256},
+    {NAME("cursor"), KEY_TEXT, AT(cursor), NO_FLAG, CURSOR_MAX_BYTES},
+    {NAME("limit"), KEY_UINT32, AT(limit), NO_FLAG, 10000},
+    {NAME("seq"), KEY_UINT, AT(seq), NO_FLAG, INT64_MAX},
+    {NAME("since"), KEY_INT64, AT(since), NO_FLAG, TIME_MAX_S},
 };
-enum { KEY_COUNT = sizeof keys / sizeof keys[0], SLOT_COUNT = 256 };
+enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 static_assert(KEY_COUNT <= 64, "seen is a 64-bit set");
 
 struct job_reader {
     struct tree *tree;
     struct buf id;
-    struct text names[KEY_COUNT];
-    uint8_t slots[SLOT_COUNT]; /* where a key of `keys` stands; KEY_COUNT: none does */
 };
 
 static int refuse(struct buf *error, const char *name, const char *what)
@@ -287,31 +288,16 @@ static int take_key(const struct key *key, const struct node *node, struct job *
     return BURSAR_E_INTERNAL;
 }
 
-/* Where a name's key stands in `slots`, or would stand: places by length and first and last letter, the next
- * one where it is taken. */
-static size_t slot_of(const struct job_reader *reader, struct text name)
+static size_t key_index(struct text name)
 {
-    size_t at = name.len == 0 ? 0
-                              : name.len * 5 + (unsigned char)name.data[0] * 3 +
-                                    (unsigned char)name.data[name.len - 1];
-    for (;; at++) {
-        uint8_t k = reader->slots[at % SLOT_COUNT];
-        if (k == KEY_COUNT || text_equal(name, reader->names[k]))
-            return at % SLOT_COUNT;
-    }
+    size_t i = 0;
+    while (i < KEY_COUNT &&
+           (name.len != keys[i].len || memcmp(name.data, keys[i].name, name.len) != 0))
+        i++;
+    return i;
 }
 
-static void place_keys(struct job_reader *reader)
-{
-    memset(reader->slots, KEY_COUNT, sizeof reader->slots);
-    for (uint8_t k = 0; k < KEY_COUNT; k++) {
-        reader->names[k] = text_of(keys[k].name);
-        reader->slots[slot_of(reader, reader->names[k])] = k;
-    }
-}
-
-static int take_pairs(const struct job_reader *reader, const struct node *root, struct job *job,
-                      struct buf *error)
+static int take_pairs(const struct node *root, struct job *job, struct buf *error)
 {
     uint64_t seen = 0;
     for (size_t i = 0, count = node_count(root); i < count; i++) {
@@ -319,7 +305,7 @@ static int take_pairs(const struct job_reader *reader, const struct node *root, 
         node_pair(root, i, &name, &value);
         if (node_type(name) != NODE_TEXT)
             return refuse(error, "job", "must have texts as keys");
-        size_t k = reader->slots[slot_of(reader, node_text(name))];
+        size_t k = key_index(node_text(name));
         if (k == KEY_COUNT || node_type(value) == NODE_NIL)
             continue; /* unknown keys are ignored, nil is absent */
         if (seen & UINT64_C(1) << k)
@@ -542,7 +528,7 @@ int job_read(struct job_reader *reader, struct text body, struct job *out_job, s
     if (result == 0)
         result = take_op(root, out_job, error);
     if (result == 0)
-        result = take_pairs(reader, root, out_job, error);
+        result = take_pairs(root, out_job, error);
     if (result == 0 && job_rule(out_job->op)->names_connection)
         result = check_name(out_job, error);
     if (result == 0 && job_rule(out_job->op)->names_provider)
@@ -552,12 +538,40 @@ int job_read(struct job_reader *reader, struct text body, struct job *out_job, s
     return result;
 }
 
+/* ---- another copy ---------------------------------------------------------------------------- */
+
+static void move_text(struct text *text, struct text from, struct text to)
+{
+    uintptr_t at = (uintptr_t)text->data, begin = (uintptr_t)from.data;
+    if (text->data && at >= begin && at - begin < from.len)
+        text->data = to.data + (at - begin);
+}
+
+bool job_move(struct job *job, struct text from, struct text to)
+{
+    struct text *const selected[] = {&job->select.provider, &job->select.owner, &job->select.tag,
+                                     &job->select.client, &job->select.principal};
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        bool is_node = keys[i].type == KEY_NODE_MAP || keys[i].type == KEY_NODE_LIST ||
+                       keys[i].type == KEY_NODE_ANY_MAP;
+        if (is_node && *(const struct node **)((char *)job + keys[i].at))
+            return false;
+    }
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (keys[i].type == KEY_TEXT)
+            move_text((struct text *)((char *)job + keys[i].at), from, to);
+    }
+    for (size_t i = 0; i < sizeof selected / sizeof selected[0]; i++)
+        move_text(selected[i], from, to);
+    job->id = (struct text){NULL, 0};
+    return true;
+}
+
 struct job_reader *job_reader_new(void)
 {
     struct job_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return NULL;
-    place_keys(reader);
     reader->id = buf_make(ID_MAX_BYTES);
     reader->tree = tree_new();
     if (!reader->tree) {

@@ -88,4 +88,8 @@ void job_reader_free(struct job_reader *reader);
  * BURSAR_E_NOMEM; error gets one line for people. */
 int job_read(struct job_reader *reader, struct text body, struct job *out_job, struct buf *error);
 
+/* Lets a job borrow from a copy of its body in place of the body, and from no reader; its `id` is gone. false, and
+ * nothing has changed, where it has nodes, which are the reader's. */
+bool job_move(struct job *job, struct text from, struct text to);
+
 #endif

@@ -1,84 +1,27 @@
 #!/usr/bin/python3
 """The audit log: what has a row, what is found when somebody edits it, and that nothing goes unwritten."""
 
-import base64
 import collections
-import hashlib
 import json
 import os
 import shutil
 import sqlite3
-import struct
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
+from audit_log import ME, keyring_of, link_of, log_of, mend, seal_of, sound, spoil, start, store, total, verify
 from harness import Daemon, Endpoint, limit, run
 from harness import cli as cli_words
 from wire import decode, encode
 from scene import (SANITIZED, database, edit, make_secret, now, put, rows, until)
-
-FULL = ("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END",
-        "DROP TRIGGER full")
-ME = f"uid:{os.getuid()}"
-
 
 Done = collections.namedtuple("Done", "status stdout stderr")
 
 
 def cli(d, *words):
     return Done(*cli_words(d, *words))
-
-
-def start(t, **config):
-    d = t.use(Daemon({"providers": {"plain": {"kind": "static"}}, **config}))
-    return d, d.client()
-
-
-def store(c, account, owner="o"):
-    """A key that is good for ever."""
-    return c.ask("credential.put", owner=owner, provider="plain", account=account,
-                 secret={"kind": "api_key", "api_key": make_secret("AUDIT")})["connection"]
-
-
-def log_of(c, **fields):
-    """All rows, oldest first; only those with these fields."""
-    found, seq = [], 0
-    while True:
-        reply = c.ask("audit.since", seq=seq, limit=10000)
-        found += reply["rows"]
-        if reply["next_seq"] == seq:
-            return [r for r in found if all(r.get(k) == v for k, v in fields.items())]
-        seq = reply["next_seq"]
-
-
-def total(found):
-    return sum(r["count"] for r in found)
-
-
-def verify(c, limit_rows=7):
-    """Every problem, as (seq, name), looked for in small pages; and the last answer."""
-    problems, seq = [], 0
-    while True:
-        reply = c.ask("audit.verify", seq=seq, limit=limit_rows)
-        problems += [(p["seq"], p["problem"]) for p in reply["problems"]]
-        seq = reply["next_seq"]
-        if reply["end"]:
-            return problems, reply
-
-
-def sound(t, c, name):
-    t.eq(verify(c)[0], [], f"{name}: the log is sound")
-
-
-def spoil(d):
-    """From now on no audit row can be written; the inverse is mend()."""
-    edit(d, FULL[0])
-
-
-def mend(d):
-    edit(d, FULL[1])
 
 
 # --- what has a row
@@ -279,36 +222,6 @@ def test_tampering(t):
 
 def re_found(d, words):
     return words in d.log()
-
-
-# --- a second implementation of the format, from doc/security.md
-
-
-TEXTS = ("principal", "peer", "op", "purpose", "owner", "connection", "provider", "account",
-         "outcome", "detail")
-
-
-def link_of(before, row):
-    data = b"\x01" + struct.pack(">6Q", row["seq"], row["at_ms"], row["last_ms"], row["count"],
-                                 row["kind"], row["generation"])
-    for name in TEXTS:
-        text = row[name]
-        data += struct.pack(">Q", 2**64 - 1 if text is None else len(text.encode()))
-        data += b"" if text is None else text.encode()
-    return hashlib.blake2b(b"bursar audit row 1\0" + before + data, digest_size=32).digest()
-
-
-def seal_of(key, key_id, anchor_seq, anchor, seq, link):
-    derived = hashlib.blake2b(b"bursar audit seal 1\0", key=key, digest_size=32).digest()
-    return hashlib.blake2b(key_id + struct.pack(">2Q", anchor_seq, seq) + anchor + link,
-                           key=derived, digest_size=32).digest()
-
-
-def keyring_of(d):
-    with open(d.path("etc/keyring"), encoding="ascii") as file:
-        words = [line.split() for line in file if line.startswith("key ")]
-    active = next(w for w in words if w[3] == "active")
-    return bytes.fromhex(active[1]), base64.b64decode(active[2])
 
 
 def forge(saved, d, seq, key=None):

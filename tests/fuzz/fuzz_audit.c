@@ -1,4 +1,4 @@
-/* Any bytes as lines of an exported audit log: rows that come out as they went in, and no two of them with one
+/* Any bytes as an entry of the journal, and as lines of an exported audit log: rows that come out as they went in, and no two of them with one
  * hash; what is no row is none. */
 #include <string.h>
 
@@ -6,6 +6,7 @@
 
 #include "fuzz.h"
 #include "store/audit.h"
+#include "store/audit_journal.h"
 #include "wire/json.h"
 
 struct reading {
@@ -58,11 +59,45 @@ static void take_line(struct reading *reading, struct text line)
     buf_free(&error);
 }
 
+/* ---- the journal --------------------------------------------------------------------------------- */
+
+struct entry {
+    struct audit_row rows[256];
+    size_t count, total;
+};
+
+static void take_row(void *context, const struct audit_row *row)
+{
+    struct entry *entry = context;
+    FUZZ_MUST(row->kind > 0 && row->kind < AUDIT_KIND_END && row->count > 0);
+    if (entry->count < sizeof entry->rows / sizeof entry->rows[0])
+        entry->rows[entry->count++] = *row;
+    entry->total++;
+}
+
+/* Rows that are read are written so that they are read again. */
+static void take_entry(struct text bytes)
+{
+    static struct entry first, second;
+    struct buf written = buf_make(1 << 24), again = buf_make(1 << 24);
+    first.count = first.total = second.count = second.total = 0;
+    audit_journal_read(bytes, take_row, &first);
+    audit_journal_write(first.rows, first.count, &written);
+    FUZZ_MUST(buf_error(&written) == 0);
+    FUZZ_MUST(audit_journal_read(buf_text(&written), take_row, &second));
+    FUZZ_MUST(second.total == first.count);
+    audit_journal_write(second.rows, second.count, &again);
+    FUZZ_MUST(text_equal(buf_text(&written), buf_text(&again)));
+    buf_free(&written);
+    buf_free(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t zero[CHAIN_LINK_LEN];
     struct reading reading = {.tree = tree_new(), .body = buf_make(1 << 20)};
     FUZZ_MUST(reading.tree);
+    take_entry((struct text){(const char *)data, size});
     audit_walk_from(&reading.walk, 0, zero);
     for (size_t at = 0; at < size;) {
         const uint8_t *end = memchr(data + at, '\n', size - at);

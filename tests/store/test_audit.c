@@ -446,39 +446,120 @@ static void test_given(void **state)
     expect_sound(f);
 }
 
-/* What is exported is checked without the store: there and back without a loss. */
-static void test_packed(void **state)
+/* ---- the journal --------------------------------------------------------------------------------- */
+
+/* Each a row of so many vends, told to the journal, or as rows of the log. */
+static int add_many(struct fixture *f, enum audit_how how, uint64_t count)
 {
-    struct audit_row row = {.seq = 5,
-                            .at_ms = 1,
-                            .last_ms = INT64_MAX,
-                            .count = 3,
-                            .kind = AUDIT_EXPORT,
-                            .generation = 9,
-                            .principal = T("a"),
-                            .op = T("vend"),
-                            .account = T(""),
-                            .outcome = T("ok")},
-                     back;
-    uint8_t link[CHAIN_LINK_LEN] = {0xab, 1}, back_link[CHAIN_LINK_LEN];
-    struct buf body = buf_make(4096), bytes = buf_make(4096), back_bytes = buf_make(4096);
-    struct tree *tree = tree_new();
+    static const char *const names[] = {"c1", "c2"};
+    struct audit_row rows[COUNT(names)];
+    for (size_t i = 0; i < COUNT(names); i++)
+        rows[i] = (struct audit_row){.kind = AUDIT_VEND,
+                                     .at_ms = NOW_MS,
+                                     .last_ms = NOW_MS,
+                                     .count = count,
+                                     .principal = T("ci"),
+                                     .connection = text_of(names[i]),
+                                     .outcome = T("ok")};
+    struct store_change change = {.type = CHANGE_AUDIT,
+                                  .at_ms = NOW_MS,
+                                  .audit = rows,
+                                  .audit_count = COUNT(rows),
+                                  .audit_how = how};
+    return apply_one(f, &change);
+}
+
+static void write_gathered(void *context, const struct audit_row *row)
+{
+    struct buf *out = context;
+    buf_append_text(out, row->connection);
+    buf_printf(out, " x%llu ", (unsigned long long)row->count);
+}
+
+static void expect_gathered(struct fixture *f, const char *right)
+{
+    struct buf list = buf_make(1 << 16);
+    assert_int_equal(f->engine->audit_gathered(f->writer, write_gathered, &list), 0);
+    assert_string_equal(list.data ? (char *)list.data : "", right);
+    buf_free(&list);
+}
+
+static void test_journal(void **state)
+{
+    struct fixture *f = *state;
+    expect_gathered(f, "");
+    assert_int_equal(add_many(f, AUDIT_GATHER, 3), 0);
+    assert_int_equal(add_many(f, AUDIT_GATHER, 4), 0);
+    expect_rows(f, 1, ""); /* they are no rows yet … */
+    expect_sound(f);
+    apply_right(f, change_put("c1", "alice", 0), EVENT_CONNECTED); /* … and in nobody's way */
+    reopen(f, keyring);
+    expect_gathered(f, "c1 x3 c2 x3 c1 x4 c2 x4 ");
+    assert_int_equal(f->engine->audit_end(f->writer).seq, 2);
+    sql(f, "CREATE TRIGGER full BEFORE DELETE ON audit_journal BEGIN SELECT RAISE(ABORT, 'full');"
+           "END; INSERT INTO pause VALUES ('p', 1)");
+    struct store_change change = {.type = CHANGE_AUDIT, .audit_how = AUDIT_SETTLE};
+    struct store_change *changes[] = {&change};
+    struct store_batch batch = {.changes = changes, .count = 1};
+    assert_int_equal(f->engine->apply(f->writer, &batch), BURSAR_E_STORE_UNAVAILABLE);
+    expect_gathered(f, "c1 x3 c2 x3 c1 x4 c2 x4 ");
+    sql(f, "DROP TRIGGER full; DELETE FROM pause");
+    assert_int_equal(add_many(f, AUDIT_SETTLE, 7), 0);
+    expect_gathered(f, "");
+    expect_rows(f, 2, "3 vend ci - c1 0 ok -\n4 vend ci - c2 0 ok -\n");
+    reopen(f, keyring);
+    expect_gathered(f, "");
+    assert_int_equal(add_many(f, AUDIT_GATHER, 1), 0); /* it begins anew */
+    reopen(f, keyring);
+    expect_gathered(f, "c1 x1 c2 x1 ");
+    assert_int_equal(f->engine->audit_end(f->writer).seq, 4);
+    expect_sound(f);
+}
+
+/* What somebody does to it while no daemon runs is told at the next start, and in the log ever after. */
+static void test_journal_edited(void **state)
+{
+    static const struct {
+        const char *sql, *problem;
+    } cases[] = {
+        {"DELETE FROM audit_journal WHERE nr = 2", "cut_off"},
+        {"DELETE FROM audit_journal", "cut_off"},
+        {"DELETE FROM audit_journal WHERE nr = 1", "altered"},
+        {"INSERT INTO audit_journal SELECT 3, entry, link FROM audit_journal WHERE nr = 2",
+         "unsealed"},
+        {"UPDATE audit_journal SET entry = zeroblob(20) WHERE nr = 2", "altered"},
+        {"UPDATE audit_journal SET link = zeroblob(32) WHERE nr = 1", "altered"},
+        {"UPDATE audit_journal SET nr = 3 WHERE nr = 2", "unsealed"},
+        {"DELETE FROM audit_journal; UPDATE audit_ends SET journal_nr = 0, journal = NULL",
+         "bad_seal"},
+        {"UPDATE audit_ends SET journal = NULL", "no_seal"},
+        {"DELETE FROM audit_journal WHERE nr = 2;"
+         "UPDATE audit_ends SET journal_nr = 1, journal = (SELECT link FROM audit_journal)",
+         "bad_seal"},
+    };
     (void)state;
-    struct pack map = pack_map(&body);
-    audit_pack(&map, &row, link);
-    pack_close(&map);
-    assert_int_equal(tree_fill(tree, buf_text(&body)), 0);
-    assert_true(audit_read(tree_root(tree), &back, back_link));
-    assert_memory_equal(link, back_link, sizeof link);
-    audit_bytes(&row, &bytes);
-    audit_bytes(&back, &back_bytes);
-    assert_true(text_equal(buf_text(&bytes), buf_text(&back_bytes)));
-    assert_false(audit_read(NULL, &back, back_link));
-    assert_false(audit_unhex(T("00"), back_link));
-    tree_free(tree);
-    buf_free(&body);
-    buf_free(&bytes);
-    buf_free(&back_bytes);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        void *own = NULL;
+        assert_int_equal(set_up(&own), 0);
+        assert_int_equal(add_many(own, AUDIT_GATHER, 3), 0);
+        assert_int_equal(add_many(own, AUDIT_GATHER, 4), 0);
+        edit(own, cases[i].sql);
+        struct buf rows = buf_make(1 << 16);
+        const struct store_audit_filter filter = {
+            .after_seq = 1, .until_seq = INT64_MAX, .since_ms = INT64_MIN, .limit = 10};
+        struct fixture *f = own;
+        assert_int_equal(f->engine->audit_rows(f->reader, &filter, write_row, &rows), 0);
+        buf_append_byte(&rows, 0);
+        if (buf_error(&rows) < 0 || !strstr((char *)rows.data, "audit.break") ||
+            !strstr((char *)rows.data, cases[i].problem))
+            fail_msg("%s: not %s: %s", cases[i].sql, cases[i].problem, (char *)rows.data);
+        buf_free(&rows);
+        expect_problem(f, 0, 2, AUDIT_BROKEN);
+        assert_int_equal(add_many(f, AUDIT_SETTLE, 7), 0);
+        reopen(f, keyring); /* once */
+        assert_int_equal(f->engine->audit_end(f->writer).seq, 4);
+        fixture_tear_down(&own);
+    }
 }
 
 /* Without audit_open() nothing is written, and nothing is in the way. */
@@ -503,7 +584,8 @@ int main(void)
                                        TEST(test_strange_key),
                                        TEST(test_trim),
                                        TEST(test_given),
-                                       TEST(test_packed),
+                                       TEST(test_journal),
+                                       cmocka_unit_test(test_journal_edited),
                                        TEST(test_without)};
     return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
 }

@@ -61,6 +61,12 @@ static void test_links(void **state)
     memcpy(other, first, sizeof other);
     chain_link(other, T("two"), other); /* in place */
     assert_memory_equal(second, other, sizeof other);
+    chain_journal_link(zero, T("one"), other); /* is no link of a row */
+    assert_memory_not_equal(first, other, sizeof other);
+    memcpy(first, other, sizeof first);
+    chain_journal_link(first, T("two"), other);
+    chain_journal_link(zero, T("two"), second);
+    assert_memory_not_equal(second, other, sizeof other);
 }
 
 static void test_seals(void **state)
@@ -69,7 +75,7 @@ static void test_seals(void **state)
     struct keyring *keyring = make_keyring(path), *other = make_keyring(other_path);
     const struct chain_ends ends = {
         .anchor_seq = 3, .seq = 9, .anchor = {1, 2, 3}, .link = {4, 5, 6}};
-    struct chain_ends changed[4] = {ends, ends, ends, ends};
+    struct chain_ends changed[4] = {ends, ends, ends, ends}, journal = ends;
     struct chain_seal seal, forged;
     (void)state;
     assert_int_equal(chain_seal(keyring, &ends, &seal), 0);
@@ -81,6 +87,17 @@ static void test_seals(void **state)
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(chain_check(keyring, &changed[i], &seal), BURSAR_E_BAD_SEAL);
     assert_int_equal(chain_check(other, &ends, &seal), BURSAR_E_UNKNOWN_KEY);
+    journal.journal_nr = 2; /* one that is empty is none */
+    journal.journal[0] = 1;
+    assert_int_equal(chain_check(keyring, &journal, &seal), BURSAR_E_BAD_SEAL);
+    assert_int_equal(chain_seal(keyring, &journal, &forged), 0);
+    assert_int_equal(chain_check(keyring, &journal, &forged), 0);
+    assert_int_equal(chain_check(keyring, &ends, &forged), BURSAR_E_BAD_SEAL);
+    journal.journal_nr = 3;
+    assert_int_equal(chain_check(keyring, &journal, &forged), BURSAR_E_BAD_SEAL);
+    journal.journal_nr = 2;
+    journal.journal[0] = 2;
+    assert_int_equal(chain_check(keyring, &journal, &forged), BURSAR_E_BAD_SEAL);
     /* Made with another key, under the name of this one. */
     assert_int_equal(chain_seal(other, &ends, &forged), 0);
     memcpy(forged.key_id, seal.key_id, sizeof forged.key_id);

@@ -137,9 +137,77 @@ static void test_keys_of_keys(void **state)
     BAD("{\"op\": \"key.new\", \"activate\": 1}", "activate must be true or false");
 }
 
+/* ---- another copy of the body ---------------------------------------------------------------- */
+
+/* Whether a text of the job lies in the copy and says the same. */
+static void expect_in(struct text copy, struct text text, const char *what)
+{
+    assert_true(text.data >= copy.data && text.data + text.len <= copy.data + copy.len);
+    assert_true(text_is(text, what));
+}
+
+/* What a job borrows follows the copy: the first body and the reader may go. */
+static void test_moved(void **state)
+{
+    struct job_reader *reader = job_reader_new();
+    struct job job = read_right(
+        reader, "{\"op\": \"vend\", \"id\": \"7\", \"owner\": \"o1\", \"provider\": \"acme\","
+                " \"purpose\": \"a report\", \"min_ttl_s\": 60}");
+    char bytes[256];
+    struct text copy = {bytes, body.len};
+    assert_true(body.len <= sizeof bytes);
+    memcpy(bytes, body.data, body.len);
+    job.account = TEXT_LITERAL("default"); /* of nobody's body: it stays */
+    assert_true(job_move(&job, buf_text(&body), copy));
+    job_reader_free(reader);
+    buf_free(&body);
+    expect_in(copy, job.owner, "o1");
+    expect_in(copy, job.provider, "acme");
+    expect_in(copy, job.purpose, "a report");
+    assert_true(text_is(job.account, "default"));
+    assert_null(job.id.data);
+    assert_null(job.connection.data);
+    assert_int_equal(job.op, OP_VEND);
+    assert_int_equal(job.min_ttl_s, 60);
+
+    job = read_right(*state, "{\"op\": \"connection.revoke\", \"select\": {\"provider\": \"acme\","
+                             " \"owner\": \"o2\", \"tag\": \"t\", \"client\": \"c\","
+                             " \"principal\": \"p\", \"vended_since\": 5}}");
+    memcpy(bytes, body.data, body.len);
+    copy.len = body.len;
+    assert_true(job_move(&job, buf_text(&body), copy));
+    expect_in(copy, job.select.provider, "acme");
+    expect_in(copy, job.select.owner, "o2");
+    expect_in(copy, job.select.tag, "t");
+    expect_in(copy, job.select.client, "c");
+    expect_in(copy, job.select.principal, "p");
+}
+
+/* What only the reader knows cannot be moved: nothing is. */
+static void test_not_moved(void **state)
+{
+    static const char *const with_nodes[] = {
+        "{\"op\": \"credential.put\", \"owner\": \"o\", \"provider\": \"p\", \"secret\": {}}",
+        "{\"op\": \"connect.begin\", \"owner\": \"o\", \"provider\": \"p\", \"redirect_uri\": \"u\","
+        " \"scopes\": [\"a\"]}",
+        "{\"op\": \"connection.update\", " NAMED ", \"metadata\": {\"a\": 1}}",
+        "{\"op\": \"connection.update\", " NAMED ", \"tags\": []}",
+        "{\"op\": \"connect.complete\", \"state\": \"s\", \"callback\": {\"a\": \"b\"}}",
+        "{\"op\": \"connector.validate\", \"provider\": \"p\", \"fields\": {}}",
+        "{\"op\": \"principal.add\", \"principal\": \"p\", \"definition\": {}}",
+    };
+    char bytes[256] = {0};
+    for (size_t i = 0; i < COUNT(with_nodes); i++) {
+        struct job job = read_right(*state, with_nodes[i]), before = job;
+        assert_false(job_move(&job, buf_text(&body), (struct text){bytes, body.len}));
+        assert_memory_equal(&job, &before, sizeof job);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_selections),
-                                       cmocka_unit_test(test_keys_of_keys)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_selections), cmocka_unit_test(test_keys_of_keys),
+        cmocka_unit_test(test_moved), cmocka_unit_test(test_not_moved)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -15,7 +15,7 @@ struct audit_chain {
     const struct keyring *keyring; /* NULL: there is no audit */
     struct chain_ends ends;
     bool is_changed; /* in this transaction */
-    struct buf scratch, detail;
+    struct buf scratch, detail, entry;
 };
 
 /* Whose row that is; lies in the writer's text. */
@@ -95,6 +95,9 @@ enum apply_statement {
     AUDIT_LAST,
     AUDIT_OLD,
     AUDIT_DROP,
+    JOURNAL_ADD,
+    JOURNAL_ALL,
+    JOURNAL_DROP,
     LAST_SEQ,
     SEALED_SET_CONNECTION,
     SEALED_SET_INTENT,
@@ -121,6 +124,12 @@ int apply_audit_change(struct store_writer *writer, const struct store_change *c
 int apply_audit_seal(struct store_writer *writer);
 int apply_audit(struct store_writer *writer, struct store_change *change);
 int apply_audit_trim(struct store_writer *writer, struct store_change *change);
+
+/* apply_journal.c */
+int apply_journal_add(struct store_writer *writer, const struct store_change *change);
+int apply_journal_drop(struct store_writer *writer);
+/* Where the journal that is there ends, by its own links, and whether they are right. */
+int apply_journal_look(struct store_writer *writer, struct chain_ends *ends, bool *out_is_whole);
 
 /* apply_log.c */
 int apply_replan(struct store_writer *writer, struct store_change *change);

@@ -60,10 +60,16 @@ static int add_log_row(struct store_writer *writer, int64_t at_ms, const char *o
 int apply_audit(struct store_writer *writer, struct store_change *change)
 {
     int result = 0;
-    for (size_t i = 0; i < change->audit_count && result == 0 && writer->audit.keyring; i++) {
+    if (!writer->audit.keyring)
+        return 0;
+    if (change->audit_how == AUDIT_GATHER)
+        return apply_journal_add(writer, change);
+    for (size_t i = 0; i < change->audit_count && result == 0; i++) {
         struct audit_row row = change->audit[i];
         result = add_row(writer, &row);
     }
+    if (result == 0 && change->audit_how == AUDIT_SETTLE)
+        result = apply_journal_drop(writer);
     return result;
 }
 
@@ -84,6 +90,9 @@ int apply_audit_seal(struct store_writer *writer)
     db_bind_blob(statement, 4, (struct text){(const char *)ends->link, sizeof ends->link});
     db_bind_blob(statement, 5, (struct text){(const char *)seal.key_id, sizeof seal.key_id});
     db_bind_blob(statement, 6, (struct text){(const char *)seal.bytes, sizeof seal.bytes});
+    db_bind_int(statement, 7, (int64_t)ends->journal_nr);
+    if (ends->journal_nr > 0)
+        db_bind_blob(statement, 8, (struct text){(const char *)ends->journal, CHAIN_LINK_LEN});
     return db_run(&writer->db, statement);
 }
 
@@ -259,6 +268,8 @@ struct found {
     struct chain_seal seal;
     uint64_t last_seq; /* of the rows */
     uint8_t last_link[CHAIN_LINK_LEN];
+    struct chain_ends journal; /* that of what is there */
+    bool is_journal_whole;
 };
 
 static bool take_bytes(sqlite3_stmt *statement, int column, void *to, size_t len)
@@ -281,6 +292,10 @@ static int look(struct store_writer *writer, struct found *found)
                           take_bytes(statement, 3, found->ends.link, CHAIN_LINK_LEN) &&
                           take_bytes(statement, 4, found->seal.key_id, KEYRING_ID_LEN) &&
                           take_bytes(statement, 5, found->seal.bytes, CHAIN_SEAL_LEN);
+        found->ends.journal_nr = (uint64_t)sqlite3_column_int64(statement, 6);
+        if (found->ends.journal_nr > 0 &&
+            !take_bytes(statement, 7, found->ends.journal, CHAIN_LINK_LEN))
+            found->has_ends = false;
     }
     sqlite3_reset(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
@@ -292,7 +307,18 @@ static int look(struct store_writer *writer, struct found *found)
         found->has_last = take_bytes(statement, 1, found->last_link, CHAIN_LINK_LEN);
     }
     sqlite3_reset(statement);
-    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&writer->db, "audit rows");
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return db_failed(&writer->db, "audit rows");
+    return apply_journal_look(writer, &found->journal, &found->is_journal_whole);
+}
+
+static enum audit_problem judge_journal(const struct found *found)
+{
+    const struct chain_ends *sealed = &found->ends, *there = &found->journal;
+    if (there->journal_nr != sealed->journal_nr)
+        return there->journal_nr < sealed->journal_nr ? AUDIT_CUT_OFF : AUDIT_UNSEALED;
+    bool is_same = memcmp(there->journal, sealed->journal, CHAIN_LINK_LEN) == 0;
+    return found->is_journal_whole && is_same ? AUDIT_SOUND : AUDIT_ALTERED;
 }
 
 static enum audit_problem judge(const struct keyring *keyring, const struct found *found)
@@ -306,7 +332,9 @@ static enum audit_problem judge(const struct keyring *keyring, const struct foun
     const uint8_t *last = found->has_last ? found->last_link : found->ends.anchor;
     if (last_seq != found->ends.seq)
         return last_seq < found->ends.seq ? AUDIT_CUT_OFF : AUDIT_UNSEALED;
-    return memcmp(last, found->ends.link, CHAIN_LINK_LEN) == 0 ? AUDIT_SOUND : AUDIT_ALTERED;
+    if (memcmp(last, found->ends.link, CHAIN_LINK_LEN) != 0)
+        return AUDIT_ALTERED;
+    return judge_journal(found);
 }
 
 /* The log goes on behind what is there, with a row that says so for ever: sealing what was found as if it
@@ -317,12 +345,18 @@ static int go_on_behind_break(struct store_writer *writer, const struct found *f
     struct chain_ends *ends = &writer->audit.ends;
     bool is_sealed =
         problem == AUDIT_CUT_OFF || problem == AUDIT_UNSEALED || problem == AUDIT_ALTERED;
-    char detail[160];
-    snprintf(detail, sizeof detail, "%s sealed_seq=%llu last_seq=%llu", audit_problem_name(problem),
-             (unsigned long long)(is_sealed ? found->ends.seq : 0),
-             (unsigned long long)found->last_seq);
+    char detail[224];
+    int len = snprintf(
+        detail, sizeof detail, "%s sealed_seq=%llu last_seq=%llu", audit_problem_name(problem),
+        (unsigned long long)(is_sealed ? found->ends.seq : 0), (unsigned long long)found->last_seq);
+    if (found->ends.journal_nr > 0 || found->journal.journal_nr > 0)
+        snprintf(detail + len, sizeof detail - (size_t)len, " sealed_journal=%llu journal=%llu",
+                 (unsigned long long)(is_sealed ? found->ends.journal_nr : 0),
+                 (unsigned long long)found->journal.journal_nr);
     LOG(LOG_ERROR, "the audit log was changed while no daemon wrote it", LOG_S("what", detail));
     *ends = is_sealed ? found->ends : (struct chain_ends){0};
+    ends->journal_nr = found->journal.journal_nr;
+    memcpy(ends->journal, found->journal.journal, CHAIN_LINK_LEN);
     if (found->has_last)
         memcpy(ends->link, found->last_link, CHAIN_LINK_LEN);
     if (found->last_seq > ends->seq || !is_sealed)
@@ -333,7 +367,7 @@ static int go_on_behind_break(struct store_writer *writer, const struct found *f
 static int continue_log(struct store_writer *writer, const struct found *found, int64_t at_ms)
 {
     struct audit_chain *chain = &writer->audit;
-    if (!found->has_ends && !found->has_last)
+    if (!found->has_ends && !found->has_last && found->journal.journal_nr == 0)
         return add_log_row(writer, at_ms, AUDIT_OP_BEGIN, none);
     enum audit_problem problem = judge(chain->keyring, found);
     if (problem != AUDIT_SOUND)

@@ -116,13 +116,18 @@ const char *const apply_texts[] = {
         " peer, op, purpose, owner, connection, provider, account, outcome, detail)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
         " ?17)",
-    [AUDIT_SEAL] = "INSERT INTO audit_ends (one, anchor_seq, anchor, seq, link, key_id, seal)"
-                   " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (one) DO UPDATE SET"
-                   " anchor_seq = ?1, anchor = ?2, seq = ?3, link = ?4, key_id = ?5, seal = ?6",
-    [AUDIT_LOAD] = "SELECT anchor_seq, anchor, seq, link, key_id, seal FROM audit_ends",
+    [AUDIT_SEAL] = "INSERT INTO audit_ends (one, anchor_seq, anchor, seq, link, key_id, seal,"
+                   " journal_nr, journal) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                   " ON CONFLICT (one) DO UPDATE SET anchor_seq = ?1, anchor = ?2, seq = ?3,"
+                   " link = ?4, key_id = ?5, seal = ?6, journal_nr = ?7, journal = ?8",
+    [AUDIT_LOAD] = "SELECT anchor_seq, anchor, seq, link, key_id, seal, journal_nr, journal"
+                   " FROM audit_ends",
     [AUDIT_LAST] = "SELECT seq, link FROM audit ORDER BY seq DESC LIMIT 1",
     [AUDIT_OLD] = "SELECT seq, link, last_ms FROM audit ORDER BY seq LIMIT ?1",
     [AUDIT_DROP] = "DELETE FROM audit WHERE seq <= ?1",
+    [JOURNAL_ADD] = "INSERT INTO audit_journal (nr, entry, link) VALUES (?1, ?2, ?3)",
+    [JOURNAL_ALL] = "SELECT nr, entry, link FROM audit_journal ORDER BY nr",
+    [JOURNAL_DROP] = "DELETE FROM audit_journal",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
     [SEALED_SET_CONNECTION] = "UPDATE connection SET secret = coalesce(?3, secret),"
                               " \"grant\" = coalesce(?5, \"grant\"),"

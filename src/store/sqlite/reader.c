@@ -126,7 +126,8 @@ static const char *const texts[] = {
                                " AND (?5 IS NULL OR (connection, generation) > (?5, ?6))"
                                " GROUP BY connection, generation ORDER BY connection, generation"
                                " LIMIT ?7",
-    [AUDIT_ENDS] = "SELECT anchor_seq, anchor, seq, link, key_id, seal FROM audit_ends",
+    [AUDIT_ENDS] = "SELECT anchor_seq, anchor, seq, link, key_id, seal, journal_nr, journal"
+                   " FROM audit_ends",
     [AUDIT_FIRST] = "SELECT at_ms FROM audit ORDER BY seq LIMIT 1",
     [AUDIT_ROLLBACKS] =
         "SELECT max(a.seq) FROM audit AS a JOIN connection AS c ON c.id = a.connection"

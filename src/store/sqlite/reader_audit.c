@@ -130,10 +130,13 @@ int reader_audit_ends(struct store_reader *reader, const struct keyring *keyring
     if (code == SQLITE_ROW) {
         ends->anchor_seq = (uint64_t)sqlite3_column_int64(statement, 0);
         ends->seq = (uint64_t)sqlite3_column_int64(statement, 2);
+        ends->journal_nr = (uint64_t)sqlite3_column_int64(statement, 6);
         if (take_bytes(statement, 1, ends->anchor, CHAIN_LINK_LEN) &&
             take_bytes(statement, 3, ends->link, CHAIN_LINK_LEN) &&
             take_bytes(statement, 4, seal.key_id, sizeof seal.key_id) &&
-            take_bytes(statement, 5, seal.bytes, sizeof seal.bytes))
+            take_bytes(statement, 5, seal.bytes, sizeof seal.bytes) &&
+            (ends->journal_nr == 0 ||
+             take_bytes(statement, 7, ends->journal, sizeof ends->journal)))
             found.seal = check_seal(keyring, ends, &seal);
     }
     int result = ended(reader, statement, code, "audit ends");

@@ -186,6 +186,14 @@ static const char *const migrations[] = {
     /* A sweep of what was vended to somebody since then. */
     "ALTER TABLE sweep ADD COLUMN principal TEXT;"
     "ALTER TABLE sweep ADD COLUMN vended_since INTEGER;",
+    /* 7: Audit rows that still are counted together, in the order in which they were told; and its end. */
+    "CREATE TABLE audit_journal ("
+    "  nr INTEGER PRIMARY KEY,"
+    "  entry BLOB NOT NULL,"
+    "  link BLOB NOT NULL"
+    ") STRICT;"
+    "ALTER TABLE audit_ends ADD COLUMN journal_nr INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE audit_ends ADD COLUMN journal BLOB;",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 

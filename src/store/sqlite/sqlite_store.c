@@ -11,6 +11,7 @@ const struct store_engine sqlite_engine = {
     .can_write = writer_can_write,
     .audit_open = writer_audit_open,
     .audit_end = writer_audit_end,
+    .audit_gathered = writer_audit_gathered,
     .tidy = writer_tidy,
     .reader_open = reader_open,
     .reader_close = reader_close,

@@ -159,6 +159,7 @@ void writer_close(struct store_writer *writer)
     buf_free(&writer->text);
     buf_free(&writer->audit.scratch);
     buf_free(&writer->audit.detail);
+    buf_free(&writer->audit.entry);
     buf_free(&writer->event_text);
     free(writer);
 }

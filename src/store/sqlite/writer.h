@@ -12,9 +12,10 @@ void writer_close(struct store_writer *writer);
  * result. BURSAR_E_STORE_UNAVAILABLE: nothing was written, and each change says so too. */
 int writer_apply(struct store_writer *writer, struct store_batch *batch);
 
-/* audit_open.c: as struct store_engine says. */
+/* apply_audit.c, apply_journal.c: as struct store_engine says. */
 int writer_audit_open(struct store_writer *writer, const struct keyring *keyring, int64_t at_ms);
 struct chain_ends writer_audit_end(const struct store_writer *writer);
+int writer_audit_gathered(struct store_writer *writer, audit_journal_fn *each, void *context);
 
 /* Whether there is room and permission for what a refresh will write; 0 or
  * BURSAR_E_STORE_UNAVAILABLE. */

@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+"""The journal of the audit log: what is in it is on the disk, is told once, and is not taken out of it unseen."""
+
+import hashlib
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from audit_log import ME, entry_rows, keyring_of, log_of, mend, seal_of, sound, spoil, start, store, total, verify
+from harness import run
+from scene import edit, rows, until
+
+MANY = 100  # connections: more than are worth a row at once
+
+
+def journal_of(t, d):
+    """The rows in the journal of a daemon, whose links and seal are looked at."""
+    found, before = [], bytes(32)
+    for nr, (entry, link) in enumerate(rows(d, "SELECT entry, link FROM audit_journal ORDER BY nr"), 1):
+        before = hashlib.blake2b(b"bursar audit journal 1\0" + before + entry, digest_size=32).digest()
+        t.eq(link, before, f"the link of entry {nr}")
+        found += entry_rows(entry)
+    if found:
+        key_id, key = keyring_of(d)
+        head = rows(d, "SELECT anchor_seq, anchor, seq, link FROM audit_ends")[0]
+        t.eq(rows(d, "SELECT journal_nr, journal, seal FROM audit_ends"),
+             [(nr, before, seal_of(key, key_id, *head, struct.pack(">Q", nr) + before))], "they are sealed")
+    return found
+
+
+def vend_many(c, connections, times):
+    for _ in range(times):
+        for connection in connections:
+            c.send("vend", owner="o", connection=connection)
+        for _ in connections:
+            if not c.recv(60)["ok"]:
+                raise AssertionError("a vend was refused")
+
+
+def fill_journal(d, c, connections):
+    """Vends until there is something in the journal; how many."""
+    given = 0
+    while not rows(d, "SELECT 1 FROM audit_journal"):
+        vend_many(c, connections, 2)
+        given += 2 * MANY
+    return given
+
+
+def journaled(t):
+    """A daemon with something in its journal, its connections, and how many vends it has given, all on the disk."""
+    d, c = start(t)
+    connections = [store(c, f"a{i}") for i in range(MANY)]
+    given = fill_journal(d, c, connections)
+    vend_many(c, connections, 3)
+    given += 3 * MANY
+
+    def told():
+        return (rows(d, "SELECT coalesce(sum(count), 0) FROM audit WHERE kind = 1")[0][0]
+                + sum(r["count"] for (entry,) in rows(d, "SELECT entry FROM audit_journal") for r in entry_rows(entry)))
+    until(lambda: told() == given, "all that was given is on the disk", every=0.02)
+    return d, c, connections, given
+
+
+def test_journal(t):
+    d, c, _, given = journaled(t)
+    direct = rows(d, "SELECT coalesce(sum(count), 0) FROM audit WHERE kind = 1")[0][0]
+    d.kill()
+    found = journal_of(t, d)
+    t.eq((total(found) + direct, {r["principal"] for r in found}, {r["op"] for r in found}), (given, {ME}, {"vend"}),
+         "a daemon that is killed has told all of it")
+    d.start()
+    t.eq(rows(d, "SELECT count(*) FROM audit_journal"), [(0,)], "the next one makes rows of it")
+    c = d.client()
+    vends = log_of(c, op="vend")
+    t.eq(total(vends), given, "that tell of each vend")
+    t.ok(len([r for r in vends if r["count"] > 1]) >= MANY, "counted together", len(vends))
+    sound(t, c, "journal")
+
+
+def test_settled(t):
+    d, c, connections, given = journaled(t)
+    t.eq(total(log_of(c, op="vend")), given, "who asks the log gets what was in the journal")
+    t.eq(rows(d, "SELECT count(*) FROM audit_journal"), [(0,)], "which is rows now")
+    given += fill_journal(d, c, connections)
+    until(lambda: not rows(d, "SELECT 1 FROM audit_journal"), "it is settled though nobody asks", timeout=30)
+    d.stop()
+    t.eq(rows(d, "SELECT sum(count) FROM audit WHERE kind = 1"), [(given,)], "and at the end")
+
+
+def test_cannot_be_written(t):
+    d, c, connections, given = journaled(t)
+    spoil(d)
+    vend_many(c, connections, 1)
+    t.eq(len(log_of(c, op="vend")) < MANY, True, "its rows cannot be made: who asks does not wait for ever")
+    d.wait_log("the audit log cannot be written")
+    mend(d)
+    d.wait_log("the audit log can be written again")
+    t.eq(total(log_of(c, op="vend")), given + MANY, "and nothing is missing or told twice")
+    sound(t, c, "mended")
+
+
+def test_cut(t):
+    d, *_ = journaled(t)
+    d.kill()
+    edit(d, "DELETE FROM audit_journal WHERE nr = (SELECT max(nr) FROM audit_journal)")
+    d.start()
+    t.ok("the audit log was changed" in d.log(), "what somebody takes out of it is told")
+    seq = rows(d, "SELECT seq FROM audit WHERE op = 'audit.break'")[0][0]
+    t.eq(verify(d.client())[0], [(seq, "broken")], "ever after")
+
+
+run([test_journal, test_settled, test_cannot_be_written, test_cut])
