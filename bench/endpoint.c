@@ -1,10 +1,10 @@
 /* A token endpoint that costs next to nothing: each request gets the same token.
  * Thread: one.
  *
- *     endpoint TOKEN_BYTES [DELAY_MS]
+ *     endpoint TOKEN_BYTES [DELAY_MS [hang | busy]]
  *
  * listens on a free loopback port, says "ready PORT", and goes on until it is ended. With a delay it answers one
- * request after the other, each so late. */
+ * request after the other, each so late; `hang` reads requests and answers none, `busy` answers each with 429. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -34,11 +34,22 @@ struct peer {
 static char reply[REPLY_MAX];
 static size_t reply_len;
 static struct timespec delay;
+static int is_hanging;
 
 static _Noreturn void give_up(const char *what)
 {
     fprintf(stderr, "endpoint: %s: %s\n", what, strerror(errno));
     exit(1);
+}
+
+static void make_refusal(void)
+{
+    static const char body[] = "{\"error\":\"slow_down\"}";
+    reply_len =
+        (size_t)snprintf(reply, sizeof reply,
+                         "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Type: "
+                         "application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                         sizeof body - 1, body);
 }
 
 static void make_reply(size_t token_bytes)
@@ -81,6 +92,8 @@ static int serve(struct peer *peer)
     for (size_t len = whole(peer); len > 0; len = whole(peer)) {
         peer->len -= len;
         memmove(peer->bytes, peer->bytes + len, peer->len + 1);
+        if (is_hanging)
+            continue;
         if (delay.tv_sec > 0 || delay.tv_nsec > 0)
             nanosleep(&delay, NULL);
         if (write(peer->fd, reply, reply_len) !=
@@ -110,9 +123,13 @@ int main(int argc, char **argv)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t address_len = sizeof address;
     if (token_bytes < 1 || token_bytes > TOKEN_MAX)
-        give_up("usage: endpoint TOKEN_BYTES [DELAY_MS]");
+        give_up("usage: endpoint TOKEN_BYTES [DELAY_MS [hang | busy]]");
     delay = (struct timespec){delay_ms / 1000, delay_ms % 1000 * 1000000};
-    make_reply(token_bytes);
+    is_hanging = argc > 3 && strcmp(argv[3], "hang") == 0;
+    if (argc > 3 && strcmp(argv[3], "busy") == 0)
+        make_refusal();
+    else
+        make_reply(token_bytes);
     int epoll = epoll_create1(EPOLL_CLOEXEC),
         listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (epoll < 0 || listener < 0 ||

@@ -122,8 +122,8 @@ class Programs:
         key = [self.key("server", "key")] if curve else []
         return Server(self.path("bench/echo"), endpoint, str(reply_bytes), *key)
 
-    def endpoint(self, token_bytes, delay_ms=0):
-        return Server(self.path("bench/endpoint"), str(token_bytes), str(delay_ms))
+    def endpoint(self, token_bytes, delay_ms=0, *words):
+        return Server(self.path("bench/endpoint"), str(token_bytes), str(delay_ms), *words)
 
     def load(self, endpoint, *words, curve=False):
         """`bursar bench` there; what it measured."""
@@ -138,7 +138,7 @@ class Programs:
 class Daemon:
     """bursard with a static provider, and one or many at a local token endpoint."""
 
-    def __init__(self, programs, port, tcp_port=0, name="d", providers=1):
+    def __init__(self, programs, port, tcp_port=0, name="d", others=None):
         self.programs, self.child = programs, None
         self.folder = programs.folder / name
         self.folder.mkdir(exist_ok=True)
@@ -147,8 +147,6 @@ class Daemon:
         client = pathlib.Path(programs.key("client", "pub")).read_text(encoding="ascii").strip()
         roles = ["vend", "refresh", "connect", "manage", "events", "export", "admin"]
         owners = {"owners": ["*"], "max_in_flight": 65536, "max_unread_bytes": 1 << 34}
-        acme = {"kind": "oauth2_refresh", "token_url": f"http://127.0.0.1:{port}/token", "client_id": "client",
-                "client_secret": "secret", "rotation": "none"}
         config = {
             "listen": {"jobs": [self.jobs, *([self.tcp] if tcp_port else [])],
                        "intake": [f"ipc://{self.folder}/intake"], "events": [f"ipc://{self.folder}/events"],
@@ -157,9 +155,13 @@ class Daemon:
             "principals": {"here": {"uids": [str(os.getuid())], "roles": roles, **owners},
                            "far": {"curve_keys": [client], "roles": roles, **owners}},
             "connectors": {"allow_http_loopback": True},
-            "providers": {"plain": {"kind": "static"}, "acme": acme,
-                          **{f"acme{i}": acme for i in range(1, providers)}},
+            "providers": {"plain": {"kind": "static"},
+                          "acme": {"kind": "oauth2_refresh", "token_url": f"http://127.0.0.1:{port}/token",
+                                   "client_id": "client", "client_secret": "secret", "rotation": "none"}},
             "log": {"level": "info"}}
+        for other, other_port in (others or {}).items():
+            config["providers"][other] = {**config["providers"]["acme"],
+                                          "token_url": f"http://127.0.0.1:{other_port}/token"}
         self.config = self.folder / "bursar.yaml"
         self.config.touch(mode=0o600)
         self.config.write_text(json.dumps(config), encoding="utf-8")

@@ -85,8 +85,15 @@ def threads(rows):
 
 
 def herd(row):
-    return (f"{number(row['vends'])} jobs wait for one flight: from the first answer to the last "
-            f"{spread_of(row['answers_ms'], 'ms')}.")
+    return (f"{number(row['vends'])} jobs wait for one flight: from before its commit to the last answer "
+            f"{spread_of(row['since_ms'], 'ms')}, from the first answer {spread_of(row['answers_ms'], 'ms')}.")
+
+
+def disturbed(rows):
+    """The same figure with and without the others; alone first."""
+    return table(["", "with : without", "goal", "without / with"],
+                 [[row["what"], ratio(row), goal(row), f"{number(row['limit'])} / {number(row['bursar'])}"]
+                  for row in rows])
 
 
 def idle(row):
@@ -105,8 +112,9 @@ def text(tables, machine):
         if name in LIMITS:
             body = compared(rows, LIMITS[name])
         else:
-            body = {"sizes": sizes, "refresh": refresh, "threads": threads, "workers": lambda r: workers(r[0]),
-                    "herd": lambda r: herd(r[0]), "idle": lambda r: idle(r[0])}[name](rows)
+            body = {"sizes": sizes, "refresh": refresh, "threads": threads, "mixed": disturbed,
+                    "neighbours": disturbed, "workers": lambda r: workers(r[0]), "herd": lambda r: herd(r[0]),
+                    "idle": lambda r: idle(r[0])}[name](rows)
         parts.append(f"### {name[0].upper()}{name[1:]}\n\n{body}")
     return "\n\n".join(parts)
 

@@ -39,15 +39,20 @@ struct load {
     size_t free_count, slot_count;
     uint64_t sent;
     uint64_t chance;
-    double first_answer_at_s;
+    double first_answer_at_s, paced_from_s;
     struct load_result result;
 };
 
-static double now_s(void)
+static double time_of(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double now_s(void)
+{
+    return time_of(CLOCK_MONOTONIC);
 }
 
 /* ---- the job, made once -------------------------------------------------------------------------- */
@@ -158,6 +163,12 @@ static void write_number(struct load *load)
         load->job.data[load->digits_at + i - 1] = (uint8_t)('0' + number % 10);
 }
 
+/* When the next job has its turn. */
+static double due_at_s(const struct load *load)
+{
+    return load->paced_from_s + (double)load->sent / (double)load->plan->rate_per_s;
+}
+
 static int send_job(struct load *load, void *socket, struct buf *error)
 {
     uint32_t slot = load->free_ids[--load->free_count];
@@ -166,7 +177,7 @@ static int send_job(struct load *load, void *socket, struct buf *error)
         load->job.data[load->id_at + i] = (uint8_t)(id >> (8 * (ID_BYTES - 1 - i)));
     if (load->plan->connections > 0)
         write_number(load);
-    load->sent_at_s[slot] = now_s();
+    load->sent_at_s[slot] = load->plan->rate_per_s > 0 ? due_at_s(load) : now_s();
     load->sent++;
     if (zmq_send(socket, "", 0, ZMQ_SNDMORE) < 0 ||
         zmq_send(socket, load->job.data, load->job.len, 0) < 0) {
@@ -239,7 +250,7 @@ static int take_answers(struct load *load, void *socket, struct buf *error)
         zmq_msg_close(&frame);
         if (len < 0)
             return 0;
-        if (result == 0 && load->sent < load->plan->jobs)
+        if (result == 0 && load->sent < load->plan->jobs && load->plan->rate_per_s == 0)
             result = send_job(load, socket, error);
         if (result < 0)
             return result;
@@ -258,15 +269,36 @@ static int send_first(struct load *load, struct buf *error)
     return result;
 }
 
+static int send_due(struct load *load, struct buf *error)
+{
+    const struct load_plan *plan = load->plan;
+    double at_s = now_s();
+    int result = 0;
+    while (load->sent < plan->jobs && load->free_count > 0 && due_at_s(load) <= at_s && result == 0)
+        result = send_job(load, load->sockets[load->sent % plan->clients], error);
+    return result;
+}
+
 static int exchange(struct load *load, struct buf *error)
 {
     const struct load_plan *plan = load->plan;
-    int result = send_first(load, error);
+    bool is_paced = plan->rate_per_s > 0;
+    load->paced_from_s = now_s();
+    double heard_at_s = load->paced_from_s, patience_s = (plan->deadline_ms + GRACE_MS) / 1e3;
+    int result = is_paced ? 0 : send_first(load, error);
     while (result == 0 && load->result.answered < plan->jobs) {
-        int ready = zmq_poll(load->items, (int)plan->clients, (long)plan->deadline_ms + GRACE_MS);
-        if (ready < 0 && zmq_errno() == EINTR)
+        if (is_paced)
+            result = send_due(load, error);
+        bool is_sending = is_paced && load->sent < plan->jobs && load->free_count > 0;
+        int ready =
+            zmq_poll(load->items, (int)plan->clients, is_sending ? 1 : (long)(patience_s * 1e3));
+        if ((ready < 0 && zmq_errno() == EINTR) || result < 0)
             continue;
-        if (ready <= 0) {
+        if (ready > 0 || load->sent == load->result.answered)
+            heard_at_s = now_s();
+        else if (is_sending && now_s() - heard_at_s < patience_s)
+            continue;
+        if (ready < 0 || (ready == 0 && load->sent > load->result.answered)) {
             buf_printf(error, "no answer came; %llu jobs are without one",
                        (unsigned long long)(load->sent - load->result.answered));
             return BURSAR_E_DEADLINE_EXCEEDED;
@@ -301,6 +333,7 @@ static void sum_up(struct load *load, double begun_at_s, double cpu_before_s)
     result->cpu_s = cpu_s() - cpu_before_s;
     result->seconds = ended_at_s - begun_at_s;
     result->answers_s = ended_at_s - load->first_answer_at_s;
+    result->ended_at_s = time_of(CLOCK_REALTIME);
     qsort(load->took_us, count, sizeof *load->took_us, compare);
     result->p50_us = (double)load->took_us[count / 2];
     result->p99_us = (double)load->took_us[count - 1 - count / 100];
@@ -346,6 +379,7 @@ static int warm_up(struct load *load, struct buf *error)
     struct load_plan first = *load->plan;
     const struct load_plan *plan = load->plan;
     first.outstanding = first.jobs = plan->clients;
+    first.rate_per_s = 0;
     load->plan = &first;
     int result = exchange(load, error);
     load->plan = plan;

@@ -33,6 +33,9 @@ struct load_plan {
     size_t
         outstanding; /* jobs that wait for their answers, of all clients; at least one for each */
     uint64_t jobs;
+    uint64_t
+        rate_per_s; /* so many are sent, by the millisecond, and a job that is sent late has waited
+                          * since its turn; 0: each when there is an answer */
     uint32_t deadline_ms;
 };
 
@@ -42,6 +45,7 @@ struct load_result {
     size_t reply_bytes;                 /* of the last answer */
     double seconds;                     /* from the first job to the last answer */
     double answers_s;                   /* from the first answer to the last */
+    double ended_at_s;                  /* of the last answer, since 1970 UTC */
     double cpu_s;                       /* of this process */
     double p50_us, p99_us, p999_us, max_us;
 };

@@ -17,6 +17,7 @@ enum {
     BYTES = 1200,
     CONNECTIONS_MAX = 99999999, /* their numbers have eight digits */
     DEADLINE_MAX_MS = 600000,
+    RATE_MAX = 1000000,
 };
 
 static const struct {
@@ -53,12 +54,13 @@ static bool read_number(const struct cmd_args *args, const char *option, json_in
 
 static bool read_plan(const struct cmd_args *args, struct load_plan *plan)
 {
-    json_int_t jobs, connections, clients, outstanding, bytes, deadline_ms;
+    json_int_t jobs, connections, clients, outstanding, bytes, rate, deadline_ms;
     if (!read_op(args, plan) || !read_number(args, "jobs", LOAD_JOBS_MAX, JOBS, &jobs) ||
         !read_number(args, "connections", CONNECTIONS_MAX, 0, &connections) ||
         !read_number(args, "clients", LOAD_CLIENTS_MAX, 1, &clients) ||
         !read_number(args, "outstanding", LOAD_OUTSTANDING_MAX, clients, &outstanding) ||
         !read_number(args, "bytes", LOAD_BYTES_MAX, BYTES, &bytes) ||
+        !read_number(args, "rate", RATE_MAX, 0, &rate) ||
         !read_number(args, "deadline", DEADLINE_MAX_MS, BURSAR_DEFAULT_DEADLINE_MS, &deadline_ms))
         return false;
     if (outstanding < clients) {
@@ -78,6 +80,7 @@ static bool read_plan(const struct cmd_args *args, struct load_plan *plan)
     plan->clients = (size_t)clients;
     plan->outstanding = (size_t)outstanding;
     plan->jobs = (uint64_t)jobs;
+    plan->rate_per_s = (uint64_t)rate;
     plan->deadline_ms = (uint32_t)deadline_ms;
     return true;
 }
@@ -101,13 +104,13 @@ static void print_text(const struct load_result *result)
 static void print_json(const struct load_result *result)
 {
     json_t *root = json_pack(
-        "{s:I,s:I,s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "answered",
+        "{s:I,s:I,s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "answered",
         (json_int_t)result->answered, "refused", (json_int_t)result->refused, "first_refusal",
         result->first_refusal, "reply_bytes", (json_int_t)result->reply_bytes, "seconds",
         result->seconds, "per_s", (double)result->answered / result->seconds, "answers_s",
-        result->answers_s, "client_cpu_us", result->cpu_s / (double)result->answered * 1e6,
-        "p50_us", result->p50_us, "p99_us", result->p99_us, "p999_us", result->p999_us, "max_us",
-        result->max_us);
+        result->answers_s, "ended_at", result->ended_at_s, "client_cpu_us",
+        result->cpu_s / (double)result->answered * 1e6, "p50_us", result->p50_us, "p99_us",
+        result->p99_us, "p999_us", result->p999_us, "max_us", result->max_us);
     if (root)
         json_dumpf(root, stdout, JSON_COMPACT);
     printf("\n");
@@ -150,6 +153,7 @@ static const struct cmd_option options[] = {
     {"in-turn", NULL, "each of them once before any comes again, not by chance"},
     {"clients", "N", "sockets; 1"},
     {"outstanding", "N", "jobs under way, of all clients; one for each"},
+    {"rate", "N", "jobs sent a second, not each when there is an answer; late ones have waited"},
     {"bytes", "N", "put: length of the token; 1200"},
     {"refresh-token", NULL, "put: kind oauth2, with a refresh token"},
     {"deadline", "MS", "of each job"},

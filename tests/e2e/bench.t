@@ -4,6 +4,7 @@
 import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
@@ -31,6 +32,12 @@ def test_put_vend_refresh(t):
     t.ok(found["reply_bytes"] > 300, "a reply has the secret")
     t.ok(0 < found["p50_us"] <= found["p99_us"] <= found["p999_us"] <= found["max_us"] <= found["seconds"] * 1e6,
          "times are in order", json.dumps(found))
+    found = bench(t, d, "--connections", 50, "--jobs", 100, "--rate", 200, "--outstanding", 100, "o", "plain", "a")
+    t.ok(found["answered"] == 100 and 99 / 200 <= found["seconds"], "paced jobs take their time", json.dumps(found))
+    found = bench(t, d, "--connections", 50, "--jobs", 2000, "--rate", 1000000, "o", "plain", "a")
+    t.ok(found["answered"] == 2000 and found["max_us"] > (found["seconds"] - 0.1) * 1e6,
+         "what is sent late has waited since its turn", json.dumps(found))
+    t.ok(abs(time.time() - found["ended_at"]) < 60, "when it ended is told", json.dumps(found))
     found = bench(t, d, "--op", "put", "--jobs", 1, "--refresh-token", "o", "acme", expect=0)
     sim.script({"status": 503, "body": "sorry", "times": -1})
     found = bench(t, d, "--op", "refresh", "--jobs", 3, "--deadline", 300, "o", "acme", expect=1)

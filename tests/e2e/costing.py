@@ -31,6 +31,7 @@ class Profile:
     def __init__(self, text):
         self.total = int(re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)[1])
         self.calls = collections.Counter()  # by the callee's name
+        self.calls_from = collections.Counter()  # by the calling library's or program's name, and the callee's
         self.own = collections.Counter()    # instructions, by the function's name
         self.by_object = collections.Counter()  # the same, by the library's or program's name
         names, objects, callee, caller, where, is_call = {}, {}, None, None, None, False
@@ -53,6 +54,7 @@ class Profile:
                     where = objects[found[2]]
             elif line.startswith("calls="):
                 self.calls[callee] += int(line[6:].split()[0])
+                self.calls_from[where, callee] += int(line[6:].split()[0])
                 is_call = True
             elif re.match(r"[+*\d-]", line):
                 if not is_call and caller:
