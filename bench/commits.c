@@ -4,7 +4,8 @@
  *     commits FOLDER ROWS ROUNDS
  *
  * makes two databases in FOLDER, whose rows hold two generations each, and prints for batches of 1, 10 and 100 rows
- * what each round came to: {"batches": [{"rows": …, "bursar_per_s": […], "sqlite_per_s": […]}, …]}. */
+ * in the order in which they are due, and of 100 by chance, what each round came to:
+ * {"batches": [{"rows": …, "is_by_chance": …, "bursar_per_s": […], "sqlite_per_s": […]}, …]}. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,11 @@
 #include "rows.h"
 #include "store/sqlite/db.h"
 
-enum { SECRET = 1500, PATH_SIZE = 512, ROUNDS_MAX = 99, SIZES = 3, CHANGES = 3000 };
-static const size_t sizes[SIZES] = {1, 10, 100};
+enum { SECRET = 1500, PATH_SIZE = 512, ROUNDS_MAX = 99, SIZES = 4, CHANGES = 3000 };
+static const struct {
+    size_t rows;
+    enum rows_order order;
+} sizes[SIZES] = {{1, ROWS_AS_DUE}, {10, ROWS_AS_DUE}, {100, ROWS_AS_DUE}, {100, ROWS_BY_CHANCE}};
 
 struct plain {
     sqlite3 *handle;
@@ -76,7 +80,8 @@ static void open_plain(struct plain *plain, const char *path, size_t rows)
 }
 
 /* As rows_measure(), of the other database. */
-static double measure_plain(struct plain *plain, size_t start, size_t commits, size_t count)
+static double measure_plain(struct plain *plain, enum rows_order order, uint64_t start,
+                            size_t commits, size_t count)
 {
     uint8_t bytes[SECRET + ROWS_GRANT_BYTES];
     double begun_at_s = rows_now_s();
@@ -86,7 +91,7 @@ static double measure_plain(struct plain *plain, size_t start, size_t commits, s
             id_random(bytes, sizeof bytes);
             sqlite3_bind_blob(plain->update, 1, bytes, sizeof bytes, SQLITE_STATIC);
             sqlite3_bind_int64(plain->update, 2,
-                               (int64_t)((start + i * 104729 + k * ROWS_STEP) % plain->rows));
+                               (int64_t)rows_pick(plain->rows, order, start + i * count + k));
             step(plain, plain->update);
         }
         step(plain, plain->commit);
@@ -109,7 +114,8 @@ static void print_all(double bursar[SIZES][ROUNDS_MAX], double sqlite[SIZES][ROU
 {
     printf("{\"batches\": [");
     for (size_t i = 0; i < SIZES; i++) {
-        printf("%s{\"rows\": %zu, ", i > 0 ? ", " : "", sizes[i]);
+        printf("%s{\"rows\": %zu, \"is_by_chance\": %s, ", i > 0 ? ", " : "", sizes[i].rows,
+               sizes[i].order == ROWS_BY_CHANCE ? "true" : "false");
         print_list("bursar_per_s", bursar[i], rounds);
         printf(", ");
         print_list("sqlite_per_s", sqlite[i], rounds);
@@ -121,8 +127,9 @@ static void print_all(double bursar[SIZES][ROUNDS_MAX], double sqlite[SIZES][ROU
 int main(int argc, char **argv)
 {
     static double bursar[SIZES][ROUNDS_MAX], sqlite[SIZES][ROUNDS_MAX];
-    struct rows rows;
+    struct rows rows = {0};
     struct plain plain;
+    uint32_t due = 0; /* which row of the order is the next */
     char uri[PATH_SIZE + 16], path[PATH_SIZE], plain_path[PATH_SIZE];
     size_t count = argc > 2 ? strtoul(argv[2], NULL, 10) : 0,
            rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
@@ -139,12 +146,16 @@ int main(int argc, char **argv)
     open_plain(&plain, plain_path, count);
     for (size_t round = 0; round < rounds; round++) {
         for (size_t i = 0; i < SIZES; i++) {
-            uint32_t start;
-            size_t commits = CHANGES / sizes[i] < 300 ? CHANGES / sizes[i] : 300;
-            id_random(&start, sizeof start);
-            bursar[i][round] = rows_measure(&rows, start, commits, sizes[i]);
+            uint32_t start = due;
+            size_t batch = sizes[i].rows;
+            size_t commits = CHANGES / batch < 300 ? CHANGES / batch : 300;
+            if (sizes[i].order == ROWS_BY_CHANCE)
+                id_random(&start, sizeof start);
+            else
+                due += (uint32_t)(commits * batch);
+            bursar[i][round] = rows_measure(&rows, sizes[i].order, start, commits, batch);
             run(&plain, "PRAGMA wal_checkpoint(TRUNCATE)");
-            sqlite[i][round] = measure_plain(&plain, start, commits, sizes[i]);
+            sqlite[i][round] = measure_plain(&plain, sizes[i].order, start, commits, batch);
         }
     }
     print_all(bursar, sqlite, rounds);

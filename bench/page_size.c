@@ -122,7 +122,7 @@ static double measure(struct bench *bench, size_t commits, size_t count)
 {
     uint32_t start;
     id_random(&start, sizeof start);
-    return rows_measure(&bench->rows, start, commits, count);
+    return rows_measure(&bench->rows, ROWS_BY_CHANCE, start, commits, count);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */

@@ -74,13 +74,19 @@ static bool is_same(const struct audit_row *one, const struct audit_row *other)
     return true;
 }
 
-/* The slot where the row stands or would stand; there is always a free one. */
-static uint32_t *find_slot(const struct audit_batch *batch, const struct audit_row *row)
+/* The slot where the row stands or would stand, with its hash there; there is always a free one. */
+static struct audit_slot *find_slot(const struct audit_batch *batch, const struct audit_row *row)
 {
-    size_t mask = batch->slot_count - 1, at = (size_t)hash_of(batch, row) & mask;
-    while (batch->slots[at] != 0 && !is_same(&batch->rows[batch->slots[at] - 1], row))
+    uint64_t hash = hash_of(batch, row);
+    size_t mask = batch->slot_count - 1, at = (size_t)hash & mask;
+    struct audit_slot *slot = &batch->slots[at];
+    uint32_t part = (uint32_t)(hash >> 32);
+    while (slot->row != 0 && (slot->hash != part || !is_same(&batch->rows[slot->row - 1], row))) {
         at = (at + 1) & mask;
-    return &batch->slots[at];
+        slot = &batch->slots[at];
+    }
+    slot->hash = part;
+    return slot;
 }
 
 static void widen(struct audit_batch *batch)
@@ -97,7 +103,7 @@ static void widen(struct audit_batch *batch)
     batch->slot_count = batch->slot_count > 0 ? batch->slot_count * 2 : SLOTS_LEAST;
     batch->slots = memory_new(batch->slot_count * sizeof *batch->slots);
     for (size_t i = 0; i < batch->count; i++)
-        *find_slot(batch, &batch->rows[i]) = (uint32_t)i + 1;
+        find_slot(batch, &batch->rows[i])->row = (uint32_t)i + 1;
 }
 
 static char *room_for(struct audit_batch *batch, size_t len)
@@ -118,9 +124,9 @@ static char *room_for(struct audit_batch *batch, size_t len)
 void audit_batch_add(struct audit_batch *batch, const struct audit_row *row)
 {
     widen(batch);
-    uint32_t *slot = find_slot(batch, row);
-    if (*slot != 0) {
-        struct audit_row *known = &batch->rows[*slot - 1];
+    struct audit_slot *slot = find_slot(batch, row);
+    if (slot->row != 0) {
+        struct audit_row *known = &batch->rows[slot->row - 1];
         known->count += row->count;
         if (row->last_ms > known->last_ms) /* the clock may have been set back */
             known->last_ms = row->last_ms;
@@ -129,7 +135,7 @@ void audit_batch_add(struct audit_batch *batch, const struct audit_row *row)
     struct audit_row *added = &batch->rows[batch->count++];
     *added = *row;
     audit_move_texts(added, room_for(batch, audit_texts_len(row)));
-    *slot = (uint32_t)batch->count;
+    slot->row = (uint32_t)batch->count;
 }
 
 /* ---- what waits ---------------------------------------------------------------------------------- */

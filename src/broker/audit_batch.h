@@ -15,13 +15,19 @@
 
 struct audit_chunk;
 
+/* What lies before a row in the table is seen to be another by its hash, without a look at the row. */
+struct audit_slot {
+    uint32_t hash; /* part of it */
+    uint32_t row;  /* its index + 1; 0: free */
+};
+
 /* All-zero is an empty one. */
 struct audit_batch {
     struct audit_row *rows;
     size_t count, cap;
     size_t done;      /* so many of them are written */
     bool is_settling; /* and then all that is in the journal is */
-    uint32_t *slots;  /* index + 1 of a row; 0: free */
+    struct audit_slot *slots;
     size_t slot_count;
     uint64_t seed;
     struct audit_chunk *chunks, *filling; /* where the texts lie */

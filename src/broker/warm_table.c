@@ -11,6 +11,11 @@
 #include "broker/memory.h"
 #include "vault/seal.h"
 
+/* Each vend asks this table, and each entry that lies before the one asked for is a line that the processor has to
+ * fetch. With 10, as it is usual, there are three of them; with 6 there is a bucket for each. */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 6U
+
 enum {
     KEY_MAX = BURSAR_MAX_OWNER_BYTES + BURSAR_MAX_PROVIDER_BYTES + BURSAR_MAX_ACCOUNT_BYTES + 2
 };

@@ -18,6 +18,8 @@
 #include "broker/worker_sweep.h"
 #include "broker/worker_validate.h"
 
+enum { LOOK_TOGETHER = 64 }; /* messages, by one view of the store */
+
 /* ---- messages ------------------------------------------------------------------------------------ */
 
 void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,
@@ -54,11 +56,26 @@ static void take_request(struct worker *self, struct request *request)
     }
 }
 
+/* What has come together reads the store as it is at one moment, behind the coming of the last of it: each
+ * commit that anybody was told of before he sent his job is in it. */
+static void look_together(struct worker *self, size_t taken)
+{
+    if (taken % LOOK_TOGETHER == 0) {
+        self->broker->store->let_go(self->reader);
+        self->broker->store->hold(self->reader);
+    }
+}
+
 void worker_take_messages(struct worker *self)
 {
-    for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
+    struct mail *mail = mailbox_take(&self->inbox);
+    bool is_alone = !mail || !mail->next;
+    size_t taken = 0;
+    for (struct mail *next; mail; mail = next) {
         struct message *message = (struct message *)mail;
         next = mail->next;
+        if (!is_alone)
+            look_together(self, taken++);
         switch (message->type) {
         case MESSAGE_REQUEST: take_request(self, (struct request *)mail); break;
         case MESSAGE_WRITE:
@@ -80,6 +97,8 @@ void worker_take_messages(struct worker *self)
         default: self->is_stopping = true; free(message);
         }
     }
+    if (!is_alone)
+        self->broker->store->let_go(self->reader);
 }
 
 /* Flights that only wait for their next attempt have nothing to finish. */

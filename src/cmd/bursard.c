@@ -24,6 +24,7 @@
 #include "cmd/sandbox.h"
 #include "config/config.h"
 #include "connector/registry.h"
+#include "store/store.h"
 
 #ifndef BURSAR_SYSCONFDIR
 #define BURSAR_SYSCONFDIR "/etc/bursar"
@@ -187,6 +188,7 @@ int main(int argc, char **argv)
     umask(077);
     harden();
     keep_heap();
+    store_own_process();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

@@ -6,6 +6,12 @@
 
 static const struct store_engine *const engines[] = {&sqlite_engine};
 
+void store_own_process(void)
+{
+    for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++)
+        engines[i]->own_process();
+}
+
 const struct store_engine *store_engine_of(const char *uri, const char **out_where)
 {
     const char *colon = strchr(uri, ':');

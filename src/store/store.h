@@ -223,6 +223,7 @@ struct store_reader;
 struct store_engine {
     const char *scheme; /* "sqlite" */
 
+    void (*own_process)(void); /* see store_own_process() */
     int (*writer_open)(const char *where, struct store_writer **out_writer, struct buf *error);
     void (*writer_close)(struct store_writer *writer);
     int (*apply)(struct store_writer *writer, struct store_batch *batch);
@@ -240,6 +241,11 @@ struct store_engine {
 
     int (*reader_open)(const char *where, struct store_reader **out_reader, struct buf *error);
     void (*reader_close)(struct store_reader *reader);
+    /* From the first read behind it until let_go() all reads see one moment, which is cheaper than each a moment
+     * of its own: for what is done at one go, and shortly, since the writer cannot tidy beyond it. A failure of
+     * either changes nothing but the price. */
+    void (*hold)(struct store_reader *reader);
+    void (*let_go)(struct store_reader *reader);
     /* By id (connection given; owner absent only for the broker's own work) or by key. 0,
      * BURSAR_E_NOT_FOUND, BURSAR_E_STORE_UNAVAILABLE, BURSAR_E_NOMEM, or BURSAR_E_INTERNAL for a
      * row that no bursar has written; lists leave such a row out. */
@@ -306,7 +312,6 @@ struct store_engine {
     int (*paused)(struct store_reader *reader, struct text provider, int64_t *out_since);
     /* The principals that were made by jobs, by name. */
     int (*principals)(struct store_reader *reader, store_principal_fn *each, void *context);
-    /* Reads all rows. */
     int (*counts)(struct store_reader *reader, struct store_counts *out_counts);
     /* The number of the last event, 0 where there was none. */
     int (*last_seq)(struct store_reader *reader, uint64_t *out_seq);
@@ -325,6 +330,10 @@ struct store_engine {
     int (*forecast)(struct store_reader *reader, struct text provider, int64_t due_until,
                     int64_t end_until, struct store_forecast *out_forecast);
 };
+
+/* For a program of ours, before it opens a store or begins a thread: what a library of a store has for the whole
+ * process is set as suits stores that several threads read. Another's process is left as it is. */
+void store_own_process(void);
 
 /* A store by its URI (`sqlite:PATH`); borrows nothing. NULL for an unknown scheme. where is what
  * stands behind the scheme and borrows from uri. */

@@ -105,6 +105,10 @@ void fixture_check(const struct fixture *fixture)
     assert_int_equal(
         fixture_sql(fixture, "SELECT coalesce(max(seq) - min(seq) + 1, 0) - count(*) FROM event"),
         0);
+    assert_int_equal(fixture_sql(fixture,
+                                 "SELECT count(*) FROM state_count AS s WHERE count <>"
+                                 " (SELECT count(*) FROM connection AS c WHERE c.state = s.state)"),
+                     0);
     assert_int_equal(fixture_sql(fixture, "SELECT count(*) FROM intent WHERE connection NOT IN"
                                           " (SELECT id FROM connection)"),
                      0);

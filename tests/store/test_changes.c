@@ -5,12 +5,14 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include <bursar/error.h>
 
 #include "fixture.h"
 #include "policy/expiry.h"
+#include "store/sqlite/apply.h"
 
 #define T(s) TEXT_LITERAL(s)
 
@@ -441,6 +443,74 @@ static void test_trim(void **state)
     assert_int_equal(fixture_sql(f, "SELECT max(seq) FROM event"), 6);
 }
 
+/* Steps of SQLite's machine in a statement since the last call. */
+static int steps_of(struct fixture *f, enum apply_statement which)
+{
+    return sqlite3_stmt_status(f->writer->db.statements[which], SQLITE_STMTSTATUS_VM_STEP, 1);
+}
+
+/* Where nothing is old, that is found without reading the log. */
+static void test_trim_of_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct store_change trim = {.type = CHANGE_TRIM, .at_ms = NOW_MS};
+    int steps[2];
+    apply_right(f, change_put("c.1", "a", 0), EVENT_CONNECTED);
+    uint64_t generation = 1;
+    for (size_t i = 0; i < 2; i++) {
+        while (generation < (i + 1) * (STORE_TRIM_ROWS + 10)) {
+            struct store_change change = change_refreshed("c.1", generation++);
+            assert_int_equal(apply_one(f, &change), 0);
+        }
+        steps_of(f, EVENT_TRIM);
+        assert_int_equal(apply_one(f, &trim), 0);
+        assert_int_equal(trim.generation, 0);
+        steps[i] = steps_of(f, EVENT_TRIM);
+    }
+    assert_int_equal(steps[0], steps[1]);
+}
+
+/* Each state that a connection can come to and leave, in an order that chance gives: the counts that are kept
+ * are those of the rows, as fixture_check() says, which looks behind every other test, too. */
+static void test_counts_follow(void **state)
+{
+    static const enum conn_move moves[] = {MOVE_REVOKE, MOVE_RESTORE, MOVE_FREEZE, MOVE_THAW,
+                                           MOVE_DELETE};
+    struct fixture *f = *state;
+    uint64_t generations[16] = {0};
+    bool was_there[CONN_STATE_END] = {false};
+    uint32_t chance = 1;
+    struct store_counts counts;
+    for (size_t round = 0; round < 3000; round++) {
+        char id[8];
+        chance = chance * 1664525 + 1013904223;
+        size_t row = chance >> 28, what = (chance >> 16) % 9;
+        snprintf(id, sizeof id, "c.%zu", row);
+        struct store_change change = change_put(id, id, generations[row]);
+        if (what < 5)
+            change = change_move(id, moves[what]);
+        else if (what == 5)
+            change = change_refreshed(id, generations[row]);
+        else if (what == 6)
+            change = change_failed(id, generations[row], round % 2 ? MOVE_REFUSED : MOVE_LOST,
+                                   VERDICT_GRANT);
+        else if (what == 7 && generations[row] == 0) {
+            change = change_of(CHANGE_CREATE, id);
+            change.provider = T("github");
+            change.account = text_of(id);
+        }
+        if (apply_one(f, &change) == 0)
+            generations[row] = what == 4 ? 0 : change.generation;
+        if (round % 100 == 0)
+            fixture_check(f);
+        assert_int_equal(f->engine->counts(f->reader, &counts), 0);
+        for (size_t i = 0; i < CONN_STATE_END; i++)
+            was_there[i] = was_there[i] || counts.by_state[i] > 0;
+    }
+    for (size_t i = CONN_PENDING; i < CONN_STATE_END; i++)
+        assert_true(was_there[i]);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -461,6 +531,8 @@ int main(void)
         TEST(test_replan),
         TEST(test_incident),
         TEST(test_trim),
+        TEST(test_trim_of_nothing),
+        TEST(test_counts_follow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -228,7 +228,9 @@ static void test_first_version(void **state)
     apply_right(f, change_put("c.1", "a", 0), EVENT_CONNECTED);
     fixture_close(f);
     run_sql(f->path,
-            "DROP TABLE consent; DROP TABLE incident; DROP INDEX connection_grant_end;"
+            "DROP TRIGGER connection_is_added; DROP TRIGGER connection_is_gone;"
+            " DROP TRIGGER connection_moves; DROP TABLE state_count;"
+            " DROP TABLE consent; DROP TABLE incident; DROP INDEX connection_grant_end;"
             " DROP TABLE sweep; DROP TABLE sweep_part; DROP TABLE receipt; DROP TABLE pause;"
             " DROP TABLE principal; DROP TABLE audit; DROP TABLE audit_ends;"
             " DROP TABLE audit_journal;"
@@ -241,6 +243,7 @@ static void test_first_version(void **state)
     assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connection WHERE id = 'c.1'"), 1);
     assert_int_equal(fixture_sql(f, "SELECT count(*) FROM event"), 1);
     assert_int_equal(fixture_sql(f, "SELECT count(*) FROM consent"), 0);
+    assert_int_equal(fixture_sql(f, "SELECT count FROM state_count WHERE state = 2"), 1);
 }
 
 /* A migration that fails leaves the version where it was, and nothing half made. */

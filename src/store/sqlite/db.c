@@ -155,10 +155,10 @@ void db_bind_int(sqlite3_stmt *statement, int index, int64_t value)
 
 struct text db_column_text(sqlite3_stmt *statement, int column)
 {
-    const void *data = sqlite3_column_blob(statement, column);
-    size_t len = (size_t)sqlite3_column_bytes(statement, column);
     if (sqlite3_column_type(statement, column) == SQLITE_NULL)
         return (struct text){NULL, 0};
+    const void *data = sqlite3_column_blob(statement, column);
+    size_t len = (size_t)sqlite3_column_bytes(statement, column);
     return (struct text){data ? data : "", len}; /* an empty blob comes as NULL */
 }
 

@@ -73,7 +73,7 @@ static const char *const texts[] = {
                 " WHERE provider = ?1 AND is_device AND expires_at > ?2",
     [CONSENT] = "SELECT sealed FROM consent WHERE digest = ?1 AND provider = ?2"
                 " AND expires_at > ?3",
-    [COUNTS] = "SELECT state, count(*) FROM connection GROUP BY state",
+    [COUNTS] = "SELECT state, count FROM state_count",
     [LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM event",
     [LAST_AT] = "SELECT at_ms FROM event ORDER BY seq DESC LIMIT 1",
     [SWEEP] = SWEEP_ROW "WHERE id = ?1 GROUP BY id",
@@ -104,7 +104,8 @@ static const char *const texts[] = {
                        " ORDER BY i.rowid LIMIT ?2",
     [SEALED_CONSENTS] = "SELECT 0, digest, NULL, 0, 0, sealed FROM consent WHERE digest > ?1"
                         " ORDER BY digest LIMIT ?2",
-    [SEALED_COUNT] = "SELECT (SELECT count(*) FROM connection WHERE generation > 0)"
+    /* One that is PENDING has no secret yet. */
+    [SEALED_COUNT] = "SELECT (SELECT sum(count) FROM state_count WHERE state <> 1)"
                      " + (SELECT count(*) FROM intent WHERE reply IS NOT NULL)"
                      " + (SELECT count(*) FROM consent)",
     [TALLY_GIVEN] = "SELECT provider, state, tags FROM connection WHERE id IN"
@@ -141,6 +142,8 @@ static const char *const texts[] = {
                    " AND outcome = 'ok'"
                    " AND EXISTS (SELECT 1 FROM connection AS c WHERE c.id = a.connection) LIMIT ?1",
     [AUDIT_LINK] = "SELECT link FROM audit WHERE seq = ?1",
+    [HOLD] = "BEGIN",
+    [LET_GO] = "COMMIT",
     [STATEMENT_COUNT] = NULL,
 };
 
@@ -161,6 +164,18 @@ void reader_close(struct store_reader *reader)
         return;
     db_close(&reader->db);
     free(reader);
+}
+
+void reader_hold(struct store_reader *reader)
+{
+    if (sqlite3_get_autocommit(reader->db.handle))
+        db_run(&reader->db, db_statement(&reader->db, HOLD));
+}
+
+void reader_let_go(struct store_reader *reader)
+{
+    if (!sqlite3_get_autocommit(reader->db.handle)) /* an error may have ended it already */
+        db_run(&reader->db, db_statement(&reader->db, LET_GO));
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

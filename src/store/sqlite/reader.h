@@ -7,6 +7,8 @@
 
 int reader_open(const char *path, struct store_reader **out_reader, struct buf *error);
 void reader_close(struct store_reader *reader);
+void reader_hold(struct store_reader *reader);
+void reader_let_go(struct store_reader *reader);
 int reader_find(struct store_reader *reader, struct text owner, struct text connection,
                 struct text provider, struct text account, struct conn_row *out_row);
 int reader_due(struct store_reader *reader, struct text provider, int64_t now, size_t limit,

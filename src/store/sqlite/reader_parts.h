@@ -56,6 +56,8 @@ enum statement {
     AUDIT_ROLLBACKS,
     AUDIT_GONE,
     AUDIT_BACK,
+    HOLD,
+    LET_GO,
     STATEMENT_COUNT
 };
 

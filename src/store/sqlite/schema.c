@@ -194,6 +194,28 @@ static const char *const migrations[] = {
     ") STRICT;"
     "ALTER TABLE audit_ends ADD COLUMN journal_nr INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE audit_ends ADD COLUMN journal BLOB;",
+    /* 8: How many connections are in which state, kept by whatever statement changes one: nobody has to
+     * read a million rows to say so. */
+    "CREATE TABLE state_count ("
+    "  state INTEGER PRIMARY KEY,"
+    "  count INTEGER NOT NULL"
+    ") STRICT;"
+    "WITH s (state) AS (VALUES (1), (2), (3), (4), (5), (6))"
+    " INSERT INTO state_count SELECT state, 0 FROM s;"
+    "UPDATE state_count SET count = c.count"
+    " FROM (SELECT state, count(*) AS count FROM connection GROUP BY state) AS c"
+    " WHERE c.state = state_count.state;"
+    "CREATE TRIGGER connection_is_added AFTER INSERT ON connection BEGIN"
+    "  UPDATE state_count SET count = count + 1 WHERE state = new.state;"
+    "END;"
+    "CREATE TRIGGER connection_is_gone AFTER DELETE ON connection BEGIN"
+    "  UPDATE state_count SET count = count - 1 WHERE state = old.state;"
+    "END;"
+    "CREATE TRIGGER connection_moves AFTER UPDATE OF state ON connection"
+    " WHEN old.state <> new.state BEGIN"
+    "  UPDATE state_count SET count = count - 1 WHERE state = old.state;"
+    "  UPDATE state_count SET count = count + 1 WHERE state = new.state;"
+    "END;",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 

@@ -1,10 +1,19 @@
 #include "store/sqlite/sqlite_store.h"
 
+#include <sqlite3.h>
+
 #include "store/sqlite/reader.h"
 #include "store/sqlite/writer.h"
 
+/* SQLite counts each allocation of the process under one lock. */
+static void own_process(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 const struct store_engine sqlite_engine = {
     .scheme = "sqlite",
+    .own_process = own_process,
     .writer_open = writer_open,
     .writer_close = writer_close,
     .apply = writer_apply,
@@ -15,6 +24,8 @@ const struct store_engine sqlite_engine = {
     .tidy = writer_tidy,
     .reader_open = reader_open,
     .reader_close = reader_close,
+    .hold = reader_hold,
+    .let_go = reader_let_go,
     .find = reader_find,
     .incidents = reader_incidents,
     .forecast = reader_forecast,
