@@ -14,6 +14,7 @@ from scene import SANITIZED
 # Called for whoami alone and once for each: what lies between two of them is a part of the profile.
 MARK = "principal_pack"
 DISPATCHER = "credential_give"  # and by no other thread
+WORKER = "flight_conclude"
 
 
 def needs(tool):
@@ -75,26 +76,21 @@ def callgrind(folder):
             "--dump-instr=no", f"--callgrind-out-file={folder}/profile")
 
 
-def whole(folder, only):
-    """All that the thread has done that alone calls a function and is never asked for a mark."""
-    for path in glob.glob(f"{folder}/profile-*"):
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-        if re.search(rf"fn=\(\d+\) {only}$", text, re.MULTILINE):
-            return Profile(text)
-    raise AssertionError(f"no thread has called {only}()")
+def callgrind_control(daemon, what):
+    """Of all threads, where a mark is but of the one that comes to it: --zero, or --dump, which ends a part."""
+    subprocess.run(["callgrind_control", what, str(daemon.pid)], check=True, capture_output=True, timeout=60)
 
 
-def profile(folder, part):
-    """What the dispatcher did before the part-th mark, since the one before."""
+def profile(folder, part, whose=DISPATCHER):
+    """What a thread, the dispatcher if no other, did before the part-th mark or dump, since the one before."""
     for path in glob.glob(f"{folder}/profile.*{part}-[0-9]*"):
         if not re.search(rf"\.{part}-\d+$", path):
             continue
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        if re.search(rf"fn=\(\d+\) {DISPATCHER}$", text, re.MULTILINE):
+        if re.search(rf"fn=\(\d+\) {whose}$", text, re.MULTILINE):
             return Profile(text)
-    raise AssertionError(f"no part {part} of the profile is the dispatcher's")
+    raise AssertionError(f"no part {part} of the profile has {whose}()")
 
 
 class Calls:

@@ -1,14 +1,16 @@
 #!/usr/bin/python3
-"""What a warm vend and a refresh cost, counted and not timed: instructions, allocations, system calls, fsyncs."""
+"""What a warm vend, a refresh and a provider cost, counted and not timed: instructions, allocations, system calls,
+fsyncs, memory."""
 
 import collections
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from audit_log import entry_rows, mend, spoil
-from costing import Calls, callgrind, needs, profile, whole
+from costing import WORKER, Calls, callgrind, callgrind_control, needs, profile
 from harness import Daemon, Endpoint, limit, program, run
 from scene import make_secret, put, rows, until
 
@@ -16,7 +18,7 @@ from scene import make_secret, put, rows, until
 # makes one better lowers its bound. doc/testing.md says how to look into a count.
 OUR_INSTRUCTIONS = 6300   # of a warm vend, in the dispatcher
 ZMQ_INSTRUCTIONS = 3650    # libzmq's, there
-OUR_ALLOCATIONS = 0.02     # of our own, there: none for a vend; the audit log's tables grow now and then
+OUR_ALLOCATIONS = 0.04     # of our own, there: none for a vend; a message for each batch of audit rows, and its tables
 ZMQ_ALLOCATIONS = 1.02     # ZeroMQ's own: one for a frame that it does not copy, as for one that it does
 JOURNAL_INSTRUCTIONS = 3900 # of the store thread, all of them, for a row that goes to the audit log's journal
 CALLS_ALONE = 15           # system calls of the dispatcher for a vend that comes alone
@@ -24,6 +26,11 @@ IO_CALLS_ALONE = 19        # and of ZeroMQ's thread
 CALLS_OF_MANY = 1.4        # of both, for one of a hundred; how many ZeroMQ takes at once is chance
 FSYNCS_ALONE = 3050        # of 1000 refreshes, one after the other: intent, reply, conclusion
 FSYNCS_OF_MANY = 600       # of 1000, all at once; chance: it shows only whether they share their commits
+REFRESH_INSTRUCTIONS = {"bursard": 83000, "libcurl": 79000, "libsqlite3": 33000}  # of a refresh, in its worker
+REFRESH_ALLOCATIONS = 110      # there
+REFRESH_UNSEALS = 4            # there: its secret and its grant, for the request and for the new generation
+WORKER_IDLE_KB = 300           # resident, of a provider that nobody asks for anything
+WORKER_USED_KB = 500           # and of one that has refreshed
 
 VENDS = 1000
 ROWS = 2000
@@ -94,7 +101,7 @@ def test_instructions(t):
 
 @limit(180)
 def test_audit(t):
-    needs("valgrind")
+    needs("callgrind_control")
     d = start(t, {"sandbox": "off"}, start=False)
     d.wrapper = callgrind(d.dir)
     d.ready_timeout = 90
@@ -113,8 +120,9 @@ def test_audit(t):
     ask_many(c, ROWS, AT_ONCE, "vend", lambda i: {"connection": connection, "purpose": f"purpose {i}"})
     mend(d)
     until(lambda: told() == given + ROWS + 1, "all is on the disk", timeout=30)
+    callgrind_control(d, "--dump")
     d.stop()
-    found = whole(d.dir, "audit_journal_write")
+    found = profile(d.dir, 1, "audit_journal_write")
     names = ("apply_journal_add", "audit_batch_add")
     for name in ("audit_journal_write", "apply_audit", *names):
         t.diag(f"{name}: {found.within[name] / ROWS:.0f} instructions a row")
@@ -168,4 +176,55 @@ def test_fsyncs(t):
         t.le(count, bound, f"fsyncs of 1000 refreshes, {name}")
 
 
-run([test_instructions, test_audit, test_system_calls, test_fsyncs])
+@limit(180)
+def test_refresh(t):
+    needs("callgrind_control")
+    sim = t.use(Endpoint(prefix="COSTS"))
+    d = start(t, {"sandbox": "off", "providers": {"acme": sim.provider()}}, start=False)
+    d.wrapper = callgrind(d.dir)
+    d.ready_timeout = 90
+    d.start()
+    c = d.client()
+    connections = [put(c, grant, lives_s=3600) for grant in sim.issue_many(REFRESHES, ttl=3600)]
+    refresh = lambda i: {"connection": connections[i], "force": True}
+    ask_many(c, REFRESHES, 50, "refresh", refresh)
+    callgrind_control(d, "--zero")
+    ask_many(c, REFRESHES, 50, "refresh", refresh)
+    callgrind_control(d, "--dump")
+    d.stop()
+    found = profile(d.dir, 1, WORKER)
+    for name, count in sorted(found.by_object.items()):
+        t.diag(f"{name}: {count / REFRESHES:.0f} instructions a refresh")
+    t.eq(found.calls["flight_conclude"], REFRESHES, "each refresh is concluded once")
+    t.le(found.calls["unseal"] / REFRESHES, REFRESH_UNSEALS, "what is opened for a refresh")
+    for name, bound in REFRESH_INSTRUCTIONS.items():
+        part = os.path.basename(program("bursard", "BURSARD")[0]) if name == "bursard" else name
+        t.le(found.of(part) / REFRESHES, bound, f"instructions of {name} for it, in the worker")
+    t.le((found.calls["malloc"] + found.calls["calloc"]) / REFRESHES, REFRESH_ALLOCATIONS, "allocations for it")
+
+
+def resident_kb(daemon):
+    with open(f"/proc/{daemon.pid}/smaps_rollup", encoding="utf-8") as file:
+        return int(re.search(r"^Rss:\s+(\d+)", file.read(), re.MULTILINE)[1])
+
+
+@limit(180)
+def test_workers(t):
+    needs("true")
+    sim = t.use(Endpoint(prefix="COSTS"))
+    count, sizes = 60, []
+    for providers in (1, 1 + count):
+        d = start(t, {"providers": {f"p{i}": sim.provider() for i in range(providers)}})
+        c = d.client()
+        c.ask("whoami")
+        sizes.append(resident_kb(d))
+        for i in range(providers):
+            (grant,) = sim.issue_many(1, ttl=3600)
+            c.ask("refresh", owner="o", connection=put(c, grant, provider=f"p{i}", lives_s=3600), force=True)
+        sizes.append(resident_kb(d))
+        d.stop()
+    t.le((sizes[2] - sizes[0]) / count, WORKER_IDLE_KB, "kB of a provider's worker that has nothing to do")
+    t.le((sizes[3] - sizes[1]) / count, WORKER_USED_KB, "kB of one that has refreshed")
+
+
+run([test_instructions, test_audit, test_system_calls, test_fsyncs, test_refresh, test_workers])
