@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What a warm vend and a refresh cost, counted and not timed: instructions, allocations, system calls, fsyncs."""
+"""What a warm vend, a cold one and a refresh cost, counted and not timed: instructions, allocations, system calls, fsyncs."""
 
 import collections
 import os
@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from costing import Calls, callgrind, needs, profile
+from costing import Calls, callgrind, needs, profile, whole_profile
 from harness import Daemon, Endpoint, limit, program, run
 from scene import make_secret, put
 
@@ -23,7 +23,11 @@ CALLS_OF_MANY = 1.4        # of both, for one of a hundred; how many ZeroMQ take
 FSYNCS_ALONE = 3050        # of 1000 refreshes, one after the other: intent, reply, conclusion
 FSYNCS_OF_MANY = 600       # of 1000, all at once; chance: it shows only whether they share their commits
 
+FIND_INSTRUCTIONS = 23500  # to read the row of a cold vend, most of them SQLite's
+COLD_INSTRUCTIONS = 3800   # of the worker for the rest of it
+
 VENDS = 1000
+COLD = 400
 AT_ONCE = 100
 SECRET_BYTES = 1200
 REFRESHES = 200
@@ -89,6 +93,28 @@ def test_instructions(t):
          "ZeroMQ's")
 
 
+@limit(180)
+def test_cold(t):
+    """Vends that are read from the store, many under way: what the worker does for one."""
+    needs("valgrind")
+    d = start(t, {"sandbox": "off"})
+    token = make_secret("costs" + "x" * (SECRET_BYTES - 30))
+    ask_many(d.client(), COLD, AT_ONCE, "credential.put",
+             lambda i: {"provider": "plain", "account": f"a{i}", "secret": {"kind": "bearer", "token": token}})
+    d.stop()
+    d.wrapper = callgrind(d.dir)
+    d.ready_timeout = 90
+    d.start()
+    ask_many(d.client(), COLD, AT_ONCE, "vend", lambda i: {"provider": "plain", "account": f"a{i}"})
+    d.stop()
+    found = whole_profile(d.dir, "worker_look")
+    t.eq(found.calls["reader_find"], COLD, "each is read once")
+    t.le(found.within["reader_find"] / COLD, FIND_INSTRUCTIONS, "instructions to read a row")
+    t.le((found.within["worker_look"] - found.within["reader_find"]) / COLD, COLD_INSTRUCTIONS,
+         "the worker's for the rest of a cold vend")
+    t.ok(0 < found.calls["reader_hold"] <= COLD / 4, "many are read by one view of the store")
+
+
 def each(t, counts, jobs):
     """System calls for each job, by thread, without those that were under way before."""
     threads = {}
@@ -135,4 +161,4 @@ def test_fsyncs(t):
         t.le(count, bound, f"fsyncs of 1000 refreshes, {name}")
 
 
-run([test_instructions, test_system_calls, test_fsyncs])
+run([test_instructions, test_cold, test_system_calls, test_fsyncs])
