@@ -117,7 +117,7 @@ class Programs:
 class Daemon:
     """bursard with a static provider, and one at a local token endpoint."""
 
-    def __init__(self, programs, port, tcp_port=0, name="d", others=None):
+    def __init__(self, programs, port, tcp_port=0, name="d", others=None, io_threads=1):
         self.programs, self.child = programs, None
         self.folder = programs.folder / name
         self.folder.mkdir(exist_ok=True)
@@ -129,7 +129,7 @@ class Daemon:
         config = {
             "listen": {"jobs": [self.jobs, *([self.tcp] if tcp_port else [])],
                        "intake": [f"ipc://{self.folder}/intake"], "events": [f"ipc://{self.folder}/events"],
-                       "curve_key": f"${{file:{programs.key('server', 'key')}}}"},
+                       "curve_key": f"${{file:{programs.key('server', 'key')}}}", "io_threads": io_threads},
             "store": f"sqlite:{self.db}", "keyring": f"file:{programs.folder}/server/keyring",
             "principals": {"here": {"uids": [str(os.getuid())], "roles": roles, **owners},
                            "far": {"curve_keys": [client], "roles": roles, **owners}},

@@ -89,10 +89,9 @@ int broker_start(struct broker *broker, const struct config *config,
     int result = 0;
     broker->refs = refs_new(connectors->count);
     broker->zmq = zmq_ctx_new();
-    if (!broker->zmq)
+    if (!broker->zmq || zmq_ctx_set(broker->zmq, ZMQ_MAX_SOCKETS, SOCKETS_MAX) < 0 ||
+        zmq_ctx_set(broker->zmq, ZMQ_IO_THREADS, config->io_threads) < 0)
         result = BURSAR_E_NOMEM;
-    else
-        zmq_ctx_set(broker->zmq, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
     if (result == 0)
         result = start_all(broker, error);
     if (result < 0)

@@ -30,9 +30,9 @@ struct dispatcher {
     struct admission *admission;
     struct frame_pool *frames;
     struct outbox *outbox; /* of the jobs socket */
-    int *held;        /* by worker: reasons not to answer from memory */
-    int held_count;   /* of all */
-    struct buf error; /* of the job that is being decoded */
+    int *held;             /* by worker: reasons not to answer from memory */
+    int held_count;        /* of all */
+    struct buf error;      /* of the job that is being decoded */
     struct credential_writer writer;
     struct auditor auditor;
     bool is_draining;

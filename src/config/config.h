@@ -53,6 +53,7 @@ struct config {
     enum log_level log_level;
     enum log_format log_format;
     uint32_t max_job_bytes;
+    int io_threads; /* of ZeroMQ */
     uint32_t events_keep_days;
     uint32_t events_reminder_s;
     struct config_list catalog, modules; /* folders */

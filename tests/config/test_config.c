@@ -173,6 +173,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->log_level, LOG_INFO);
     assert_int_equal(config->log_format, LOG_TEXT);
     assert_int_equal(config->max_job_bytes, 65536);
+    assert_int_equal(config->io_threads, 1);
     assert_int_equal(config->events_keep_days, 30);
     assert_false(config->allow_http_loopback);
     assert_false(config->allow_private_addresses);
@@ -188,6 +189,7 @@ static void test_defaults(void **state)
 static const char full[] = "listen:\n"
                            "  jobs: [ipc:///tmp/a, ipc:///tmp/b]\n"
                            "  curve_key: '0123456789012345678901234567890123456789'\n"
+                           "  io_threads: 4\n"
                            "store: sqlite:/tmp/s.db\n"
                            "audit: strict\n"
                            "log: {level: debug, format: json}\n"
@@ -217,7 +219,7 @@ static void check_acme(const struct config_provider *acme)
     const struct settings *settings = &acme->settings;
     assert_string_equal(acme->id, "acme");
     assert_string_equal(acme->kind, "oauth2_refresh");
-    assert_non_null(strstr(acme->place, "/bursar.yaml:11"));
+    assert_non_null(strstr(acme->place, "/bursar.yaml:12"));
     assert_false(acme->is_shared);
     assert_true(text_is(settings_text(settings, "token_url"), "http://127.0.0.1:8080/token"));
     assert_true(text_is(settings_text(settings, "client_id"), "42"));
@@ -251,6 +253,7 @@ static void test_full(void **state)
     assert_int_equal(config->log_format, LOG_JSON);
     assert_int_equal(config->catalog.count, 2);
     assert_int_equal(config->max_job_bytes, 4096);
+    assert_int_equal(config->io_threads, 4);
     assert_int_equal(config->events_keep_days, 7);
     assert_int_equal(config->provider_count, 3);
     check_acme(&config->providers[0]);

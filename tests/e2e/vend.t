@@ -14,10 +14,10 @@ from scene import (holds, make_secret, now, put, record, until, wait_generation,
 EARLY = {"expiry_ratio": 0.01}
 
 
-def start(t, **provider):
+def start(t, listen=None, **provider):
     sim = t.use(Endpoint(prefix="VEND"))
-    d = t.use(Daemon({"providers": {"acme": sim.provider(**provider),
-                                    "plain": {"kind": "static"}}}))
+    d = t.use(Daemon({"listen": listen or {}, "providers": {"acme": sim.provider(**provider),
+                                                            "plain": {"kind": "static"}}}))
     return sim, d, d.client()
 
 
@@ -323,8 +323,14 @@ def test_only_refresh_token(t):
 
 
 def test_threads(t):
-    """Many clients, each its own account: each gets its own secret, warm and cold."""
-    sim, d, c = start(t)
+    """Many clients, divided among two of ZeroMQ's threads, each its own account: each gets its own secret, warm and
+    cold."""
+    sim, d, c = start(t, {"io_threads": 2})
+    names = []
+    for task in os.listdir(f"/proc/{d.pid}/task"):
+        with open(f"/proc/{d.pid}/task/{task}/comm", encoding="utf-8") as file:
+            names.append(file.read().strip())
+    t.eq([name for name in sorted(names) if "/IO/" in name], ["ZMQbg/IO/0", "ZMQbg/IO/1"], "there are two")
     grants = sim.issue_many(40, ttl=3600)
     owners = {f"owner {i}": put(c, g, owner=f"owner {i}") for i, g in enumerate(grants)}
     wrong = []
