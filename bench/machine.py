@@ -36,6 +36,27 @@ def cpu_s(pid):
     return sum(thread_cpu_s(pid).values())
 
 
+def fsyncs(pid, load):
+    """How often a process waits for the disk during a load; None where strace may not look."""
+    if not shutil.which("strace"):
+        return None
+    with tempfile.NamedTemporaryFile() as counts:
+        with subprocess.Popen(["strace", "-f", "-c", "-e", "trace=fsync,fdatasync", "-o", counts.name, "-p", str(pid)],
+                              stderr=subprocess.PIPE, text=True) as child:
+            if "attached" not in child.stderr.readline():
+                child.kill()
+                return None
+            load()
+            child.send_signal(signal.SIGINT)
+        rows = pathlib.Path(counts.name).read_text(encoding="utf-8").splitlines()
+    return sum(int(row.split()[3]) for row in rows if row.endswith(("fsync", "fdatasync")))
+
+
+def resident_kb(pid):
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
+    return int(re.search(r"^Rss:\s+(\d+)", text, re.MULTILINE)[1])
+
+
 def status_of(pid, field):
     text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     return int(re.search(rf"^{field}:\s+(\d+)", text, re.MULTILINE)[1])
@@ -115,7 +136,7 @@ class Programs:
 
 
 class Daemon:
-    """bursard with a static provider, and one at a local token endpoint."""
+    """bursard with a static provider, and one or many at a local token endpoint."""
 
     def __init__(self, programs, port, tcp_port=0, name="d", others=None, io_threads=1):
         self.programs, self.child = programs, None

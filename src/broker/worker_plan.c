@@ -156,6 +156,10 @@ static void plan(struct worker *self, int64_t now_ms)
     }
     while (list->next < list->count && HASH_COUNT(self->flights) < width)
         plan_row(self, list->ids[list->next++]);
+    if (list->next >= list->count) { /* most providers have nothing due most of the time */
+        free(list->ids);
+        list->ids = NULL;
+    }
     self->plan_at_ms = next_look_ms(self, now_ms);
     if (list->next >= list->count && list->count == PLAN_LIST && HASH_COUNT(self->flights) == 0)
         self->plan_at_ms =

@@ -14,6 +14,7 @@ from scene import SANITIZED
 # Called for whoami alone and once for each: what lies between two of them is a part of the profile.
 MARK = "principal_pack"
 DISPATCHER = "credential_give"  # and by no other thread
+WORKER = "flight_conclude"
 
 
 def needs(tool):
@@ -32,7 +33,6 @@ class Profile:
         self.calls = collections.Counter()  # by the callee's name
         self.calls_from = collections.Counter()  # by the calling library's or program's name, and the callee's
         self.own = collections.Counter()    # instructions, by the function's name
-        self.within = collections.Counter()  # the same with all that it calls, where it is not the thread's first
         self.by_object = collections.Counter()  # the same, by the library's or program's name
         names, objects, callee, caller, where, is_call = {}, {}, None, None, None, False
         for line in text.splitlines():
@@ -57,9 +57,7 @@ class Profile:
                 self.calls_from[where, callee] += int(line[6:].split()[0])
                 is_call = True
             elif re.match(r"[+*\d-]", line):
-                if is_call:
-                    self.within[callee] += int(line.split()[-1])
-                elif caller:
+                if not is_call and caller:
                     self.own[caller] += int(line.split()[-1])
                     self.by_object[where] += int(line.split()[-1])
                 is_call = False
@@ -75,24 +73,21 @@ def callgrind(folder):
             "--dump-instr=no", f"--callgrind-out-file={folder}/profile")
 
 
-def read_profile(pattern, function):
-    """Of the files, the one in which a function is that no other thread calls."""
-    for path in glob.glob(pattern):
+def callgrind_control(daemon, what):
+    """Of all threads, where a mark is but of the one that comes to it: --zero, or --dump, which ends a part."""
+    subprocess.run(["callgrind_control", what, str(daemon.pid)], check=True, capture_output=True, timeout=60)
+
+
+def profile(folder, part, whose=DISPATCHER):
+    """What a thread, the dispatcher if no other, did before the part-th mark or dump, since the one before."""
+    for path in glob.glob(f"{folder}/profile.*{part}-[0-9]*"):
+        if not re.search(rf"\.{part}-\d+$", path):
+            continue
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        if re.search(rf"fn=\(\d+\) {function}$", text, re.MULTILINE):
+        if re.search(rf"fn=\(\d+\) {whose}$", text, re.MULTILINE):
             return Profile(text)
-    raise AssertionError(f"no profile {pattern} has {function}")
-
-
-def profile(folder, part):
-    """What the dispatcher did before the part-th mark, since the one before."""
-    return read_profile(f"{folder}/profile.{part}-*", DISPATCHER)
-
-
-def whole_profile(folder, function):
-    """What the thread that calls a function did, of a daemon that has ended and had no marks."""
-    return read_profile(f"{folder}/profile-*", function)
+    raise AssertionError(f"no part {part} of the profile has {whose}()")
 
 
 class Calls:

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
-"""What a warm vend, a cold one and a refresh cost, counted and not timed: instructions, allocations, system calls, fsyncs."""
+"""What a vend from memory or the store, a refresh and a provider cost, counted and not timed: instructions, allocations,
+system calls, fsyncs, memory."""
 
 import collections
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from costing import Calls, callgrind, needs, profile, whole_profile
+from costing import WORKER, Calls, callgrind, callgrind_control, needs, profile
 from harness import Daemon, Endpoint, limit, program, run
 from scene import make_secret, put
 
@@ -22,9 +24,14 @@ IO_CALLS_ALONE = 19        # and of ZeroMQ's thread
 CALLS_OF_MANY = 1.4        # of both, for one of a hundred; how many ZeroMQ takes at once is chance
 FSYNCS_ALONE = 3050        # of 1000 refreshes, one after the other: intent, reply, conclusion
 FSYNCS_OF_MANY = 600       # of 1000, all at once; chance: it shows only whether they share their commits
+REFRESH_INSTRUCTIONS = {"bursard": 83000, "libcurl": 79000, "libsqlite3": 33000}  # of a refresh, in its worker
+REFRESH_ALLOCATIONS = 110      # there
+REFRESH_UNSEALS = 4            # there: its secret and its grant, for the request and for the new generation
+WORKER_IDLE_KB = 300           # resident, of a provider that nobody asks for anything
+WORKER_USED_KB = 500           # and of one that has refreshed
 
-FIND_INSTRUCTIONS = 23500  # to read the row of a cold vend, most of them SQLite's
-COLD_INSTRUCTIONS = 3800   # of the worker for the rest of it
+COLD_INSTRUCTIONS = 2800   # of a cold vend, in its worker
+COLD_SQLITE = 17200        # SQLite's, there
 
 VENDS = 1000
 COLD = 400
@@ -96,22 +103,26 @@ def test_instructions(t):
 @limit(180)
 def test_cold(t):
     """Vends that are read from the store, many under way: what the worker does for one."""
-    needs("valgrind")
-    d = start(t, {"sandbox": "off"})
-    token = make_secret("costs" + "x" * (SECRET_BYTES - 30))
-    ask_many(d.client(), COLD, AT_ONCE, "credential.put",
-             lambda i: {"provider": "plain", "account": f"a{i}", "secret": {"kind": "bearer", "token": token}})
-    d.stop()
+    needs("callgrind_control")
+    d = start(t, {"sandbox": "off"}, start=False)
     d.wrapper = callgrind(d.dir)
     d.ready_timeout = 90
     d.start()
-    ask_many(d.client(), COLD, AT_ONCE, "vend", lambda i: {"provider": "plain", "account": f"a{i}"})
+    c = d.client()
+    token = make_secret("costs" + "x" * (SECRET_BYTES - 30))
+    key = lambda i: {"provider": "plain", "account": f"a{i}"}
+    ask_many(c, COLD, AT_ONCE, "credential.put", lambda i: {**key(i), "secret": {"kind": "bearer", "token": token}})
+    callgrind_control(d, "--zero")
+    ask_many(c, COLD, AT_ONCE, "vend", key)
+    callgrind_control(d, "--dump")
     d.stop()
-    found = whole_profile(d.dir, "worker_look")
+    found = profile(d.dir, 1, "worker_look")
+    for name, count in sorted(found.by_object.items()):
+        t.diag(f"{name}: {count / COLD:.0f} instructions a cold vend")
     t.eq(found.calls["reader_find"], COLD, "each is read once")
-    t.le(found.within["reader_find"] / COLD, FIND_INSTRUCTIONS, "instructions to read a row")
-    t.le((found.within["worker_look"] - found.within["reader_find"]) / COLD, COLD_INSTRUCTIONS,
-         "the worker's for the rest of a cold vend")
+    t.le(found.of(os.path.basename(program("bursard", "BURSARD")[0])) / COLD, COLD_INSTRUCTIONS,
+         "instructions of the worker's own for a cold vend")
+    t.le(found.of("libsqlite3") / COLD, COLD_SQLITE, "SQLite's for it")
     t.ok(0 < found.calls["reader_hold"] <= COLD / 4, "many are read by one view of the store")
 
 
@@ -161,4 +172,55 @@ def test_fsyncs(t):
         t.le(count, bound, f"fsyncs of 1000 refreshes, {name}")
 
 
-run([test_instructions, test_cold, test_system_calls, test_fsyncs])
+@limit(180)
+def test_refresh(t):
+    needs("callgrind_control")
+    sim = t.use(Endpoint(prefix="COSTS"))
+    d = start(t, {"sandbox": "off", "providers": {"acme": sim.provider()}}, start=False)
+    d.wrapper = callgrind(d.dir)
+    d.ready_timeout = 90
+    d.start()
+    c = d.client()
+    connections = [put(c, grant, lives_s=3600) for grant in sim.issue_many(REFRESHES, ttl=3600)]
+    refresh = lambda i: {"connection": connections[i], "force": True}
+    ask_many(c, REFRESHES, 50, "refresh", refresh)
+    callgrind_control(d, "--zero")
+    ask_many(c, REFRESHES, 50, "refresh", refresh)
+    callgrind_control(d, "--dump")
+    d.stop()
+    found = profile(d.dir, 1, WORKER)
+    for name, count in sorted(found.by_object.items()):
+        t.diag(f"{name}: {count / REFRESHES:.0f} instructions a refresh")
+    t.eq(found.calls["flight_conclude"], REFRESHES, "each refresh is concluded once")
+    t.le(found.calls["unseal"] / REFRESHES, REFRESH_UNSEALS, "what is opened for a refresh")
+    for name, bound in REFRESH_INSTRUCTIONS.items():
+        part = os.path.basename(program("bursard", "BURSARD")[0]) if name == "bursard" else name
+        t.le(found.of(part) / REFRESHES, bound, f"instructions of {name} for it, in the worker")
+    t.le((found.calls["malloc"] + found.calls["calloc"]) / REFRESHES, REFRESH_ALLOCATIONS, "allocations for it")
+
+
+def resident_kb(daemon):
+    with open(f"/proc/{daemon.pid}/smaps_rollup", encoding="utf-8") as file:
+        return int(re.search(r"^Rss:\s+(\d+)", file.read(), re.MULTILINE)[1])
+
+
+@limit(180)
+def test_workers(t):
+    needs("true")
+    sim = t.use(Endpoint(prefix="COSTS"))
+    count, sizes = 60, []
+    for providers in (1, 1 + count):
+        d = start(t, {"providers": {f"p{i}": sim.provider() for i in range(providers)}})
+        c = d.client()
+        c.ask("whoami")
+        sizes.append(resident_kb(d))
+        for i in range(providers):
+            (grant,) = sim.issue_many(1, ttl=3600)
+            c.ask("refresh", owner="o", connection=put(c, grant, provider=f"p{i}", lives_s=3600), force=True)
+        sizes.append(resident_kb(d))
+        d.stop()
+    t.le((sizes[2] - sizes[0]) / count, WORKER_IDLE_KB, "kB of a provider's worker that has nothing to do")
+    t.le((sizes[3] - sizes[1]) / count, WORKER_USED_KB, "kB of one that has refreshed")
+
+
+run([test_instructions, test_cold, test_system_calls, test_fsyncs, test_refresh, test_workers])

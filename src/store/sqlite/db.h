@@ -19,18 +19,21 @@
 
 struct db {
     sqlite3 *handle;
-    sqlite3_stmt **statements; /* by the index of their text */
+    const char *const *texts;
+    sqlite3_stmt **statements; /* by the index of their text; NULL: not asked for yet */
     size_t statement_count;
 };
 
 /* Opens; is_writer makes the file where there is none and brings its schema up to date (who may be the
- * writer is settled before: writer.h). texts are the statements, NULL-ended. 0, BURSAR_E_CONFIG (a
+ * writer is settled before: writer.h). texts are the statements, NULL-ended, and stay; a reader prepares each when
+ * it is asked for, as most readers ask few. 0, BURSAR_E_CONFIG (a
  * file of a newer version, or of something else) or BURSAR_E_STORE_UNAVAILABLE. */
 int db_open(struct db *db, const char *path, bool is_writer, const char *const *texts,
             struct buf *error);
 void db_close(struct db *db);
 
-/* A statement, reset and with nothing bound. */
+/* A statement, reset and with nothing bound. NULL where it cannot be prepared; SQLite refuses to do anything
+ * with that. */
 sqlite3_stmt *db_statement(struct db *db, size_t index);
 
 /* Binding; index counts from 1. The bytes must live until the statement is reset. */
