@@ -96,6 +96,13 @@ def disturbed(rows):
                   for row in rows])
 
 
+def flat(rows):
+    """The same figure of few and of many."""
+    return table(["", "many : few", "goal", "p99, µs, few / many"],
+                 [[row["what"], ratio(row), goal(row), f"{number(row['limit'])} / {number(row['bursar'])}"]
+                  for row in rows])
+
+
 def idle(row):
     threads = ", ".join(f"{name} {count:.2f}" for name, count in row["per_s"].items()) or "none"
     return (f"In {row['seconds']} s of a daemon that has nothing to do, wake-ups a second by thread: {threads}; "
@@ -113,7 +120,7 @@ def text(tables, machine):
         if name in LIMITS:
             body = compared(rows, LIMITS[name])
         else:
-            body = {"sizes": sizes, "refresh": refresh, "threads": threads, "mixed": disturbed,
+            body = {"sizes": sizes, "refresh": refresh, "threads": threads, "mixed": disturbed, "cold, p99": flat,
                     "neighbours": disturbed, "workers": lambda r: workers(r[0]), "herd": lambda r: herd(r[0]),
                     "idle": lambda r: idle(r[0])}[name](rows)
         parts.append(f"### {name[0].upper()}{name[1:]}\n\n{body}")

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What a warm vend, a refresh and a provider cost, counted and not timed: instructions, allocations, system calls,
-fsyncs, memory."""
+"""What a vend from memory or the store, a refresh and a provider cost, counted and not timed: instructions, allocations,
+system calls, fsyncs, memory."""
 
 import collections
 import os
@@ -32,7 +32,11 @@ REFRESH_UNSEALS = 4            # there: its secret and its grant, for the reques
 WORKER_IDLE_KB = 300           # resident, of a provider that nobody asks for anything
 WORKER_USED_KB = 500           # and of one that has refreshed
 
+COLD_INSTRUCTIONS = 2800   # of a cold vend, in its worker
+COLD_SQLITE = 17200        # SQLite's, there
+
 VENDS = 1000
+COLD = 400
 ROWS = 2000
 AT_ONCE = 100
 SECRET_BYTES = 1200
@@ -128,6 +132,32 @@ def test_audit(t):
         t.diag(f"{name}: {found.within[name] / ROWS:.0f} instructions a row")
     t.le(sum(found.within[name] for name in names) / ROWS, JOURNAL_INSTRUCTIONS,
          "instructions of the store thread for a row that goes to the journal")
+
+
+@limit(180)
+def test_cold(t):
+    """Vends that are read from the store, many under way: what the worker does for one."""
+    needs("callgrind_control")
+    d = start(t, {"sandbox": "off"}, start=False)
+    d.wrapper = callgrind(d.dir)
+    d.ready_timeout = 90
+    d.start()
+    c = d.client()
+    token = make_secret("costs" + "x" * (SECRET_BYTES - 30))
+    key = lambda i: {"provider": "plain", "account": f"a{i}"}
+    ask_many(c, COLD, AT_ONCE, "credential.put", lambda i: {**key(i), "secret": {"kind": "bearer", "token": token}})
+    callgrind_control(d, "--zero")
+    ask_many(c, COLD, AT_ONCE, "vend", key)
+    callgrind_control(d, "--dump")
+    d.stop()
+    found = profile(d.dir, 1, "worker_look")
+    for name, count in sorted(found.by_object.items()):
+        t.diag(f"{name}: {count / COLD:.0f} instructions a cold vend")
+    t.eq(found.calls["reader_find"], COLD, "each is read once")
+    t.le(found.of(os.path.basename(program("bursard", "BURSARD")[0])) / COLD, COLD_INSTRUCTIONS,
+         "instructions of the worker's own for a cold vend")
+    t.le(found.of("libsqlite3") / COLD, COLD_SQLITE, "SQLite's for it")
+    t.ok(0 < found.calls["reader_hold"] <= COLD / 4, "many are read by one view of the store")
 
 
 def each(t, counts, jobs):
@@ -227,4 +257,4 @@ def test_workers(t):
     t.le((sizes[3] - sizes[1]) / count, WORKER_USED_KB, "kB of one that has refreshed")
 
 
-run([test_instructions, test_audit, test_system_calls, test_fsyncs, test_refresh, test_workers])
+run([test_instructions, test_audit, test_cold, test_system_calls, test_fsyncs, test_refresh, test_workers])
