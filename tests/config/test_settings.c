@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/settings.h"
@@ -187,6 +189,33 @@ static void test_table(void **state)
     buf_free(&errors);
 }
 
+/* With an index every name leads to its own value, and one that is put later is there as well. */
+static void test_index(void **state)
+{
+    enum { COUNT = 300 };
+    struct settings settings = {.values = NULL};
+    char name[32];
+    (void)state;
+    for (int i = 0; i < COUNT; i++) {
+        if (i == COUNT - 1)
+            settings_index(&settings);
+        snprintf(name, sizeof name, "rows.%d.name", i);
+        struct setting setting = {.name = strdup(name), .option = &text, .text = strdup(name)};
+        assert_true(settings_put(&settings, &setting));
+    }
+    for (int is_indexed = 0; is_indexed < 2; is_indexed++) {
+        for (int i = 0; i < COUNT; i++) {
+            snprintf(name, sizeof name, "rows.%d.name", i);
+            assert_true(text_is(settings_text(&settings, name), name));
+        }
+        assert_null(settings_find(&settings, "rows.300.name"));
+        assert_null(settings_find(&settings, ""));
+        settings_index(&settings);
+    }
+    assert_non_null(settings.slots);
+    settings_free(&settings);
+}
+
 struct url_case {
     const char *url;
     bool is_right_without_http, is_right_with_http;
@@ -261,9 +290,8 @@ static int close_arena(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_no_value_in_messages),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_no_value_in_messages),
+        cmocka_unit_test(test_table),  cmocka_unit_test(test_index),
         cmocka_unit_test(test_urls),
     };
     return cmocka_run_group_tests(tests, open_arena, close_arena);

@@ -14,6 +14,7 @@
 
 #include "connector/document.h"
 #include "connector/path.h"
+#include "connector/paths.h"
 
 /* ---- what is found ----------------------------------------------------------------------------- */
 
@@ -481,12 +482,42 @@ static void test_prefix(void **state)
     buf_free(&error);
 }
 
+/* A provider's paths: each is compiled once, and none but its own are known. */
+static void test_paths(void **state)
+{
+    static const struct bursar_option one = {.name = "one", .type = BURSAR_OPTION_PATH};
+    static const struct bursar_option many = {.name = "many", .type = BURSAR_OPTION_PATHS};
+    static const struct bursar_option other = {.name = "other", .type = BURSAR_OPTION_STRING};
+    char a[] = "$.a", b[] = "$.b.c", c[] = "$.c", wrong[] = "a path?";
+    struct setting_item items[] = {{NULL, b}, {NULL, wrong}};
+    struct setting values[] = {{.option = &one, .text = a},
+                               {.option = &many, .items = items, .item_count = 2},
+                               {.option = &other, .text = c}};
+    const struct settings settings = {.values = values, .count = 3};
+    struct paths *paths = paths_make(&settings);
+    const struct path_step *steps;
+    (void)state;
+    assert_non_null(paths);
+    const struct path *found = paths_find(paths, text_of(b));
+    assert_non_null(found);
+    assert_int_equal(path_steps(found, 0, &steps), 2);
+    assert_true(text_is(steps[1].name, "c"));
+    assert_ptr_equal(paths_find(paths, text_of(b)), found);
+    assert_ptr_not_equal(paths_find(paths, text_of(a)), found);
+    assert_null(paths_find(paths, text_of(wrong)));
+    assert_null(paths_find(paths, text_of(c)));
+    assert_null(paths_find(paths, TEXT_LITERAL("$.a")));
+    assert_null(paths_find(NULL, text_of(a)));
+    paths_free(paths);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid), cmocka_unit_test(test_invalid),
         cmocka_unit_test(test_nul),   cmocka_unit_test(test_limits),
         cmocka_unit_test(test_steps), cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
