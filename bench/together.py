@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 import subprocess
 import threading
+import time
 
 from machine import Daemon, in_turns, spread
 
@@ -115,14 +116,15 @@ def neighbours(bench):
 def herd(bench):
     """Ten thousand vends that wait for one flight. The time of its event is from before the commit."""
     programs = bench.programs
-    with programs.endpoint(1200, 1500) as endpoint, Daemon(programs, endpoint.said[0], name="herd") as daemon:
+    with programs.endpoint(1200, 3500) as endpoint, Daemon(programs, endpoint.said[0], name="herd") as daemon:
         results, since_ms = [], []
         for turn in range(bench.pairs):
-            # expires_at lies far ahead: only a forced refresh begins the flight that the others join.
-            programs.load(daemon.jobs, "--op", "put", "--jobs", 1, "--bytes", 1200, "--refresh-token", OWNER, "acme",
-                          f"herd{turn}")
-            results.append(programs.load(daemon.jobs, "--op", "refresh", "--clients", 4, "--outstanding", 10000,
-                                         "--jobs", 10000, OWNER, "acme", f"herd{turn}"))
+            # It has so little left that it is refreshed at once; when it has expired nobody is given what there is.
+            programs.load(daemon.jobs, "--op", "put", "--jobs", 1, "--bytes", 1200, "--refresh-token", "--lives", 1, OWNER,
+                          "acme", f"herd{turn}")
+            time.sleep(1.5)
+            results.append(programs.load(daemon.jobs, "--clients", 4, "--outstanding", 10000, "--jobs", 10000, OWNER,
+                                         "acme", f"herd{turn}"))
             with contextlib.closing(sqlite3.connect(f"file:{daemon.db}?mode=ro", uri=True)) as store:
                 at_ms = store.execute("SELECT at_ms FROM event ORDER BY seq DESC LIMIT 1").fetchone()[0]
             since_ms.append(results[-1]["ended_at"] * 1000 - at_ms)

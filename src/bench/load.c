@@ -21,7 +21,6 @@ enum {
     HEAD_BYTES = 64,       /* of an answer, in which its id and `ok` stand */
     ANSWERS_AT_ONCE = 256, /* of one socket, before the others have their turn */
     GRACE_MS = 5000,
-    LIVES_S = 30 * 86400,
     KEY_SIZE = 41
 };
 #define ID_FIRST 0x80000000u /* so large that every id takes as many bytes */
@@ -76,7 +75,7 @@ static void pack_put(struct pack *map, const struct load_plan *plan)
         pack_token(&secret, "refresh_token", 64);
     pack_close(&secret);
     if (plan->has_refresh_token)
-        pack_int(map, "expires_at", (int64_t)time(NULL) + LIVES_S);
+        pack_int(map, "expires_at", (int64_t)time(NULL) + plan->lives_s);
 }
 
 /* The places of the id and of the account's number are kept: they are all that changes. */
@@ -373,7 +372,8 @@ static void fini(struct load *load)
     buf_free(&load->job);
 }
 
-/* One job of each client, so that no connection is made while it is measured. */
+/* One job of each client, so that no connection is made while it is measured. Not where all jobs are sent at once:
+ * they are to find what is there. */
 static int warm_up(struct load *load, struct buf *error)
 {
     struct load_plan first = *load->plan;
@@ -396,7 +396,7 @@ int load_run(const struct load_plan *plan, struct load_result *out_result, struc
         result = make_job(&load);
     if (result == 0)
         result = open_sockets(&load, error);
-    if (result == 0 && plan->op == OP_VEND && plan->jobs > plan->clients)
+    if (result == 0 && plan->op == OP_VEND && plan->jobs > plan->outstanding)
         result = warm_up(&load, error);
     double begun_at_s = now_s(), cpu_before_s = cpu_s();
     if (result == 0)

@@ -29,6 +29,7 @@ struct load_plan {
     bool is_random; /* a connection by chance each time; else each once before any comes again */
     size_t secret_bytes;    /* OP_PUT: of the token */
     bool has_refresh_token; /* OP_PUT: kind oauth2 with one; else bearer */
+    uint32_t lives_s;       /* OP_PUT, with it: until the token expires */
     size_t clients;         /* sockets */
     size_t
         outstanding; /* jobs that wait for their answers, of all clients; at least one for each */

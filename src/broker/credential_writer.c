@@ -1,6 +1,7 @@
 #include "broker/credential_writer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <bursar/error.h>
 #include <bursar/protocol.h>
@@ -18,9 +19,13 @@ enum {
     REPLY_ROOM = 256 /* of a credential's reply, besides what is in it */
 };
 
+static const struct text none = {NULL, 0};
+
 int credential_writer_init(struct credential_writer *writer, const struct keyring *keyring)
 {
-    *writer = (struct credential_writer){.keyring = keyring, .plain = buf_make_secret(PLAIN_MAX)};
+    *writer = (struct credential_writer){.keyring = keyring,
+                                         .plain = buf_make_secret(PLAIN_MAX),
+                                         .packed = buf_make_secret(REPLY_MAX)};
     if (process_key_new(&writer->key) < 0)
         return BURSAR_E_NOMEM;
     return buf_reserve(&writer->plain, BURSAR_MAX_JOB_BYTES * 2) ? 0 : BURSAR_E_NOMEM;
@@ -29,6 +34,7 @@ int credential_writer_init(struct credential_writer *writer, const struct keyrin
 void credential_writer_fini(struct credential_writer *writer)
 {
     buf_free(&writer->plain);
+    buf_free(&writer->packed);
     process_key_free(writer->key);
 }
 
@@ -36,6 +42,9 @@ void credential_close(struct credential_writer *writer)
 {
     secret_wipe(writer->plain.data, writer->plain.len);
     writer->plain.len = 0;
+    if (writer->packed.cap > 0)
+        buf_free(&writer->packed);
+    writer->packed.error = 0;
 }
 
 /* So that the reply grows once, and leaves no copy of the secret behind. */
@@ -60,8 +69,10 @@ static int open_secret(struct credential_writer *writer, const struct warm *entr
     return result;
 }
 
-int credential_write(struct credential_writer *writer, struct text id,
-                     struct reply_credential *credential, struct buf *reply)
+/* A vend's reply; credential->secret is filled in here. 0, or why the entry does not open, with nothing
+ * written. */
+static int write_opened(struct credential_writer *writer, struct text id,
+                        struct reply_credential *credential, struct buf *reply)
 {
     int result = open_secret(writer, credential->entry);
     if (result < 0)
@@ -77,7 +88,7 @@ struct kept_reply *credential_keep(struct credential_writer *writer, const struc
     struct reply_credential credential = {.entry = entry, .refresh_state = "idle"};
     struct buf reply = buf_make(REPLY_MAX);
     struct kept_reply *kept = NULL;
-    int result = credential_write(writer, (struct text){NULL, 0}, &credential, &reply);
+    int result = write_opened(writer, none, &credential, &reply);
     credential_close(writer);
     if (result == 0 && buf_error(&reply) == 0) {
         struct pack_pairs pairs = pack_pairs_of(buf_text(&reply));
@@ -104,6 +115,29 @@ int credential_give(struct credential_writer *writer, struct text id, const stru
     int result = plain ? process_key_open(writer->key, sealed, plain) : buf_error(reply);
     pack_close(&map);
     return result;
+}
+
+/* The same for each of many who wait for one answer: but for its id the reply is. Where it does not fit into locked
+ * memory each is packed by itself. */
+static int write_again(struct credential_writer *writer, struct text id,
+                       struct reply_credential *credential, struct buf *reply)
+{
+    struct buf *packed = &writer->packed;
+    int result = 0;
+    if (packed->len == 0 && buf_error(packed) == 0)
+        result = write_opened(writer, none, credential, packed);
+    if (result < 0)
+        return result;
+    if (buf_error(packed) < 0)
+        return write_opened(writer, id, credential, reply);
+    struct pack_pairs pairs = pack_pairs_of(buf_text(packed));
+    buf_reserve(reply, pairs.packed.len + id.len + REPLY_ROOM);
+    struct pack map = reply_open(reply, id);
+    uint8_t *room = pack_room(&map, pairs.count, pairs.packed.len);
+    if (room)
+        memcpy(room, pairs.packed.data, pairs.packed.len);
+    pack_close(&map);
+    return 0;
 }
 
 /* The secret with the refresh token in it, for those who may have it. */
@@ -171,8 +205,10 @@ static void write_credential(struct credential_writer *writer, const struct answ
         reply_credential(reply, id, &credential);
     else if (pending->may_export && answer->grant.len > 0)
         result = write_exported(writer, answer, id, &credential, reply);
+    else if (answer->ticket_count > 1)
+        result = write_again(writer, id, &credential, reply);
     else
-        result = credential_write(writer, id, &credential, reply);
+        result = write_opened(writer, id, &credential, reply);
     if (result < 0)
         refuse_unopened(answer->entry, result, id, reply);
 }

@@ -2,7 +2,7 @@
  * Thread: the dispatcher's.
  *
  * The clear text of a stored secret stands in one block of locked memory that is made at start, and is opened
- * once for all replies of one answer. What is vended again is kept as the packed reply, sealed under the key of
+ * once for all replies of one answer, which are packed once where many wait for it. What is vended again is kept as the packed reply, sealed under the key of
  * this process: such a vend opens it where it is sent from, and packs nothing but its `id`. */
 #ifndef BROKER_CREDENTIAL_WRITER_H
 #define BROKER_CREDENTIAL_WRITER_H
@@ -19,6 +19,7 @@ struct credential_writer {
     const struct keyring *keyring;
     struct process_key *key; /* of kept replies */
     struct buf plain;        /* what was opened last; empty: nothing */
+    struct buf packed; /* the reply without an id that all who wait for the same get; empty: none */
 };
 
 /* 0 or BURSAR_E_NOMEM. Borrows the keyring. */
@@ -26,11 +27,6 @@ int credential_writer_init(struct credential_writer *writer, const struct keyrin
 void credential_writer_fini(struct credential_writer *writer);
 /* Wipes what is open. Must stand between answers about different credentials. */
 void credential_close(struct credential_writer *writer);
-
-/* A vend's reply; credential->secret is filled in here. 0, or why the entry does not open, with nothing
- * written. */
-int credential_write(struct credential_writer *writer, struct text id,
-                     struct reply_credential *credential, struct buf *reply);
 
 /* Keeps the reply of one that is vended while it is fresh. NULL where the stored secret does not open, or
  * there is no memory. */

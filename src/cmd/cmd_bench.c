@@ -18,6 +18,8 @@ enum {
     CONNECTIONS_MAX = 99999999, /* their numbers have eight digits */
     DEADLINE_MAX_MS = 600000,
     RATE_MAX = 1000000,
+    LIVES_S = 30 * 86400,
+    LIVES_MAX_S = 1 << 30,
 };
 
 static const struct {
@@ -54,12 +56,13 @@ static bool read_number(const struct cmd_args *args, const char *option, json_in
 
 static bool read_plan(const struct cmd_args *args, struct load_plan *plan)
 {
-    json_int_t jobs, connections, clients, outstanding, bytes, rate, deadline_ms;
+    json_int_t jobs, connections, clients, outstanding, bytes, rate, lives_s, deadline_ms;
     if (!read_op(args, plan) || !read_number(args, "jobs", LOAD_JOBS_MAX, JOBS, &jobs) ||
         !read_number(args, "connections", CONNECTIONS_MAX, 0, &connections) ||
         !read_number(args, "clients", LOAD_CLIENTS_MAX, 1, &clients) ||
         !read_number(args, "outstanding", LOAD_OUTSTANDING_MAX, clients, &outstanding) ||
         !read_number(args, "bytes", LOAD_BYTES_MAX, BYTES, &bytes) ||
+        !read_number(args, "lives", LIVES_MAX_S, LIVES_S, &lives_s) ||
         !read_number(args, "rate", RATE_MAX, 0, &rate) ||
         !read_number(args, "deadline", DEADLINE_MAX_MS, BURSAR_DEFAULT_DEADLINE_MS, &deadline_ms))
         return false;
@@ -80,6 +83,7 @@ static bool read_plan(const struct cmd_args *args, struct load_plan *plan)
     plan->clients = (size_t)clients;
     plan->outstanding = (size_t)outstanding;
     plan->jobs = (uint64_t)jobs;
+    plan->lives_s = (uint32_t)lives_s;
     plan->rate_per_s = (uint64_t)rate;
     plan->deadline_ms = (uint32_t)deadline_ms;
     return true;
@@ -156,6 +160,7 @@ static const struct cmd_option options[] = {
     {"rate", "N", "jobs sent a second, not each when there is an answer; late ones have waited"},
     {"bytes", "N", "put: length of the token; 1200"},
     {"refresh-token", NULL, "put: kind oauth2, with a refresh token"},
+    {"lives", "S", "with it: seconds until the token expires; 30 days"},
     {"deadline", "MS", "of each job"},
     {NULL, NULL, NULL},
 };

@@ -32,6 +32,7 @@ class Profile:
         self.total = int(re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)[1])
         self.calls = collections.Counter()  # by the callee's name
         self.calls_from = collections.Counter()  # by the calling library's or program's name, and the callee's
+        self.within = collections.Counter()  # instructions, by the callee's name, with those of what it calls
         self.own = collections.Counter()    # instructions, by the function's name
         self.by_object = collections.Counter()  # the same, by the library's or program's name
         names, objects, callee, caller, where, is_call = {}, {}, None, None, None, False
@@ -57,7 +58,9 @@ class Profile:
                 self.calls_from[where, callee] += int(line[6:].split()[0])
                 is_call = True
             elif re.match(r"[+*\d-]", line):
-                if not is_call and caller:
+                if is_call:
+                    self.within[callee] += int(line.split()[-1])
+                elif caller:
                     self.own[caller] += int(line.split()[-1])
                     self.by_object[where] += int(line.split()[-1])
                 is_call = False

@@ -9,16 +9,18 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
+from audit_log import entry_rows, mend, spoil
 from costing import WORKER, Calls, callgrind, callgrind_control, needs, profile
 from harness import Daemon, Endpoint, limit, program, run
-from scene import make_secret, put
+from scene import make_secret, put, rows, until
 
 # Bounds lie a seventh or so over what was counted last: a path that gets worse by a fifth fails, and whoever
 # makes one better lowers its bound. doc/testing.md says how to look into a count.
 OUR_INSTRUCTIONS = 6300   # of a warm vend, in the dispatcher
 ZMQ_INSTRUCTIONS = 3650    # libzmq's, there
-OUR_ALLOCATIONS = 0.02     # of our own, there: none for a vend; the audit log's tables grow now and then
+OUR_ALLOCATIONS = 0.04     # of our own, there: none for a vend; a message for each batch of audit rows, and its tables
 ZMQ_ALLOCATIONS = 1.02     # ZeroMQ's own: one for a frame that it does not copy, as for one that it does
+JOURNAL_INSTRUCTIONS = 3900 # of the store thread, all of them, for a row that goes to the audit log's journal
 CALLS_ALONE = 15           # system calls of the dispatcher for a vend that comes alone
 IO_CALLS_ALONE = 19        # and of ZeroMQ's thread
 CALLS_OF_MANY = 1.4        # of both, for one of a hundred; how many ZeroMQ takes at once is chance
@@ -35,6 +37,7 @@ COLD_SQLITE = 17200        # SQLite's, there
 
 VENDS = 1000
 COLD = 400
+ROWS = 2000
 AT_ONCE = 100
 SECRET_BYTES = 1200
 REFRESHES = 200
@@ -98,6 +101,37 @@ def test_instructions(t):
          "allocations of our own, and of all libraries but ZeroMQ")
     t.le(sum(count for maker, count in makers.items() if maker.startswith("libzmq")) / VENDS, ZMQ_ALLOCATIONS,
          "ZeroMQ's")
+
+
+@limit(180)
+def test_audit(t):
+    needs("callgrind_control")
+    d = start(t, {"sandbox": "off"}, start=False)
+    d.wrapper = callgrind(d.dir)
+    d.ready_timeout = 90
+    d.start()
+    c = d.client()
+    connection = warm(c)
+
+    def told():
+        return (rows(d, "SELECT coalesce(sum(count), 0) FROM audit WHERE kind = 1")[0][0]
+                + sum(r["count"] for (entry,) in rows(d, "SELECT entry FROM audit_journal") for r in entry_rows(entry)))
+    c.ask("audit.head", timeout=60)
+    given = told()
+    spoil(d)  # so that they come together, however slow all is
+    c.ask("vend", owner="o", connection=connection)
+    d.wait_log("the audit log cannot be written", timeout=60)
+    ask_many(c, ROWS, AT_ONCE, "vend", lambda i: {"connection": connection, "purpose": f"purpose {i}"})
+    mend(d)
+    until(lambda: told() == given + ROWS + 1, "all is on the disk", timeout=30)
+    callgrind_control(d, "--dump")
+    d.stop()
+    found = profile(d.dir, 1, "audit_journal_write")
+    names = ("apply_journal_add", "audit_batch_add")
+    for name in ("audit_journal_write", "apply_audit", *names):
+        t.diag(f"{name}: {found.within[name] / ROWS:.0f} instructions a row")
+    t.le(sum(found.within[name] for name in names) / ROWS, JOURNAL_INSTRUCTIONS,
+         "instructions of the store thread for a row that goes to the journal")
 
 
 @limit(180)
@@ -223,4 +257,4 @@ def test_workers(t):
     t.le((sizes[3] - sizes[1]) / count, WORKER_USED_KB, "kB of one that has refreshed")
 
 
-run([test_instructions, test_cold, test_system_calls, test_fsyncs, test_refresh, test_workers])
+run([test_instructions, test_audit, test_cold, test_system_calls, test_fsyncs, test_refresh, test_workers])

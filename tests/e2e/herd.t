@@ -55,6 +55,31 @@ def test_4_connections(t):
     one_call(t, sim, d, c, d.clients(4), HERD // 4)
 
 
+def test_each_its_own(t):
+    """Those who wait for one flight get what they asked for, and not what the one before them did."""
+    sim, d, c = start(t)
+    sim.script({"hold": "gate"})
+    connection = put(c, sim.issue("alice", ttl=3600))
+    kinds = [("vend", {}), ("vend", {"include": ["refresh_token"]}), ("refresh", {}), ("vend", {"purpose": "night run"}),
+             ("vend", {"id": "an id that is a text, and longer than the others"})]
+    asked = [kinds[i % len(kinds)] for i in range(40)]
+    ids = [c.send(op, owner="o", connection=connection, **keys) for op, keys in asked]
+    t.ok(sim.wait_requests(1), "the call is made")
+    d.round_trip()
+    sim.release("gate")
+    replies = [c.recv(10) for _ in ids]
+    t.eq(sorted(str(r["id"]) for r in replies), sorted(map(str, ids)), "each has an answer with its id")
+    by_id = {}
+    for reply in replies:
+        by_id.setdefault(reply["id"], []).append(reply)
+    token = next(r["secret"]["access_token"] for r in replies if "secret" in r)
+    for (op, keys), job_id in zip(asked, ids):
+        reply = by_id[job_id].pop()
+        secret = reply.get("secret", {})
+        t.eq((reply["ok"], reply["generation"], secret.get("access_token"), "refresh_token" in secret),
+             (True, 2, token if op == "vend" else None, "include" in keys), f"{op} {keys}")
+
+
 def test_no_hold(t):
     """The same without anything that helps them to come together: no planner, no held reply."""
     sim, d, c = start(t)
@@ -181,5 +206,5 @@ def test_hung_provider(t):
     t.eq({r["ok"] for r in gather(waiting, timeout=30)}, {True}, "and those get their answers")
 
 
-run([test_200_clients, test_4_connections, test_no_hold, test_invalidate, test_invalidate_by_hash,
+run([test_200_clients, test_4_connections, test_each_its_own, test_no_hold, test_invalidate, test_invalidate_by_hash,
      test_forced, test_hung_provider])
