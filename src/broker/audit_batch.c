@@ -121,21 +121,30 @@ static char *room_for(struct audit_batch *batch, size_t len)
     return chunk->bytes + chunk->used - len;
 }
 
-void audit_batch_add(struct audit_batch *batch, const struct audit_row *row)
+static void count_to(struct audit_row *known, const struct audit_row *row)
 {
+    known->count += row->count;
+    if (row->last_ms > known->last_ms) /* the clock may have been set back */
+        known->last_ms = row->last_ms;
+}
+
+uint32_t audit_batch_add(struct audit_batch *batch, const struct audit_row *row, uint32_t hint)
+{
+    if (hint < batch->count && is_same(&batch->rows[hint], row)) {
+        count_to(&batch->rows[hint], row);
+        return hint;
+    }
     widen(batch);
     struct audit_slot *slot = find_slot(batch, row);
     if (slot->row != 0) {
-        struct audit_row *known = &batch->rows[slot->row - 1];
-        known->count += row->count;
-        if (row->last_ms > known->last_ms) /* the clock may have been set back */
-            known->last_ms = row->last_ms;
-        return;
+        count_to(&batch->rows[slot->row - 1], row);
+        return slot->row - 1;
     }
     struct audit_row *added = &batch->rows[batch->count++];
     *added = *row;
     audit_move_texts(added, room_for(batch, audit_texts_len(row)));
     slot->row = (uint32_t)batch->count;
+    return slot->row - 1;
 }
 
 /* ---- what waits ---------------------------------------------------------------------------------- */

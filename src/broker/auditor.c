@@ -63,13 +63,13 @@ static size_t waiting(const struct auditor *auditor)
     return auditor->filling->count + auditor->sent->count - auditor->sent->done;
 }
 
-static void add(struct auditor *auditor, struct audit_row *row)
+static uint32_t add(struct auditor *auditor, struct audit_row *row, uint32_t hint)
 {
     row->at_ms = row->last_ms = clock_wall_ms();
     row->count = 1;
     if (auditor->filling->count == 0)
         auditor->send_at_ms = clock_boot_ms() + (auditor->is_strict ? 0 : GATHER_MS);
-    audit_batch_add(auditor->filling, row);
+    return audit_batch_add(auditor->filling, row, hint);
 }
 
 void auditor_take_job(struct audit_row *about, const struct job *job)
@@ -87,8 +87,8 @@ bool auditor_may_give(const struct auditor *auditor)
     return waiting(auditor) < AUDIT_ROWS_MAX && !(auditor->is_strict && auditor->is_failing);
 }
 
-void auditor_given(struct auditor *auditor, const struct audit_row *about, const struct warm *entry,
-                   enum audit_kind kind)
+uint32_t auditor_given(struct auditor *auditor, const struct audit_row *about,
+                       const struct warm *entry, enum audit_kind kind, uint32_t hint)
 {
     struct audit_row row = *about;
     row.kind = kind;
@@ -98,7 +98,7 @@ void auditor_given(struct auditor *auditor, const struct audit_row *about, const
     row.account = entry->account;
     row.generation = entry->generation;
     row.outcome = TEXT_LITERAL("ok");
-    add(auditor, &row);
+    return add(auditor, &row, hint);
 }
 
 /* Names that a caller makes up would fill the disk: those of so many refusals are kept, of the others only
@@ -127,7 +127,7 @@ static void add_lost(struct auditor *auditor)
     row.last_ms = clock_wall_ms();
     row.count = auditor->lost;
     auditor->lost = 0;
-    audit_batch_add(auditor->filling, &row);
+    audit_batch_add(auditor->filling, &row, 0);
 }
 
 void auditor_refused(struct auditor *auditor, const struct audit_row *about, int error)
@@ -140,7 +140,7 @@ void auditor_refused(struct auditor *auditor, const struct audit_row *about, int
         row.detail = TEXT_LITERAL("many");
     }
     if (waiting(auditor) < AUDIT_ROWS_MAX + RESERVE_ROWS) {
-        add(auditor, &row);
+        add(auditor, &row, 0);
         return;
     }
     if (auditor->lost++ == 0)

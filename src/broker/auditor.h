@@ -42,9 +42,10 @@ void auditor_take_job(struct audit_row *about, const struct job *job);
 
 /* Whether a secret may be given out: there is a place for its row. */
 bool auditor_may_give(const struct auditor *auditor);
-/* A secret is given out; kind is AUDIT_VEND or AUDIT_EXPORT. */
-void auditor_given(struct auditor *auditor, const struct audit_row *about, const struct warm *entry,
-                   enum audit_kind kind);
+/* A secret is given out; kind is AUDIT_VEND or AUDIT_EXPORT. hint: what the last call about this connection gave, or
+ * anything; it may save a search. */
+uint32_t auditor_given(struct auditor *auditor, const struct audit_row *about,
+                       const struct warm *entry, enum audit_kind kind, uint32_t hint);
 void auditor_refused(struct auditor *auditor, const struct audit_row *about, int error);
 
 /* Whether anything that was told is not written yet. */

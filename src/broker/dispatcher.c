@@ -41,7 +41,7 @@ static bool is_held(const struct dispatcher *self, const struct warm *entry)
 
 /* With its row in the audit log, or after it. */
 static bool give_warm(struct dispatcher *self, struct incoming *in, const struct job *job,
-                      const struct warm_item *item)
+                      struct warm_item *item)
 {
     const struct warm *entry = item->entry;
     if (!auditor_may_give(&self->auditor)) {
@@ -52,7 +52,7 @@ static bool give_warm(struct dispatcher *self, struct incoming *in, const struct
         struct answer *answer = answer_new(TICKET_NONE);
         answer->entry = warm_copy(entry);
         answer->refresh_state = "idle";
-        auditor_given(&self->auditor, &in->about, entry, AUDIT_VEND);
+        auditor_given(&self->auditor, &in->about, entry, AUDIT_VEND, item->told);
         if (dispatcher_answer_later(self, in, job, answer))
             return true;
         answer_free(answer);
@@ -71,12 +71,12 @@ static bool give_warm(struct dispatcher *self, struct incoming *in, const struct
         warm_table_forget(self->warm, item->entry->id);
         return false;
     }
-    auditor_given(&self->auditor, &in->about, item->entry, AUDIT_VEND);
+    item->told = auditor_given(&self->auditor, &in->about, item->entry, AUDIT_VEND, item->told);
     dispatcher_send_to(self, in, &reply);
     return true;
 }
 
-static const struct warm_item *find_warm(struct dispatcher *self, const struct job *job)
+static struct warm_item *find_warm(struct dispatcher *self, const struct job *job)
 {
     return job->connection.data
                ? warm_table_by_id(self->warm, job->owner, job->connection)
@@ -85,7 +85,7 @@ static const struct warm_item *find_warm(struct dispatcher *self, const struct j
 
 static bool answer_warm(struct dispatcher *self, struct incoming *in, const struct job *job)
 {
-    const struct warm_item *item = find_warm(self, job);
+    struct warm_item *item = find_warm(self, job);
     const struct warm *entry = item ? item->entry : NULL;
     if (!entry || job->include_refresh_token || is_held(self, entry) ||
         (job->kind.data && !text_equal(job->kind, entry->kind)))

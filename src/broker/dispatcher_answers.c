@@ -147,8 +147,8 @@ static bool tell_auditor(struct dispatcher *self, const struct pending *pending,
     else if (given && !auditor_may_give(&self->auditor))
         return false;
     else if (given)
-        auditor_given(&self->auditor, &pending->about, given,
-                      has_grant ? AUDIT_EXPORT : AUDIT_VEND);
+        auditor_given(&self->auditor, &pending->about, given, has_grant ? AUDIT_EXPORT : AUDIT_VEND,
+                      0);
     else
         return true;
     *has_told = true;

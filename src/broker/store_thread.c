@@ -67,7 +67,7 @@ static void prepare_audit(struct store_thread *self, struct store_change *change
 
 static void gather(void *context, const struct audit_row *row)
 {
-    audit_batch_add(context, row);
+    audit_batch_add(context, row, 0);
 }
 
 /* Only what is committed is in the journal. */

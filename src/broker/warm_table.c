@@ -142,21 +142,20 @@ void warm_table_forget_stale(struct warm_table *table, warm_is_stale_fn *is_stal
     }
 }
 
-static const struct warm_item *use(struct slot *slot)
+static struct warm_item *use(struct slot *slot)
 {
     slot->is_used = true;
     return &slot->item;
 }
 
-const struct warm_item *warm_table_by_id(struct warm_table *table, struct text owner,
-                                         struct text id)
+struct warm_item *warm_table_by_id(struct warm_table *table, struct text owner, struct text id)
 {
     struct slot *slot = find_id(table, id);
     return slot && text_equal(slot->item.entry->owner, owner) ? use(slot) : NULL;
 }
 
-const struct warm_item *warm_table_by_account(struct warm_table *table, struct text owner,
-                                              struct text provider, struct text account)
+struct warm_item *warm_table_by_account(struct warm_table *table, struct text owner,
+                                        struct text provider, struct text account)
 {
     char key[KEY_MAX];
     struct slot *slot = NULL;
@@ -166,7 +165,7 @@ const struct warm_item *warm_table_by_account(struct warm_table *table, struct t
     return slot ? use(slot) : NULL;
 }
 
-void warm_table_keep_reply(struct warm_table *table, const struct warm_item *item,
+void warm_table_keep_reply(struct warm_table *table, struct warm_item *item,
                            struct kept_reply *reply)
 {
     struct slot *slot = (struct slot *)item;
@@ -177,7 +176,8 @@ void warm_table_keep_reply(struct warm_table *table, const struct warm_item *ite
     HASH_DELETE(by_id, table->by_id, slot); /* its key is the entry's */
     free((void *)slot->item.entry);
     free((void *)slot->item.reply);
-    slot->item = (struct warm_item){entry, reply};
+    item->entry = entry;
+    item->reply = reply;
     HASH_ADD_KEYPTR(by_id, table->by_id, entry->id.data, entry->id.len, slot);
 }
 

@@ -30,6 +30,7 @@ struct kept_reply {
 struct warm_item {
     const struct warm *entry;       /* with a kept reply the sealed secret is cut to its head */
     const struct kept_reply *reply; /* NULL until it is vended from memory */
+    uint32_t told;                  /* the dispatcher's: where the audit log last had its row */
 };
 
 struct warm_table *warm_table_new(size_t max_entries);
@@ -39,12 +40,11 @@ void warm_table_free(struct warm_table *table);
 void warm_table_put(struct warm_table *table, struct warm *entry);
 void warm_table_forget(struct warm_table *table, struct text id);
 /* Borrowed until the next call that changes the table; NULL where there is none. */
-const struct warm_item *warm_table_by_id(struct warm_table *table, struct text owner,
-                                         struct text id);
-const struct warm_item *warm_table_by_account(struct warm_table *table, struct text owner,
-                                              struct text provider, struct text account);
+struct warm_item *warm_table_by_id(struct warm_table *table, struct text owner, struct text id);
+struct warm_item *warm_table_by_account(struct warm_table *table, struct text owner,
+                                        struct text provider, struct text account);
 /* Takes the reply, which stands for the item's sealed secret from now on. The item stays where it is. */
-void warm_table_keep_reply(struct warm_table *table, const struct warm_item *item,
+void warm_table_keep_reply(struct warm_table *table, struct warm_item *item,
                            struct kept_reply *reply);
 /* Forgets all entries of which the function says so. */
 typedef bool warm_is_stale_fn(void *context, const struct warm *entry);

@@ -33,12 +33,12 @@ static void test_counts(void **state)
     char name[] = "c1";
     struct audit_row row = row_of(name, 7, 100);
     (void)state;
-    audit_batch_add(&batch, &row);
+    audit_batch_add(&batch, &row, 0);
     memcpy(name, "xx", 2); /* it has its own copy */
     row = row_of("c1", 7, 130);
-    audit_batch_add(&batch, &row);
+    audit_batch_add(&batch, &row, 0);
     row.at_ms = row.last_ms = 90; /* the clock was set back */
-    audit_batch_add(&batch, &row);
+    audit_batch_add(&batch, &row, 0);
     assert_int_equal(batch.count, 1);
     assert_int_equal(batch.rows[0].count, 3);
     assert_int_equal(batch.rows[0].at_ms, 100);
@@ -48,14 +48,14 @@ static void test_counts(void **state)
         struct audit_row other = row_of("c1", 7, 130);
         struct text *text = audit_text(&other, i);
         *text = text->data ? T("other") : T("");
-        audit_batch_add(&batch, &other);
+        audit_batch_add(&batch, &other, 0);
         assert_int_equal(batch.count, 2 + i);
     }
     row = row_of("c1", 8, 130);
-    audit_batch_add(&batch, &row);
+    audit_batch_add(&batch, &row, 0);
     row = row_of("c1", 7, 130);
     row.kind = AUDIT_EXPORT;
-    audit_batch_add(&batch, &row);
+    audit_batch_add(&batch, &row, 0);
     assert_int_equal(batch.count, 3 + AUDIT_TEXTS);
     audit_batch_free(&batch);
 }
@@ -78,7 +78,7 @@ static void test_many(void **state)
         for (unsigned i = 0; i < 60000; i++) {
             snprintf(name, sizeof name, "github.%u", i % 20000);
             struct audit_row row = row_of(name, 1, i);
-            audit_batch_add(&batch, &row);
+            audit_batch_add(&batch, &row, 0);
         }
         assert_int_equal(batch.count, 20000);
         assert_int_equal(total_of(&batch), 60000);
@@ -94,7 +94,7 @@ static void test_many(void **state)
     assert_non_null(long_name);
     memset(long_name, 'x', size - 1);
     struct audit_row row = row_of(long_name, 1, 1);
-    audit_batch_add(&batch, &row);
+    audit_batch_add(&batch, &row, 0);
     assert_int_equal(batch.rows[0].connection.len, size - 1);
     free(long_name);
     audit_batch_free(&batch);
@@ -117,9 +117,30 @@ static void test_held(void **state)
     audit_batch_free(&batch);
 }
 
+/* Whatever the hint is, a row is counted where it belongs; the right one is what was given. */
+static void test_hints(void **state)
+{
+    struct audit_batch batch = {0};
+    struct audit_row one = row_of("c1", 7, 100), two = row_of("c2", 7, 100);
+    (void)state;
+    assert_int_equal(audit_batch_add(&batch, &one, UINT32_MAX), 0);
+    assert_int_equal(audit_batch_add(&batch, &two, 0), 1);
+    assert_int_equal(audit_batch_add(&batch, &one, 0), 0);
+    assert_int_equal(audit_batch_add(&batch, &two, 1), 1);
+    assert_int_equal(audit_batch_add(&batch, &one, 1), 0);
+    assert_int_equal(audit_batch_add(&batch, &two, 2), 1);
+    assert_int_equal(batch.count, 2);
+    assert_int_equal(batch.rows[0].count, 3);
+    assert_int_equal(batch.rows[1].count, 3);
+    audit_batch_clear(&batch);
+    assert_int_equal(audit_batch_add(&batch, &two, 1), 0); /* of the time before */
+    assert_int_equal(batch.rows[0].count, 1);
+    audit_batch_free(&batch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_many),
-                                       cmocka_unit_test(test_held)};
+                                       cmocka_unit_test(test_held), cmocka_unit_test(test_hints)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

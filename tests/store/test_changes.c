@@ -456,6 +456,7 @@ static void test_trim_of_nothing(void **state)
     struct store_change trim = {.type = CHANGE_TRIM, .at_ms = NOW_MS};
     int steps[2];
     apply_right(f, change_put("c.1", "a", 0), EVENT_CONNECTED);
+    assert_int_equal(apply_one(f, &trim), 0); /* prepares the statement */
     uint64_t generation = 1;
     for (size_t i = 0; i < 2; i++) {
         while (generation < (i + 1) * (STORE_TRIM_ROWS + 10)) {

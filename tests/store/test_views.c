@@ -60,8 +60,10 @@ static void test_counts_read_no_rows(void **state)
 {
     struct fixture *f = *state;
     struct store_counts counts;
-    sqlite3_stmt *statement = f->reader->db.statements[COUNTS];
     int steps[2];
+    assert_int_equal(f->engine->counts(f->reader, &counts), 0); /* prepares the statement */
+    sqlite3_stmt *statement = f->reader->db.statements[COUNTS];
+    assert_non_null(statement);
     for (size_t i = 0; i < 2; i++) {
         sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1);
         assert_int_equal(f->engine->counts(f->reader, &counts), 0);
