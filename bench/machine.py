@@ -138,7 +138,7 @@ class Programs:
 class Daemon:
     """bursard with a static provider, and one or many at a local token endpoint."""
 
-    def __init__(self, programs, port, tcp_port=0, name="d", others=None, io_threads=1):
+    def __init__(self, programs, port, tcp_port=0, name="d", others=None, io_threads=1, idle_s=60):
         self.programs, self.child = programs, None
         self.folder = programs.folder / name
         self.folder.mkdir(exist_ok=True)
@@ -154,7 +154,7 @@ class Daemon:
             "store": f"sqlite:{self.db}", "keyring": f"file:{programs.folder}/server/keyring",
             "principals": {"here": {"uids": [str(os.getuid())], "roles": roles, **owners},
                            "far": {"curve_keys": [client], "roles": roles, **owners}},
-            "connectors": {"allow_http_loopback": True},
+            "connectors": {"allow_http_loopback": True, "idle_s": idle_s},
             "providers": {"plain": {"kind": "static"},
                           "acme": {"kind": "oauth2_refresh", "token_url": f"http://127.0.0.1:{port}/token",
                                    "client_id": "client", "client_secret": "secret", "rotation": "none"}},

@@ -74,7 +74,8 @@ def refresh(rows):
 
 def workers(row):
     return (f"{row['providers']} providers, each with a worker: {number(row['idle_kb'])} kB resident for one that has "
-            f"nothing to do, {number(row['used_kb'])} kB for one that has refreshed.")
+            f"nothing to do, {number(row['used_kb'])} kB for one that has refreshed, {number(row['resting_kb'])} kB for one "
+            "whose thread has ended because it had nothing to do.")
 
 
 def threads(rows):

@@ -30,6 +30,8 @@ void mailbox_send(struct mailbox *box, struct mail *mail);
 struct mail *mailbox_take(struct mailbox *box);
 /* Readable while something may be inside. */
 int mailbox_fd(const struct mailbox *box);
+/* Whether nothing is inside, for who has stopped taking. */
+bool mailbox_is_empty(const struct mailbox *box);
 /* Waits until something may be inside; timeout_ms < 0: for ever. */
 void mailbox_wait(const struct mailbox *box, int timeout_ms);
 

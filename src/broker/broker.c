@@ -68,6 +68,8 @@ static int start_all(struct broker *broker, struct buf *error)
         result = dispatcher_start(broker->dispatcher, error);
     for (size_t i = 0; i < broker->worker_count && result == 0; i++)
         worker_open(broker->workers[i]);
+    if (result == 0)
+        publisher_look_after_workers(broker->publisher);
     return result;
 }
 

@@ -14,6 +14,7 @@
 #include "broker/sockets.h"
 #include "broker/subscriptions.h"
 #include "broker/thread.h"
+#include "broker/worker.h"
 #include "broker/zap.h"
 #include "policy/access.h"
 #include "store/event.h"
@@ -31,6 +32,7 @@ struct publisher {
     uint64_t last_seq;
     int64_t alive_at_ms; /* boot time */
     int64_t bind_at_ms;  /* boot time: when binding is tried again */
+    bool has_workers;    /* all of the broker's are there */
     bool is_stopping;
 };
 
@@ -177,6 +179,11 @@ static void take_messages(struct publisher *self)
             free(message);
             continue;
         }
+        if (message->type == MESSAGE_START) {
+            self->has_workers = true;
+            free(message);
+            continue;
+        }
         if (message->type == MESSAGE_PRINCIPALS) {
             take_principals(self, (struct principals_message *)mail);
             continue;
@@ -214,6 +221,13 @@ static int64_t wait_ms(const struct publisher *self)
     return wait_ms > 0 ? wait_ms : 0;
 }
 
+/* Those for which something falls due before the next beat. */
+static void wake_workers(const struct publisher *self)
+{
+    for (size_t i = 0; i < self->broker->worker_count && self->has_workers; i++)
+        worker_wake_due(self->broker->workers[i]);
+}
+
 static void *run(void *context)
 {
     struct publisher *self = context;
@@ -232,8 +246,10 @@ static void *run(void *context)
         take_messages(self);
         if (!self->socket && clock_boot_ms() >= self->bind_at_ms)
             bind_again(self);
-        if (clock_boot_ms() >= self->alive_at_ms)
+        if (clock_boot_ms() >= self->alive_at_ms) {
             send_alive(self);
+            wake_workers(self);
+        }
     }
     socket_close(self->socket);
     return NULL;
@@ -285,6 +301,11 @@ void publisher_stop(struct publisher *self)
 void publisher_send(struct publisher *self, struct events_message *message)
 {
     mailbox_send(&self->inbox, &message->message.mail);
+}
+
+void publisher_look_after_workers(struct publisher *publisher)
+{
+    mailbox_send(&publisher->inbox, &message_new(MESSAGE_START)->mail);
 }
 
 void publisher_send_principals(struct publisher *self, struct principals_message *message)

@@ -13,6 +13,9 @@ int publisher_start(const struct broker *broker, struct publisher **out_publishe
 /* Ends after what was sent before is handed to the sockets. */
 void publisher_stop(struct publisher *publisher);
 
+/* All workers are there: with each beat it wakes those that rest and for which something falls due. */
+void publisher_look_after_workers(struct publisher *publisher);
+
 /* Takes the message, and sends it on to ZAP. */
 void publisher_send_principals(struct publisher *publisher, struct principals_message *message);
 

@@ -71,6 +71,8 @@ void worker_take_messages(struct worker *self)
     struct mail *mail = mailbox_take(&self->inbox);
     bool is_alone = !mail || !mail->next;
     size_t taken = 0;
+    if (mail)
+        worker_rest_busy(self);
     for (struct mail *next; mail; mail = next) {
         struct message *message = (struct message *)mail;
         next = mail->next;
@@ -134,6 +136,8 @@ int worker_wait_ms(const struct worker *self)
         until = self->gate_at_ms;
     if (self->sweep_at_ms < until)
         until = self->sweep_at_ms;
+    if (worker_rest_at(self) < until)
+        until = worker_rest_at(self);
     return until > now_ms ? (int)(until - now_ms) : 0;
 }
 
@@ -147,7 +151,7 @@ static void fire_timers(struct worker *self)
     }
 }
 
-int worker_begin(struct worker *self)
+int worker_open_own(struct worker *self)
 {
     const struct broker *broker = self->broker;
     struct http_options options = {.ca_file = broker->config->ca_file,
@@ -158,12 +162,27 @@ int worker_begin(struct worker *self)
     if (result < 0)
         return result;
     self->http = http_engine_new(&options);
+    return self->http ? 0 : BURSAR_E_NOMEM;
+}
+
+void worker_close_own(struct worker *self)
+{
+    http_engine_free(self->http);
+    self->http = NULL;
+    self->broker->store->reader_close(self->reader);
+    self->reader = NULL;
+}
+
+int worker_begin(struct worker *self)
+{
+    int result = worker_open_own(self);
+    if (result < 0)
+        return result;
     self->secret_tree = tree_new();
     self->grant_tree = tree_new();
     self->metadata_tree = tree_new();
     self->made_tree = tree_new();
-    if (!self->http || !self->secret_tree || !self->grant_tree || !self->metadata_tree ||
-        !self->made_tree)
+    if (!self->secret_tree || !self->grant_tree || !self->metadata_tree || !self->made_tree)
         return BURSAR_E_NOMEM;
     int result_of_resume = worker_plan_open(self);
     worker_availability_open(self);
@@ -201,6 +220,7 @@ void worker_end(struct worker *self)
     tree_free(self->metadata_tree);
     tree_free(self->made_tree);
     self->broker->store->reader_close(self->reader);
+    self->reader = NULL;
 }
 
 void worker_turn(struct worker *self)
@@ -219,6 +239,18 @@ void worker_turn(struct worker *self)
         drain(self);
 }
 
+/* Until it is told to end, or rests. */
+static void *live(struct worker *self)
+{
+    while (!self->is_stopping) {
+        worker_turn(self);
+        if (worker_rest(self))
+            return NULL;
+    }
+    worker_end(self);
+    return NULL;
+}
+
 static void *run(void *context)
 {
     struct worker *self = context;
@@ -227,11 +259,36 @@ static void *run(void *context)
         mailbox_wait(&self->inbox, -1);
         worker_take_messages(self);
     }
+    self->open_error = NULL;
     thread_ready(&self->thread, result);
-    while (result == 0 && !self->is_stopping)
-        worker_turn(self);
+    if (result == 0)
+        return live(self);
     worker_end(self);
     return NULL;
+}
+
+/* What was sent waits while the store cannot be opened; who sent it is told when his time is up. */
+static void *run_again(void *context)
+{
+    struct worker *self = context;
+    thread_ready(&self->thread, 0);
+    worker_rest_busy(self);
+    self->plan_at_ms = self->remind_at_ms = 0;
+    worker_must_open_own(self);
+    return live(self);
+}
+
+static int start_thread(struct worker *self, thread_fn *function)
+{
+    char name[16] = "worker";
+    if (self->connector)
+        memccpy(name, self->connector->provider, 0, sizeof name - 1);
+    return thread_start(&self->thread, name, function, self);
+}
+
+int worker_go_on(struct worker *self)
+{
+    return start_thread(self, run_again);
 }
 
 int worker_new(const struct broker *broker, const struct connector *connector,
@@ -253,14 +310,14 @@ int worker_start(const struct broker *broker, const struct connector *connector,
                  struct worker **out_worker, struct buf *error)
 {
     struct worker *self;
-    char name[16] = "worker";
     int result = worker_new(broker, connector, &self, error);
     if (result < 0)
         return result;
-    if (connector)
-        memccpy(name, connector->provider, 0, sizeof name - 1);
-    result = thread_start(&self->thread, name, run, self);
+    worker_rest_init(self, broker->config->idle_s * INT64_C(1000));
+    self->rest.has_thread = true;
+    result = start_thread(self, run);
     if (result < 0) {
+        worker_rest_fini(self);
         mailbox_fini(&self->inbox);
         free(self);
         return result;
@@ -269,22 +326,32 @@ int worker_start(const struct broker *broker, const struct connector *connector,
     return 0;
 }
 
+/* Wakes it where it rests. */
+static void send_mail(struct worker *self, struct mail *mail)
+{
+    mailbox_send(&self->inbox, mail);
+    worker_wake(self);
+}
+
 void worker_open(struct worker *self)
 {
-    mailbox_send(&self->inbox, &message_new(MESSAGE_START)->mail);
+    send_mail(self, &message_new(MESSAGE_START)->mail);
 }
 
 void worker_drain(struct worker *self)
 {
-    mailbox_send(&self->inbox, &message_new(MESSAGE_DRAIN)->mail);
+    send_mail(self, &message_new(MESSAGE_DRAIN)->mail);
 }
 
 void worker_stop(struct worker *self)
 {
     if (!self)
         return;
-    mailbox_send(&self->inbox, &message_new(MESSAGE_STOP)->mail);
-    thread_join(&self->thread);
+    send_mail(self, &message_new(MESSAGE_STOP)->mail);
+    if (worker_rest_has_thread(self))
+        thread_join(&self->thread);
+    else
+        worker_end(self);
 }
 
 void worker_free(struct worker *self)
@@ -301,6 +368,7 @@ void worker_free(struct worker *self)
         else
             free(message);
     }
+    worker_rest_fini(self);
     mailbox_fini(&self->inbox);
     free(self);
 }
@@ -311,20 +379,20 @@ bool worker_send(struct worker *self, struct request *request)
         return false;
     atomic_fetch_add(&self->figures.queue, 1);
     request->counted = &self->figures.queue;
-    mailbox_send(&self->inbox, &request->message.mail);
+    send_mail(self, &request->message.mail);
     return true;
 }
 
 void worker_send_sweep(struct worker *self)
 {
     static const struct text none = {NULL, 0};
-    mailbox_send(&self->inbox, &sweep_message_new(none, none, false)->message.mail);
+    send_mail(self, &sweep_message_new(none, none, false)->message.mail);
 }
 
 void worker_send_sweep_begun(struct worker *self, struct text sweep, struct text provider,
                              bool has_hold)
 {
-    mailbox_send(&self->inbox, &sweep_message_new(sweep, provider, has_hold)->message.mail);
+    send_mail(self, &sweep_message_new(sweep, provider, has_hold)->message.mail);
 }
 
 void worker_send_keys(struct worker *self, struct mailbox *reply_to)
@@ -332,7 +400,7 @@ void worker_send_keys(struct worker *self, struct mailbox *reply_to)
     struct keys_message *keys = memory_new(sizeof *keys);
     keys->message.type = MESSAGE_KEYS;
     keys->reply_to = reply_to;
-    mailbox_send(&self->inbox, &keys->message.mail);
+    send_mail(self, &keys->message.mail);
 }
 
 /* ---- figures ------------------------------------------------------------------------------------- */

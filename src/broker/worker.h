@@ -46,6 +46,9 @@ void worker_send_sweep(struct worker *worker);
 void worker_send_sweep_begun(struct worker *worker, struct text sweep, struct text provider,
                              bool has_hold);
 
+/* Wakes it where something falls due before long and it rests (broker/worker_rest.h). Any thread. */
+void worker_wake_due(struct worker *worker);
+
 /* Another key is active: what flights hold is wrapped under it. MESSAGE_KEYS goes back. */
 void worker_send_keys(struct worker *worker, struct mailbox *reply_to);
 

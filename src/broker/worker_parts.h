@@ -14,6 +14,7 @@
 #include "broker/broker.h"
 #include "broker/message.h"
 #include "broker/thread.h"
+#include "broker/worker_rest.h"
 #include "connector/call.h"
 #include "http/request.h"
 #include "policy/availability.h"
@@ -92,7 +93,7 @@ struct worker {
     const struct broker *broker;
     const struct connector *connector; /* NULL: of all rows whose provider is not configured */
     struct thread thread;
-    bool is_started;
+    struct worker_rest rest;
     struct mailbox inbox;
     struct store_reader *reader;
     struct http_engine *http;
@@ -102,13 +103,14 @@ struct worker {
     struct flight *flights;
     struct heap timers;
     struct plan_list due;
-    int64_t plan_at_ms;             /* boot time at which the planner looks next */
-    int64_t clock_offset_ms;        /* wall clock less boot time, as it was seen last */
-    int64_t remind_at_ms;           /* boot time at which it looks for owners to remind */
-    size_t writes;                  /* changes that are with the store */
-    size_t reminders;               /* of which so many are reminders */
-    size_t errands;                 /* exchanges that are no refresh and are with the provider */
-    struct heap polls;              /* devices whose owners are to say yes */
+    int64_t plan_at_ms;       /* boot time at which the planner looks next */
+    int64_t clock_offset_ms;  /* wall clock less boot time, as it was seen last */
+    int64_t remind_at_ms;     /* boot time at which it looks for owners to remind */
+    int64_t next_reminder_at; /* when the first one is due that it has not seen to; wall clock */
+    size_t writes;            /* changes that are with the store */
+    size_t reminders;         /* of which so many are reminders */
+    size_t errands;           /* exchanges that are no refresh and are with the provider */
+    struct heap polls;        /* devices whose owners are to say yes */
     struct completion *completions; /* consents that came back and are not put yet */
     struct exchange *exchanges;     /* under way: no refreshes */
     struct recheck *recheck;        /* a walk through stored keys; NULL: none yet */
@@ -153,6 +155,11 @@ int worker_begin(struct worker *self);
 void worker_turn(struct worker *self);         /* whatever has come or is due, once */
 int worker_wait_ms(const struct worker *self); /* how long the next turn may wait for what comes */
 void worker_end(struct worker *self);
+/* What a thread of its has for itself, which a rest does without: its connections. 0, or what failed. */
+int worker_open_own(struct worker *self);
+void worker_close_own(struct worker *self);
+/* Starts another thread for a worker that rests. */
+int worker_go_on(struct worker *self);
 
 /* Sends a change; the function is called with it when it is committed or refused. */
 void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,

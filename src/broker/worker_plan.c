@@ -198,6 +198,7 @@ static void remind(struct worker *self, int64_t now_ms)
     self->remind_at_ms = now_ms + REMIND_EVERY_MS;
     int result = self->broker->store->remind(self->reader, text_of(self->connector->provider), now,
                                              REMIND_AT_ONCE, remind_row, self, &next_at);
+    self->next_reminder_at = result == 0 ? next_at : 0;
     if (result == 0 && next_at != EXPIRY_NEVER && next_at - now < REMIND_EVERY_MS / 1000)
         self->remind_at_ms = now_ms + (next_at - now) * 1000;
 }

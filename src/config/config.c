@@ -290,6 +290,7 @@ static void take_top(struct loading *loading)
         secret_copy(settings_text(top, "keyring_passphrase"), &config->keyring_passphrase) != 0)
         loading->problems.is_out_of_memory = true;
     config->is_audit_strict = text_is(settings_text(top, "audit"), "strict");
+    config->idle_s = (uint32_t)settings_number(top, "connectors.idle_s", 0);
     config->io_threads = (int)settings_number(top, "listen.io_threads", 1);
     config->max_job_bytes = (uint32_t)settings_number(top, "max_job_bytes", 0);
     config->audit_keep_days = (uint32_t)settings_number(top, "audit_keep_days", 0);

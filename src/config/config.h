@@ -53,7 +53,8 @@ struct config {
     enum log_level log_level;
     enum log_format log_format;
     uint32_t max_job_bytes;
-    int io_threads; /* of ZeroMQ */
+    int io_threads;  /* of ZeroMQ */
+    uint32_t idle_s; /* until a worker rests; 0: never */
     uint32_t events_keep_days;
     uint32_t events_reminder_s;
     struct config_list catalog, modules; /* folders */

@@ -1,0 +1,167 @@
+#include "broker/worker_rest.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "broker/worker.h"
+#include "broker/worker_parts.h"
+
+enum {
+    LEAST_MS = 40000,      /* a shorter rest is none */
+    MOST_MS = 3600 * 1000, /* then it looks whether all is as it should be */
+    EARLY_MS =
+        25000, /* it is woken so long before something is due: whoever looks does so now and then */
+    CLOCK_STEP_MS = 60000,
+    OPEN_AGAIN_MS = 1000
+};
+
+void worker_rest_init(struct worker *worker, int64_t after_ms)
+{
+    struct worker_rest *rest = &worker->rest;
+    pthread_mutex_init(&rest->lock, NULL);
+    atomic_init(&rest->is_resting, 0);
+    atomic_init(&rest->until_ms, INT64_MAX);
+    atomic_init(&rest->offset_ms, 0);
+    rest->after_ms = after_ms;
+    rest->idle_since_ms = clock_boot_ms();
+}
+
+void worker_rest_fini(struct worker *worker)
+{
+    pthread_mutex_destroy(&worker->rest.lock);
+}
+
+void worker_rest_busy(struct worker *worker)
+{
+    worker->rest.idle_since_ms = clock_boot_ms();
+}
+
+/* ---- going ----------------------------------------------------------------------------------------- */
+
+/* Nothing is under way, and nothing waits but for a time that is known. */
+static bool has_nothing(struct worker *self, int64_t now_ms)
+{
+    return self->is_open && !self->is_draining && !self->is_stopping && !self->flights &&
+           self->writes == 0 && self->errands == 0 && !heap_top(&self->timers) &&
+           !heap_top(&self->polls) && !self->completions && !self->exchanges &&
+           !self->first_waiting && !self->sweeps && !self->holds && !self->must_load_sweeps &&
+           self->sweep_at_ms == INT64_MAX && self->gate_at_ms == INT64_MAX &&
+           self->recheck_at_ms == INT64_MAX && self->due.next >= self->due.count &&
+           self->reminders == 0 && self->plan_at_ms > now_ms && self->remind_at_ms > now_ms &&
+           gate_ask(&self->gate, now_ms).reason == GATE_FREE;
+}
+
+/* Wall clock at which the worker has to do something that nobody asks it for. */
+static int64_t next_work_ms(const struct worker *self)
+{
+    int64_t at_s =
+        self->due.next_at < self->next_reminder_at ? self->due.next_at : self->next_reminder_at;
+    return self->connector && at_s != EXPIRY_NEVER ? at_s * 1000 : INT64_MAX;
+}
+
+int64_t worker_rest_at(const struct worker *self)
+{
+    return self->rest.after_ms > 0 ? self->rest.idle_since_ms + self->rest.after_ms : INT64_MAX;
+}
+
+bool worker_rest(struct worker *self)
+{
+    struct worker_rest *rest = &self->rest;
+    int64_t boot_ms = clock_boot_ms(), now_ms = clock_wall_ms(), work_ms = next_work_ms(self);
+    if (rest->after_ms == 0)
+        return false;
+    if (!has_nothing(self, boot_ms) || (work_ms != INT64_MAX && work_ms - now_ms < LEAST_MS)) {
+        rest->idle_since_ms = boot_ms;
+        return false;
+    }
+    if (boot_ms < worker_rest_at(self))
+        return false;
+    worker_close_own(self);
+    pthread_mutex_lock(&rest->lock);
+    atomic_store(&rest->until_ms, work_ms < now_ms + MOST_MS ? work_ms : now_ms + MOST_MS);
+    atomic_store(&rest->offset_ms, now_ms - boot_ms);
+    /* Whoever sends looks at this behind the sending: either it is seen here what was sent, or there that
+     * nobody will take it. */
+    atomic_exchange(&rest->is_resting, 1);
+    bool is_empty = mailbox_is_empty(&self->inbox);
+    if (!is_empty)
+        atomic_exchange(&rest->is_resting, 0);
+    pthread_mutex_unlock(&rest->lock);
+    if (is_empty)
+        return true;
+    worker_rest_busy(self);
+    worker_must_open_own(self);
+    return false;
+}
+
+/* One attempt; what failed is told the first time. */
+static bool open_own(struct worker *self, bool is_first)
+{
+    struct buf error = buf_make(1024);
+    self->open_error = &error;
+    int result = worker_open_own(self);
+    self->open_error = NULL;
+    if (result < 0) {
+        worker_close_own(self);
+        if (is_first)
+            LOG(LOG_ERROR, "a worker cannot open what it needs: tried again",
+                LOG_S("provider", self->connector ? self->connector->provider : "-"),
+                LOG_T("error", buf_text(&error)));
+    }
+    buf_free(&error);
+    return result == 0;
+}
+
+void worker_must_open_own(struct worker *self)
+{
+    for (bool is_first = true; !open_own(self, is_first); is_first = false)
+        poll(NULL, 0, OPEN_AGAIN_MS);
+}
+
+/* ---- coming back ----------------------------------------------------------------------------------- */
+
+static void start_again(struct worker *self)
+{
+    struct worker_rest *rest = &self->rest;
+    pthread_mutex_lock(&rest->lock);
+    if (atomic_load(&rest->is_resting)) {
+        if (rest->has_thread)
+            thread_join(&self->thread); /* it has nothing more to do */
+        atomic_store(&rest->is_resting, 0);
+        rest->has_thread = worker_go_on(self) == 0;
+        if (!rest->has_thread) {
+            LOG(LOG_ERROR, "a worker's thread cannot be started: tried again",
+                LOG_S("provider", self->connector ? self->connector->provider : "-"));
+            atomic_store(&rest->until_ms, 0);
+            atomic_store(&rest->is_resting, 1);
+        }
+    }
+    pthread_mutex_unlock(&rest->lock);
+}
+
+bool worker_rest_has_thread(struct worker *self)
+{
+    pthread_mutex_lock(&self->rest.lock);
+    bool has_thread = self->rest.has_thread;
+    pthread_mutex_unlock(&self->rest.lock);
+    return has_thread;
+}
+
+void worker_wake(struct worker *self)
+{
+    if (atomic_fetch_or(&self->rest.is_resting, 0))
+        start_again(self);
+}
+
+void worker_wake_due(struct worker *self)
+{
+    const struct worker_rest *rest = &self->rest;
+    if (!atomic_load(&rest->is_resting))
+        return;
+    int64_t now_ms = clock_wall_ms(), offset_ms = now_ms - clock_boot_ms();
+    int64_t step_ms = offset_ms - atomic_load(&rest->offset_ms);
+    if (now_ms >= atomic_load(&rest->until_ms) - EARLY_MS || llabs(step_ms) > CLOCK_STEP_MS)
+        start_again(self);
+}

@@ -1,0 +1,127 @@
+#!/usr/bin/python3
+"""Workers that have nothing to do: their threads end, and come back for a job, for what is due, and for the end."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from harness import Daemon, Endpoint, limit, run
+from scene import make_secret, put, record, until, wait_generation
+
+IDLE = {"idle_s": 1}
+MANY = 100
+BEARER = {"kind": "bearer"}
+
+
+def workers(d):
+    """The names of the workers' threads, as far as they are of this test's providers."""
+    names = set()
+    for task in os.listdir(f"/proc/{d.pid}/task"):
+        try:
+            with open(f"/proc/{d.pid}/task/{task}/comm", encoding="utf-8") as file:
+                names.add(file.read().strip())
+        except FileNotFoundError:
+            pass
+    return {name for name in names if name == "worker" or name.startswith(("acme", "plain", "p"))} - {"publisher"}
+
+
+def wait_rest(d, who="nobody"):
+    expected = set() if who == "nobody" else {who}
+    until(lambda: workers(d) == expected, "all rest", 30)
+
+
+def start(t, **providers):
+    sim = t.use(Endpoint(prefix="REST"))
+    d = t.use(Daemon({"connectors": IDLE,
+                      "providers": {"acme": sim.provider(), "plain": {"kind": "static"}, **providers}}))
+    return sim, d, d.client()
+
+
+def put_plain(c, account="a"):
+    token = make_secret("REST")
+    reply = c.ask("credential.put", owner="o", provider="plain", account=account, secret={**BEARER, "token": token})
+    return reply["connection"], token
+
+
+@limit(120)
+def test_jobs(t):
+    """Each comes back for the job that is its, and rests again; what it has told about itself stays."""
+    sim, d, c = start(t)
+    wait_rest(d)
+    t.ok(True, "nobody has anything to do")
+    connection, token = put_plain(c)
+    t.ok("plain" in workers(d), "one came back for a put")
+    wait_rest(d)
+    t.eq(record(c, connection)["state"], "ACTIVE", "and for a question")
+    wait_rest(d)
+    t.eq(c.ask("vend", owner="o", connection=connection)["secret"]["token"], token, "and for a vend from the store")
+    grant = put(c, sim.issue("alice", ttl=3600), lives_s=3600)
+    t.eq(c.ask("refresh", owner="o", connection=grant, force=True)["generation"], 2, "a refresh")
+    wait_rest(d)
+    t.eq(c.ask("status")["providers"]["acme"]["refreshed"], 1, "what it counted is still there")
+    t.eq(workers(d), set(), "status wakes nobody")
+    t.eq(c.ask("refresh", owner="o", connection=grant, force=True)["generation"], 3, "another one")
+    t.eq(c.ask("status")["providers"]["acme"]["refreshed"], 2, "and it goes on counting")
+
+
+@limit(120)
+def test_due(t):
+    """What falls due while it rests is done in time."""
+    sim, d, c = start(t)
+    connection = put(c, sim.issue("alice", ttl=52), lives_s=52)  # due in 46
+    wait_rest(d)
+    t.eq(sim.journal(), [], "nothing is due yet")
+    t.ok(sim.wait_done(1, 80), "nobody asks for it, and it is refreshed")
+    fresh = wait_generation(c, connection, 2)
+    t.eq((fresh["state"], len(sim.journal())), ("ACTIVE", 1), "once")
+
+
+@limit(120)
+def test_all_at_once(t):
+    """Sweeps, keys and jobs for a hundred that rest, while they go to rest and come back."""
+    providers = {f"p{i}": {"kind": "static"} for i in range(MANY)}
+    _, d, c = start(t, **providers)
+    tokens = {}
+    for i in range(MANY):
+        token = make_secret("REST")
+        reply = c.ask("credential.put", owner="o", provider=f"p{i}", secret={**BEARER, "token": token})
+        tokens[reply["connection"]] = token
+    wait_rest(d)
+    for turn in range(3):
+        for connection in tokens:
+            c.send("connection.get", owner="o", connection=connection)
+        t.ok(all(c.recv(30)["ok"] for _ in tokens), f"all answered, turn {turn}")
+    wait_rest(d)
+    key = c.ask("key.new", activate=True)["key"]
+    until(lambda: not c.ask("status")["rewrap"]["running"], "all wrapped anew", 60)
+    t.eq({row["key"]: row["rows"] for row in c.ask("key.list")["keys"]}[key], MANY, "under the new key")
+    wait_rest(d)
+    sweep = c.ask("connection.freeze", select={"owner": "o"})["sweep"]
+    t.ok(c.call("sweep.get", sweep=sweep, wait=True, timeout=60)["ok"], "a sweep ends")
+    t.eq({c.code("vend", owner="o", connection=one) for one in tokens}, {"frozen"}, "all are frozen")
+    wait_rest(d)
+
+
+def test_end(t):
+    """Who rests is ended like any other, and a start finds all as it was."""
+    _, d, c = start(t)
+    connection, token = put_plain(c)
+    wait_rest(d)
+    d.stop()
+    d.start()
+    t.eq(d.client().ask("vend", owner="o", connection=connection)["secret"]["token"], token, "it was all there")
+    wait_rest(d)
+    d.kill()
+    d.start()
+    t.eq(d.client().ask("vend", owner="o", connection=connection)["secret"]["token"], token, "and after a kill")
+
+
+def test_never(t):
+    d = t.use(Daemon({"connectors": {"idle_s": 0}, "providers": {"plain": {"kind": "static"}}}))
+    put_plain(d.client())
+    d.client().ask("whoami")
+    t.ok({"plain", "worker"} <= workers(d), "idle_s: 0, and they stay")
+
+
+run([test_jobs, test_due, test_all_at_once, test_end, test_never])
