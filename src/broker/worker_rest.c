@@ -11,8 +11,7 @@
 enum {
     LEAST_MS = 40000,      /* a shorter rest is none */
     MOST_MS = 3600 * 1000, /* then it looks whether all is as it should be */
-    EARLY_MS =
-        25000, /* it is woken so long before something is due: whoever looks does so now and then */
+    EARLY_MS = 25000, /* before something is due it is woken: whoever looks does so now and then */
     CLOCK_STEP_MS = 60000,
     OPEN_AGAIN_MS = 1000
 };

@@ -1,10 +1,10 @@
-/* A worker's rest: one that has had nothing to do for a while ends its thread, its connection to the store and
- * those to the provider. What it knows stays, and the next message or due work starts a thread for it.
+/* A worker's rest: one that has had nothing to do for a while ends its thread and its connections.
  * Thread: as each function says.
  *
- * While a worker rests nobody owns it but its lock. It rests only with an empty mailbox, with nothing under way and
- * nothing due soon. Whoever sends it something wakes it; what falls due while it rests is known beforehand, and the
- * publisher, which wakes up for its beat anyway, looks who is to be woken for that. */
+ * Its connection to the store ends, and those to the provider; what it knows stays, and the next message or due work
+ * starts a thread for it. While it rests nobody owns it but its lock. It rests only with an empty mailbox, with nothing
+ * under way and nothing due soon. Whoever sends it something wakes it; what falls due while it rests is known
+ * beforehand, and the publisher, which wakes up for its beat anyway, looks who is to be woken for that. */
 #ifndef BROKER_WORKER_REST_H
 #define BROKER_WORKER_REST_H
 
