@@ -224,7 +224,9 @@ static int64_t wait_ms(const struct publisher *self)
 /* Those for which something falls due before the next beat. */
 static void wake_workers(const struct publisher *self)
 {
-    for (size_t i = 0; i < self->broker->worker_count && self->has_workers; i++)
+    if (!self->has_workers)
+        return;
+    for (size_t i = 0; i < self->broker->worker_count; i++)
         worker_wake_due(self->broker->workers[i]);
 }
 

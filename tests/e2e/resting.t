@@ -21,8 +21,8 @@ def workers(d):
         try:
             with open(f"/proc/{d.pid}/task/{task}/comm", encoding="utf-8") as file:
                 names.add(file.read().strip())
-        except FileNotFoundError:
-            pass
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended meanwhile
     return {name for name in names if name == "worker" or name.startswith(("acme", "plain", "p"))} - {"publisher"}
 
 
