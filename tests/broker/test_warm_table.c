@@ -119,7 +119,7 @@ static void test_reply_stands_for_the_secret(void **state)
     struct kept_reply *reply = calloc(1, sizeof *reply);
     (void)state;
     warm_table_put(table, warm_of_row(&row));
-    const struct warm_item *item = warm_table_by_id(table, text_of("o"), text_of("acme.1"));
+    struct warm_item *item = warm_table_by_id(table, text_of("o"), text_of("acme.1"));
     assert_null(item->reply);
     assert_int_equal(item->entry->secret.len, sizeof sealed);
     warm_table_keep_reply(table, item, reply);
