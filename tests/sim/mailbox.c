@@ -39,6 +39,11 @@ struct mail *mailbox_take(struct mailbox *box)
     return oldest;
 }
 
+bool mailbox_is_empty(const struct mailbox *box)
+{
+    return !atomic_load_explicit(&box->newest, memory_order_relaxed);
+}
+
 int mailbox_fd(const struct mailbox *box)
 {
     return box->event_fd;
