@@ -174,6 +174,11 @@ void worker_sweep_changed(struct worker *self, struct sweep_message *message)
     load(self);
 }
 
+bool worker_sweep_knows_all(struct worker *self)
+{
+    return !self->holds || load(self) == 0;
+}
+
 void worker_sweep_end(struct worker *self)
 {
     struct sweep_part *part, *next;

@@ -16,6 +16,9 @@
 int worker_sweep_start(struct worker *self);
 /* A sweep was begun or cancelled. Takes the message. */
 void worker_sweep_changed(struct worker *self, struct sweep_message *message);
+/* Whether every freeze that it was told of is known, which is looked up here where it is not. Where the store cannot
+ * be read, nobody knows whom a freeze has selected that was acknowledged: then nobody gets a secret. */
+bool worker_sweep_knows_all(struct worker *self);
 /* Goes on with what there is to do now; when it goes on stands in self->sweep_at_ms. */
 void worker_sweep(struct worker *self);
 /* The parts end, as the worker does. */

@@ -89,6 +89,10 @@ int worker_find(struct worker *self, const struct job *job, struct conn_row *out
                                            account, out_row);
     if (result == BURSAR_E_NOT_FOUND && !job->connection.data)
         return BURSAR_E_NOT_CONNECTED;
+    if (result == 0 && !worker_sweep_knows_all(self)) {
+        conn_row_free(out_row);
+        return BURSAR_E_STORE_UNAVAILABLE;
+    }
     if (result == 0)
         hide_if_swept(self, out_row);
     return result == BURSAR_E_NOMEM ? BURSAR_E_STORE_UNAVAILABLE : result;
@@ -460,6 +464,8 @@ void worker_look_all(struct worker *self, struct request *waiters, const struct 
     if (!waiters)
         return;
     int result = 0;
+    if (known && !worker_sweep_knows_all(self))
+        known = NULL;
     if (known) {
         row = *known;
         hide_if_swept(self, &row);
