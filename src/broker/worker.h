@@ -12,6 +12,7 @@
  *     worker_admin.c   put, create, get, update, revoke, restore, delete
  *     worker_client.c  our client's secrets: which one is shown, and when one ends
  *     worker_sweep.c   many connections moved at once; a provider's pause
+ *     worker_rest.c    a thread that has nothing to do ends, and comes back
  *     worker_resume.c  at start: intents that an earlier process left open */
 #ifndef BROKER_WORKER_H
 #define BROKER_WORKER_H

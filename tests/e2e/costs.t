@@ -49,6 +49,15 @@ def start(t, config=None, **kwargs):
                         **kwargs))
 
 
+def start_counted(t):
+    """The same under callgrind."""
+    d = start(t, {"sandbox": "off"}, start=False)
+    d.wrapper = callgrind(d.dir)
+    d.ready_timeout = 90
+    d.start()
+    return d
+
+
 def warm(c):
     token = make_secret("costs" + "x" * (SECRET_BYTES - 30))
     reply = c.ask("credential.put", owner="o", provider="plain", secret={"kind": "bearer", "token": token})
@@ -72,10 +81,7 @@ def vend(c, connection, count, at_once):
 @limit(180)
 def test_instructions(t):
     needs("valgrind")
-    d = start(t, {"sandbox": "off"}, start=False)
-    d.wrapper = callgrind(d.dir)
-    d.ready_timeout = 90
-    d.start()
+    d = start_counted(t)
     c = d.client()
     connection = warm(c)
     vend(c, connection, 2 * AT_ONCE, AT_ONCE)  # so that replies have their memory
@@ -106,10 +112,7 @@ def test_instructions(t):
 @limit(180)
 def test_audit(t):
     needs("callgrind_control")
-    d = start(t, {"sandbox": "off"}, start=False)
-    d.wrapper = callgrind(d.dir)
-    d.ready_timeout = 90
-    d.start()
+    d = start_counted(t)
     c = d.client()
     connection = warm(c)
 
@@ -138,10 +141,7 @@ def test_audit(t):
 def test_cold(t):
     """Vends that are read from the store, many under way: what the worker does for one."""
     needs("callgrind_control")
-    d = start(t, {"sandbox": "off"}, start=False)
-    d.wrapper = callgrind(d.dir)
-    d.ready_timeout = 90
-    d.start()
+    d = start_counted(t)
     c = d.client()
     token = make_secret("costs" + "x" * (SECRET_BYTES - 30))
     key = lambda i: {"provider": "plain", "account": f"a{i}"}
