@@ -37,7 +37,7 @@ void worker_rest_busy(struct worker *worker)
 
 /* ---- going ----------------------------------------------------------------------------------------- */
 
-/* Nothing is under way, and nothing waits but for a time that is known. */
+/* Nothing is under way, and nothing waits but for a time that is known: when it looked last, nothing was due. */
 static bool has_nothing(struct worker *self, int64_t now_ms)
 {
     return self->is_open && !self->is_draining && !self->is_stopping && !self->flights &&
@@ -45,8 +45,8 @@ static bool has_nothing(struct worker *self, int64_t now_ms)
            !heap_top(&self->polls) && !self->completions && !self->exchanges &&
            !self->first_waiting && !self->sweeps && !self->holds && !self->must_load_sweeps &&
            self->sweep_at_ms == INT64_MAX && self->gate_at_ms == INT64_MAX &&
-           self->recheck_at_ms == INT64_MAX && self->due.next >= self->due.count &&
-           self->reminders == 0 && self->plan_at_ms > now_ms && self->remind_at_ms > now_ms &&
+           self->recheck_at_ms == INT64_MAX && self->due.count == 0 && self->reminders == 0 &&
+           self->plan_at_ms > now_ms && self->remind_at_ms > now_ms &&
            gate_ask(&self->gate, now_ms).reason == GATE_FREE;
 }
 

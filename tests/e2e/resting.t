@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Workers that have nothing to do: their threads end, and come back for a job, for what is due, and for the end."""
 
+import contextlib
 import os
 import resource
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -76,6 +78,22 @@ def test_due(t):
     t.ok(sim.wait_done(1, 80), "nobody asks for it, and it is refreshed")
     fresh = wait_generation(c, connection, 2)
     t.eq((fresh["state"], len(sim.journal())), ("ACTIVE", 1), "once")
+
+
+def rename(d, before, now):
+    with contextlib.closing(sqlite3.connect(d.db, timeout=30)) as db, db:
+        db.execute(f"ALTER TABLE {before} RENAME TO {now}")
+
+
+@limit(90)
+def test_unreadable(t):
+    """Who cannot read what is due does not rest: it looks again, and does it as soon as it can."""
+    sim, d, c = start(t)
+    put(c, sim.issue("alice", ttl=6), lives_s=6)
+    rename(d, "connection", "elsewhere")
+    until(lambda: d.log().count('at="next due"') > 3, "it has looked for longer than it takes to rest", 30)
+    rename(d, "elsewhere", "connection")
+    t.ok(sim.wait_done(1, 20), "it is refreshed")
 
 
 @limit(120)
@@ -177,4 +195,4 @@ def test_never(t):
     t.ok({"plain", "worker"} <= workers(d), "idle_s: 0, and they stay")
 
 
-run([test_jobs, test_due, test_all_at_once, test_end, test_no_files, test_no_threads, test_never])
+run([test_jobs, test_due, test_unreadable, test_all_at_once, test_end, test_no_files, test_no_threads, test_never])
