@@ -91,11 +91,17 @@ def rename(d, before, now):
 def test_unreadable(t):
     """Who cannot read what is due does not rest: it looks again, and does it as soon as it can."""
     sim, d, c = start(t)
-    put(c, sim.issue("alice", ttl=6), lives_s=6)
-    rename(d, "connection", "elsewhere")
-    until(lambda: d.log().count('at="next due"') > 3, "it has looked for longer than it takes to rest", 30)
+    for lives_s in (6, 30, 120):  # a busy machine may take so long to take the table away
+        done = len(sim.journal())
+        put(c, sim.issue(f"alice {lives_s}", ttl=3600), lives_s=lives_s)
+        rename(d, "connection", "elsewhere")
+        if len(sim.journal()) == done:
+            break
+        rename(d, "elsewhere", "connection")
+    until(lambda: d.log().count('at="next due"') > 3, "it has looked for longer than it takes to rest")
+    t.eq(len(sim.journal()), done, "and refreshed nothing")
     rename(d, "elsewhere", "connection")
-    t.ok(sim.wait_done(1, 20), "it is refreshed")
+    t.ok(sim.wait_done(done + 1), "it is refreshed")
 
 
 @limit(120)
@@ -154,7 +160,7 @@ def test_no_files(t):
         t.eq(c.code("vend", owner="o", connection=connection), "store_unavailable", attempt)
     frozen = c.ask("connection.freeze", select={"owner": "o"})["sweep"]
     put_back()
-    t.ok(c.call("sweep.get", sweep=frozen, wait=True, timeout=60)["ok"], "a freeze that was begun meanwhile is done")
+    t.ok(c.call("sweep.get", sweep=frozen, wait=True, deadline_ms=LONG_MS)["ok"], "a freeze that was begun meanwhile is done")
     t.eq(c.code("vend", owner="o", connection=connection), "frozen", "and holds")
     other, token = put_plain(c, "b")
     wait_rest(d)
@@ -179,7 +185,7 @@ def test_no_threads(t):
     t.eq(d.log().count("thread cannot be started"), 1, "the log tells of it once")
     frozen = c.ask("connection.freeze", select={"owner": "o"})["sweep"]
     put_back()
-    t.ok(c.call("sweep.get", sweep=frozen, wait=True, timeout=60)["ok"], "nobody asks it, and it comes back")
+    t.ok(c.call("sweep.get", sweep=frozen, wait=True, deadline_ms=LONG_MS)["ok"], "nobody asks it, and it comes back")
     t.eq(c.code("vend", owner="o", connection=connection), "frozen", "and takes up what had come")
     other, token = put_plain(c, "b")
     wait_rest(d)

@@ -46,7 +46,7 @@ def record(client, connection, owner="o"):
     return client.ask("connection.get", owner=owner, connection=connection)["record"]
 
 
-def until(probe, what, every=0.02):
+def until(probe, what, *, every=0.02):
     """Asks the daemon again and again (it tells no one of this) until the probe gives something."""
     ends = time.monotonic() + PATIENCE_S
     while True:
