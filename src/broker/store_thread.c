@@ -166,8 +166,9 @@ static void tell_audit_end(struct store_thread *self)
 /* Drops what is old; whether there is more. */
 static bool trim_one(struct store_thread *self, enum change_type type, uint32_t keep_days)
 {
-    struct store_change change = {.type = type,
-                                  .at_ms = clock_wall_ms() - (int64_t)keep_days * 86400 * 1000};
+    int64_t now_ms = clock_wall_ms();
+    struct store_change change = {
+        .type = type, .at_ms = now_ms - (int64_t)keep_days * 86400 * 1000, .now_ms = now_ms};
     struct store_change *changes[] = {&change};
     struct store_batch batch = {.changes = changes, .count = 1};
     self->broker->store->apply(self->writer, &batch);

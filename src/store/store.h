@@ -70,6 +70,7 @@ struct change_secret {
 struct store_change {
     enum change_type type;
     int64_t at_ms;              /* now, since 1970 UTC */
+    int64_t now_ms;             /* TRIM, whose at is long ago: no event can be of a later time */
     struct text owner;          /* condition where it is not absent: the row is this owner's */
     struct text connection;     /* which row */
     uint64_t expect_generation; /* condition of all but MOVE, UPDATE without has_expect, TRIM … */

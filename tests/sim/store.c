@@ -137,8 +137,8 @@ static void trim(struct world *world, struct event_node *event)
     struct store_change change = {.type = CHANGE_TRIM};
     struct store_change *changes[] = {&change};
     struct store_batch batch = {.changes = changes, .count = 1};
-    change.at_ms =
-        world->now_ms + world->wall_offset_ms - (int64_t)world->config->events_keep_days * DAY_MS;
+    change.now_ms = world->now_ms + world->wall_offset_ms;
+    change.at_ms = change.now_ms - (int64_t)world->config->events_keep_days * DAY_MS;
     if (self->writer)
         world->real->apply(self->writer, &batch);
     world_at(world, event,

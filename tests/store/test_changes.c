@@ -430,7 +430,8 @@ static void test_trim(void **state)
         change.at_ms = NOW_MS + i * 1000;
         apply_right(f, change, i == 0 ? EVENT_CONNECTED : EVENT_REFRESHED);
     }
-    struct store_change trim = {.type = CHANGE_TRIM, .at_ms = NOW_MS + 2000};
+    struct store_change trim = {
+        .type = CHANGE_TRIM, .at_ms = NOW_MS + 2000, .now_ms = NOW_MS + 2000000};
     assert_int_equal(apply_one(f, &trim), 0);
     assert_int_equal(fixture_sql(f, "SELECT min(seq) * 10 + count(*) FROM event"), 33);
     trim.at_ms = NOW_MS + 1000000;
@@ -453,7 +454,7 @@ static int steps_of(struct fixture *f, enum apply_statement which)
 static void test_trim_of_nothing(void **state)
 {
     struct fixture *f = *state;
-    struct store_change trim = {.type = CHANGE_TRIM, .at_ms = NOW_MS};
+    struct store_change trim = {.type = CHANGE_TRIM, .at_ms = NOW_MS, .now_ms = NOW_MS + 1000000};
     int steps[2];
     apply_right(f, change_put("c.1", "a", 0), EVENT_CONNECTED);
     assert_int_equal(apply_one(f, &trim), 0); /* prepares the statement */
@@ -469,6 +470,50 @@ static void test_trim_of_nothing(void **state)
         steps[i] = steps_of(f, EVENT_TRIM);
     }
     assert_int_equal(steps[0], steps[1]);
+}
+
+/* More events than are looked at, dated in the future, do not keep the old ones behind them. */
+static void test_trim_behind_the_future(void **state)
+{
+    struct fixture *f = *state;
+    int64_t now_ms = NOW_MS + 2000000;
+    uint64_t generation = 0;
+    for (int i = 0; i < STORE_TRIM_ROWS + 30; i++) {
+        struct store_change change =
+            i == 0 ? change_put("c.1", "a", 0) : change_refreshed("c.1", generation);
+        change.at_ms = i < STORE_TRIM_ROWS + 10 ? now_ms + 1 : NOW_MS + i;
+        assert_int_equal(apply_one(f, &change), 0);
+        generation++;
+    }
+    struct store_change trim = {
+        .type = CHANGE_TRIM, .at_ms = NOW_MS + STORE_TRIM_ROWS + 10, .now_ms = now_ms};
+    assert_int_equal(apply_one(f, &trim), 0); /* nothing behind them is old */
+    assert_int_equal(trim.generation, 0);
+    trim.at_ms += 10;
+    assert_int_equal(apply_one(f, &trim), 0);
+    assert_int_equal(trim.generation, STORE_TRIM_ROWS);
+    assert_int_equal(apply_one(f, &trim), 0);
+    assert_int_equal(trim.generation, 20);
+    assert_int_equal(apply_one(f, &trim), 0);
+    assert_int_equal(trim.generation, 0);
+    assert_int_equal(fixture_sql(f, "SELECT min(seq) * 100 + count(*) FROM event"),
+                     (STORE_TRIM_ROWS + 21) * 100 + 10);
+}
+
+/* One that a clock has dated in the past, behind some that are not old, takes nobody with it and leaves no gap. */
+static void test_trim_behind_the_present(void **state)
+{
+    static const int64_t ages_ms[] = {5000, 4000, -1, 1000, 9000, 0};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof ages_ms / sizeof ages_ms[0]; i++) {
+        struct store_change change =
+            i == 0 ? change_put("c.1", "a", 0) : change_refreshed("c.1", i);
+        change.at_ms = NOW_MS - ages_ms[i];
+        assert_int_equal(apply_one(f, &change), 0);
+    }
+    struct store_change trim = {.type = CHANGE_TRIM, .at_ms = NOW_MS - 3000, .now_ms = NOW_MS};
+    assert_int_equal(apply_one(f, &trim), 0);
+    assert_int_equal(fixture_sql(f, "SELECT min(seq) * 10 + count(*) FROM event"), 34);
 }
 
 /* Each state that a connection can come to and leave, in an order that chance gives: the counts that are kept
@@ -533,6 +578,8 @@ int main(void)
         TEST(test_incident),
         TEST(test_trim),
         TEST(test_trim_of_nothing),
+        TEST(test_trim_behind_the_future),
+        TEST(test_trim_behind_the_present),
         TEST(test_counts_follow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -352,7 +352,8 @@ static void test_trim(void **state)
     assert_int_equal(begin(f, "s.2", SWEEP_FREEZE, false), 0);
     struct step all = {NULL, "c.1", {"c.1"}, true};
     assert_int_equal(step(f, "github", SWEEP_FREEZE, false, all, NULL), 0);
-    struct store_change trim = {.type = CHANGE_TRIM, .at_ms = NOW_MS + 60000};
+    struct store_change trim = {
+        .type = CHANGE_TRIM, .at_ms = NOW_MS + 60000, .now_ms = NOW_MS + 60000};
     assert_int_equal(apply_one(f, &trim), 0);
     assert_int_equal(fixture_sql(f, "SELECT count(*) FROM receipt"), 1);
     assert_int_equal(cancel(f, "s.1"), 0);

@@ -29,6 +29,7 @@ int apply_trim(struct store_writer *writer, struct store_change *change)
     sqlite3_stmt *statement = db_statement(&writer->db, EVENT_TRIM);
     db_bind_int(statement, 1, change->at_ms);
     db_bind_int(statement, 2, STORE_TRIM_ROWS);
+    db_bind_int(statement, 3, change->now_ms);
     uint64_t receipts = 0;
     int result = db_run(&writer->db, statement);
     change->generation = result == 0 ? (uint64_t)sqlite3_changes(writer->db.handle) : 0;

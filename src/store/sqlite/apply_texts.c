@@ -60,11 +60,15 @@ const char *const apply_texts[] = {
     [INTENT_DROP] = "DELETE FROM intent WHERE connection = ?1 AND generation = ?2",
     [INTENT_DROP_ALL] = "DELETE FROM intent WHERE connection = ?1",
     [EVENT_ADD] = "INSERT INTO event (seq, at_ms, type, owner, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-    /* The newest stays whatever its age: the next number comes after it. Only the oldest are looked at, however
-     * many there are. */
-    [EVENT_TRIM] = "DELETE FROM event WHERE seq IN (SELECT seq FROM"
-                   " (SELECT seq, at_ms FROM event ORDER BY seq LIMIT ?2)"
-                   " WHERE at_ms < ?1 AND seq < (SELECT max(seq) FROM event))",
+    /* From the oldest on, for the log has no gap, and the newest stays whatever its age: the next number comes after
+     * it. A clock that was set back since has dated some in the future: such ones go with an old one behind them, as
+     * they are older than that. No further is looked than the first thousand of the others, however many there are. */
+    [EVENT_TRIM] = "WITH dated (seq, at_ms) AS MATERIALIZED"
+                   " (SELECT seq, at_ms FROM event WHERE at_ms <= ?3 ORDER BY seq LIMIT ?2)"
+                   " DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE seq <="
+                   " (SELECT max(seq) FROM dated WHERE at_ms < ?1 AND seq <"
+                   " coalesce((SELECT min(seq) FROM dated WHERE at_ms >= ?1), 9223372036854775807))"
+                   " ORDER BY seq LIMIT ?2) AND seq < (SELECT max(seq) FROM event)",
     [CONSENT_ADD] = "INSERT INTO consent (digest, provider, is_device, expires_at, sealed)"
                     " VALUES (?1, ?2, ?3, ?4, ?5)",
     [CONSENT_TRIM] = "DELETE FROM consent WHERE expires_at <= ?1",
