@@ -18,7 +18,7 @@ enum {
     JOURNAL_MOST = 16384,      /* … and so many different ones come to nothing there */
     JOURNAL_SLICE_ROWS = 4096, /* of one commit */
     SETTLE_MS = 10000,         /* rows stay in the journal for so long at most */
-    SETTLE_ROWS = 32768,       /* as many at most: they become rows of the log in one commit */
+    SETTLE_ROWS = 32768,       /* as many at most: then they become rows of the log */
     RESERVE_ROWS = 4096,       /* beyond AUDIT_ROWS_MAX, for refusals without names */
     NAMED_MAX = 256,           /* refusals with names in one burst … */
     NAMED_EVERY_MS = 250       /* … and one more so often */
@@ -272,8 +272,9 @@ int auditor_written(struct auditor *auditor, struct write_message *message, stru
     struct audit_batch *batch = auditor->sent;
     const struct store_change *change = &message->change;
     int result = change->result;
-    bool has_settled = change->audit_how == AUDIT_SETTLE;
-    size_t count = has_settled ? 0 : change->audit_count;
+    bool is_settling = change->audit_how == AUDIT_SETTLE;
+    bool has_settled = is_settling && change->audit_settled == 0; /* else the next of them are to come */
+    size_t count = is_settling ? 0 : change->audit_count;
     size_t gathered = result == 0 ? change->audit_gathered : auditor->gathered;
     write_free(message);
     if (auditor->gathered == 0 && gathered > 0)

@@ -1,5 +1,6 @@
 #include "broker/store_thread.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include <bursar/error.h>
@@ -19,7 +20,8 @@ enum {
     TIDY_AUDIT_ROWS = 16,      /* are as much as one change */
     TIDY_IDLE_MS = 250,
     TRIM_EVERY_MS = 3600 * 1000,
-    TRIM_AGAIN_MS = 50 /* while there is more: commits of others come between */
+    SETTLE_SLICE_ROWS = 500, /* of one commit, which others wait for */
+    TRIM_AGAIN_MS = 50       /* while there is more: commits of others come between */
 };
 
 struct store_thread {
@@ -31,6 +33,7 @@ struct store_thread {
     struct write_message *batch[BATCH_MAX];
     size_t count;
     struct audit_batch gathered; /* what is in the journal of the audit log, counted together */
+    size_t settled;              /* so many of them are rows of the log */
     unsigned untidy;             /* changes since the log was last moved into the database */
     int64_t trim_at_ms;
     uint64_t told_seq; /* of the audit log: where it ended when that was told last */
@@ -61,8 +64,10 @@ static void prepare_audit(struct store_thread *self, struct store_change *change
 {
     if (change->type != CHANGE_AUDIT || change->audit_how != AUDIT_SETTLE)
         return;
-    change->audit = self->gathered.rows;
-    change->audit_count = self->gathered.count;
+    size_t left = self->gathered.count - self->settled;
+    change->audit = self->gathered.rows + self->settled;
+    change->audit_count = left < SETTLE_SLICE_ROWS ? left : SETTLE_SLICE_ROWS;
+    change->audit_settled = left > SETTLE_SLICE_ROWS ? self->settled + SETTLE_SLICE_ROWS : 0;
 }
 
 static void gather(void *context, const struct audit_row *row)
@@ -75,8 +80,15 @@ static void conclude_audit(struct store_thread *self, struct store_change *chang
 {
     if (change->type != CHANGE_AUDIT)
         return;
-    if (change->result == 0 && change->audit_how == AUDIT_SETTLE)
-        audit_batch_clear(&self->gathered);
+    if (change->result == 0 && change->audit_how == AUDIT_SETTLE) {
+        self->settled = change->audit_settled;
+        if (self->settled == 0)
+            audit_batch_clear(&self->gathered);
+        else
+            fault_point("audit-partly-settled");
+    }
+    assert(self->settled == 0 ||
+           change->audit_how != AUDIT_GATHER); /* what is counted once would be lost */
     for (size_t i = 0;
          i < change->audit_count && change->result == 0 && change->audit_how == AUDIT_GATHER; i++)
         gather(&self->gathered, &change->audit[i]);
@@ -88,15 +100,18 @@ static void conclude_audit(struct store_thread *self, struct store_change *chang
 static int settle_left(struct store_thread *self)
 {
     const struct store_engine *store = self->broker->store;
-    struct store_change change = {.type = CHANGE_AUDIT, .audit_how = AUDIT_SETTLE};
-    struct store_change *changes[] = {&change};
-    struct store_batch batch = {.changes = changes, .count = 1};
-    int result = store->audit_gathered(self->writer, gather, &self->gathered);
-    if (result < 0 || self->gathered.count == 0)
-        return result;
-    prepare_audit(self, &change);
-    result = store->apply(self->writer, &batch);
-    conclude_audit(self, &change);
+    int result = store->audit_gathered(self->writer, gather, &self->gathered, &self->settled);
+    if (self->settled >=
+        self->gathered.count) /* it was changed, as the log says: told twice is better than not */
+        self->settled = 0;
+    while (result == 0 && self->gathered.count > 0) {
+        struct store_change change = {.type = CHANGE_AUDIT, .audit_how = AUDIT_SETTLE};
+        struct store_change *changes[] = {&change};
+        struct store_batch batch = {.changes = changes, .count = 1};
+        prepare_audit(self, &change);
+        result = store->apply(self->writer, &batch);
+        conclude_audit(self, &change);
+    }
     return result;
 }
 

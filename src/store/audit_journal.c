@@ -10,7 +10,7 @@ enum {
     NUMBERS = 5,
     HEAD_MAX = MASK_BYTES + NUMBERS * NUMBER_MAX
 };
-static_assert(AUDIT_TEXTS <= MASK_BYTES * 8, "a bit for each text");
+static_assert(AUDIT_TEXTS < MASK_BYTES * 8, "a bit for each text, and one that no row has");
 
 /* ---- written ------------------------------------------------------------------------------------- */
 
@@ -72,6 +72,15 @@ void audit_journal_write(const struct audit_row *rows, size_t count, struct buf 
     static const struct audit_row first;
     for (size_t i = 0; i < count; i++)
         write_row(i > 0 ? &rows[i - 1] : &first, &rows[i], out);
+}
+
+void audit_journal_write_mark(uint64_t settled, struct buf *out)
+{
+    uint8_t *start = buf_reserve(out, MASK_BYTES + NUMBER_MAX);
+    if (!start)
+        return;
+    memset(start, 0xff, MASK_BYTES);
+    buf_added(out, (size_t)(put(start + MASK_BYTES, settled) - start));
 }
 
 /* ---- read ---------------------------------------------------------------------------------------- */
@@ -151,4 +160,15 @@ bool audit_journal_read(struct text bytes, audit_journal_fn *each, void *context
         each(context, &row);
     }
     return true;
+}
+
+bool audit_journal_read_mark(struct text bytes, uint64_t *out_settled)
+{
+    static const uint8_t mark[MASK_BYTES] = {0xff, 0xff};
+    if (bytes.len < sizeof mark || memcmp(bytes.data, mark, sizeof mark) != 0)
+        return false;
+    struct reading reading = {.at = (const uint8_t *)bytes.data + sizeof mark,
+                              .end = (const uint8_t *)bytes.data + bytes.len};
+    *out_settled = take(&reading);
+    return !reading.is_wrong && reading.at == reading.end;
 }

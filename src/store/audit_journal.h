@@ -6,12 +6,15 @@
  * as what they are behind the at_ms of the row before and their own; then each text that differs: its length
  * and one, and its bytes, or 0 where it is absent. Variable-length: seven bits a byte, the lowest first, the
  * highest bit set in all but the last; numbers that may be below zero are doubled, and one less and
- * made positive where they are. */
+ * made positive where they are.
+ *
+ * An entry can also be a mark: 2 bytes that are all ones, and a number. */
 #ifndef STORE_AUDIT_JOURNAL_H
 #define STORE_AUDIT_JOURNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/text.h"
@@ -24,5 +27,11 @@ typedef void audit_journal_fn(void *context, const struct audit_row *row);
 /* Gives each row; its texts borrow from the bytes. False where they are no such rows: those before the
  * place were given. */
 bool audit_journal_read(struct text bytes, audit_journal_fn *each, void *context);
+
+/* The other sort of entry: so many of the different rows of the entries before it, in the order in which they came
+ * first, are rows of the log. Appends; buf_error() tells. */
+void audit_journal_write_mark(uint64_t settled, struct buf *out);
+/* False where it is no mark. */
+bool audit_journal_read_mark(struct text bytes, uint64_t *out_settled);
 
 #endif

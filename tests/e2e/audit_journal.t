@@ -4,17 +4,20 @@
 import contextlib
 import hashlib
 import os
+import signal
 import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from audit_log import ME, entry_rows, keyring_of, log_of, mend, seal_of, sound, spoil, start, store, total, verify
-from harness import run
+from harness import SkipTest, run
 from machine import standing_still
-from scene import edit, rows, until
+from scene import FAULT_POINTS, edit, make_secret, rows, until
 
 MANY = 100  # connections: more than are worth a row at once
+SLICES = 1700  # more than become rows in three commits
+SECRET = make_secret("JOURNAL")
 
 
 def journal_of(t, d):
@@ -46,8 +49,19 @@ def fill_journal(d, c, connections):
     given = 0
     while not rows(d, "SELECT 1 FROM audit_journal"):
         vend_many(c, connections, 2)
-        given += 2 * MANY
+        given += 2 * len(connections)
     return given
+
+
+def given_on_disk(d):
+    return (rows(d, "SELECT coalesce(sum(count), 0) FROM audit WHERE kind = 1")[0][0]
+            + sum(r["count"] for (entry,) in rows(d, "SELECT entry FROM audit_journal") for r in entry_rows(entry)))
+
+
+def store_many(c, count):
+    jobs = [c.send("credential.put", owner="o", provider="plain", account=f"a{i}",
+                   secret={"kind": "api_key", "api_key": SECRET}) for i in range(count)]
+    return [c.recv_id(job)["connection"] for job in jobs]
 
 
 def journaled(t):
@@ -58,10 +72,7 @@ def journaled(t):
     vend_many(c, connections, 3)
     given += 3 * MANY
 
-    def told():
-        return (rows(d, "SELECT coalesce(sum(count), 0) FROM audit WHERE kind = 1")[0][0]
-                + sum(r["count"] for (entry,) in rows(d, "SELECT entry FROM audit_journal") for r in entry_rows(entry)))
-    until(lambda: told() == given, "all that was given is on the disk", every=0.02)
+    until(lambda: given_on_disk(d) == given, "all that was given is on the disk")
     return d, c, connections, given
 
 
@@ -120,6 +131,33 @@ def test_cannot_be_written(t):
     sound(t, c, "mended")
 
 
+def test_in_slices(t):
+    """What is in the journal becomes rows in several commits: a daemon that is killed between two goes on there."""
+    if not FAULT_POINTS:
+        raise SkipTest("built without --enable-fault-points")
+    d, c = start(t)
+    connections = store_many(c, SLICES)
+    with unsettled(d, c, connections):
+        d.kill()
+    told, direct = given_on_disk(d), rows(d, "SELECT coalesce(sum(count), 0) FROM audit WHERE kind = 1")[0][0]
+    for turn in range(2):
+        d.env = {"BURSAR_FAULT_POINT": "audit-partly-settled"}
+        d.start(wait=False)
+        t.eq(d.wait_exit(), -signal.SIGKILL, f"killed behind some of them, turn {turn}")
+        before, direct = direct, rows(d, "SELECT sum(count) FROM audit WHERE kind = 1")[0][0]
+        t.ok(before < direct < told, "which are rows", (before, direct, told))
+        journal_of(t, d)
+    d.env = {}
+    d.start()
+    t.eq(rows(d, "SELECT count(*) FROM audit_journal"), [(0,)], "the next one makes the others")
+    c = d.client()
+    vends = log_of(c, op="vend")
+    t.eq((total(vends), {r["connection"] for r in vends}), (told, set(connections)), "each vend is told, once")
+    told += fill_journal(d, c, connections)
+    t.eq(total(log_of(c, op="vend")), told, "as by a daemon that is not killed")
+    sound(t, c, "in slices")
+
+
 def test_cut(t):
     d, c, connections, _ = journaled(t)
     with unsettled(d, c, connections):
@@ -131,4 +169,4 @@ def test_cut(t):
     t.eq(verify(d.client())[0], [(seq, "broken")], "ever after")
 
 
-run([test_journal, test_settled, test_cannot_be_written, test_cut])
+run([test_journal, test_settled, test_cannot_be_written, test_in_slices, test_cut])

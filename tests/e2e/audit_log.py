@@ -106,6 +106,8 @@ def number_at(data, at):
 def entry_rows(data):
     """The rows of a journal's entry."""
     row, at, found = {"at_ms": 0, **dict.fromkeys(TEXTS)}, 0, []
+    if data[:2] == b"\xff\xff":
+        return found  # a mark
     while at < len(data):
         mask, numbers = data[at] | data[at + 1] << 8, []
         at += 2

@@ -144,6 +144,34 @@ static void test_wrong_bytes(void **state)
     buf_free(&bytes);
 }
 
+/* A mark is no row, and a row is no mark. */
+static void test_marks(void **state)
+{
+    static const uint64_t right[] = {1, 127, 128, 32768, UINT64_MAX};
+    const struct audit_row row = {.kind = AUDIT_VEND, .count = 1, .op = T("vend")};
+    uint64_t settled = 0;
+    size_t count = 0;
+    (void)state;
+    for (size_t i = 0; i < COUNT(right); i++) {
+        struct buf bytes = buf_make(100);
+        audit_journal_write_mark(right[i], &bytes);
+        assert_true(audit_journal_read_mark(buf_text(&bytes), &settled));
+        assert_true(settled == right[i]);
+        assert_false(audit_journal_read(buf_text(&bytes), count_row, &count));
+        for (size_t len = 0; len < bytes.len; len++)
+            assert_false(
+                audit_journal_read_mark((struct text){(const char *)bytes.data, len}, &settled));
+        buf_append_byte(&bytes, 0);
+        assert_false(audit_journal_read_mark(buf_text(&bytes), &settled));
+        buf_free(&bytes);
+    }
+    struct buf bytes = buf_make(100);
+    audit_journal_write(&row, 1, &bytes);
+    assert_false(audit_journal_read_mark(buf_text(&bytes), &settled));
+    assert_int_equal(count, 0);
+    buf_free(&bytes);
+}
+
 /* What is exported is checked without the store: there and back without a loss. */
 static void test_packed(void **state)
 {
@@ -181,8 +209,9 @@ static void test_packed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_packed), cmocka_unit_test(test_there_and_back),
-        cmocka_unit_test(test_few_bytes), cmocka_unit_test(test_wrong_bytes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_marks), cmocka_unit_test(test_packed),
+                                       cmocka_unit_test(test_there_and_back),
+                                       cmocka_unit_test(test_few_bytes),
+                                       cmocka_unit_test(test_wrong_bytes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

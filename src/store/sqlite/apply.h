@@ -128,7 +128,7 @@ int apply_audit_trim(struct store_writer *writer, struct store_change *change);
 
 /* apply_journal.c */
 int apply_journal_add(struct store_writer *writer, const struct store_change *change);
-int apply_journal_drop(struct store_writer *writer);
+int apply_journal_settle(struct store_writer *writer, const struct store_change *change);
 /* Where the journal that is there ends, by its own links, and whether they are right. */
 int apply_journal_look(struct store_writer *writer, struct chain_ends *ends, bool *out_is_whole);
 

@@ -69,7 +69,7 @@ int apply_audit(struct store_writer *writer, struct store_change *change)
         result = add_row(writer, &row);
     }
     if (result == 0 && change->audit_how == AUDIT_SETTLE)
-        result = apply_journal_drop(writer);
+        result = apply_journal_settle(writer, change);
     return result;
 }
 

@@ -10,17 +10,22 @@
 
 enum { ENTRY_MAX = 256 << 20, KEPT_BYTES = 4 << 20 };
 
-int apply_journal_add(struct store_writer *writer, const struct store_change *change)
+static struct buf *empty_entry(struct audit_chain *chain)
+{
+    if (chain->entry.cap > KEPT_BYTES)
+        buf_free(&chain->entry);
+    chain->entry.max = ENTRY_MAX;
+    buf_clear(&chain->entry);
+    return &chain->entry;
+}
+
+/* Adds what is in chain->entry. */
+static int add_entry(struct store_writer *writer)
 {
     struct audit_chain *chain = &writer->audit;
     struct chain_ends *ends = &chain->ends;
-    struct buf *entry = &chain->entry;
+    const struct buf *entry = &chain->entry;
     uint8_t link[CHAIN_LINK_LEN];
-    if (entry->cap > KEPT_BYTES)
-        buf_free(entry);
-    entry->max = ENTRY_MAX;
-    buf_clear(entry);
-    audit_journal_write(change->audit, change->audit_count, entry);
     if (buf_error(entry) < 0)
         return BURSAR_E_STORE_UNAVAILABLE;
     chain_journal_link(ends->journal, buf_text(entry), link);
@@ -37,8 +42,18 @@ int apply_journal_add(struct store_writer *writer, const struct store_change *ch
     return 0;
 }
 
-int apply_journal_drop(struct store_writer *writer)
+int apply_journal_add(struct store_writer *writer, const struct store_change *change)
 {
+    audit_journal_write(change->audit, change->audit_count, empty_entry(&writer->audit));
+    return add_entry(writer);
+}
+
+int apply_journal_settle(struct store_writer *writer, const struct store_change *change)
+{
+    if (change->audit_settled > 0) {
+        audit_journal_write_mark(change->audit_settled, empty_entry(&writer->audit));
+        return add_entry(writer);
+    }
     struct audit_chain *chain = &writer->audit;
     int result = db_run(&writer->db, db_statement(&writer->db, JOURNAL_DROP));
     if (result < 0)
@@ -71,15 +86,19 @@ int apply_journal_look(struct store_writer *writer, struct chain_ends *ends, boo
     return code == SQLITE_DONE ? 0 : db_failed(&writer->db, "audit journal");
 }
 
-int writer_audit_gathered(struct store_writer *writer, audit_journal_fn *each, void *context)
+int writer_audit_gathered(struct store_writer *writer, audit_journal_fn *each, void *context,
+                          size_t *out_settled)
 {
     sqlite3_stmt *statement = db_statement(&writer->db, JOURNAL_ALL);
+    uint64_t settled = 0;
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        if (!audit_journal_read(db_column_text(statement, 1), each, context))
+        struct text entry = db_column_text(statement, 1);
+        if (!audit_journal_read_mark(entry, &settled) && !audit_journal_read(entry, each, context))
             LOG(LOG_ERROR, "an entry of the audit log's journal cannot be read",
                 LOG_I("nr", sqlite3_column_int64(statement, 0)));
     }
     sqlite3_reset(statement);
+    *out_settled = settled;
     return code == SQLITE_DONE ? 0 : db_failed(&writer->db, "audit journal");
 }
