@@ -515,10 +515,11 @@ static void fail_locally(struct flight *flight, const char *what)
 
 struct write_message *flight_conclude(struct flight *flight)
 {
-    struct call_outcome outcome = {.read = BURSAR_READ_MALFORMED, .shape = REPLY_MALFORMED};
+    struct call_outcome outcome;
     struct open_credential credential = {{0}, {0}};
     struct write_message *message = NULL;
     bool has_reply = flight->end == EXCHANGE_REPLY && !flight->is_local;
+    call_outcome_init(&outcome);
     if (has_reply && worker_open_credential(flight->worker, &flight->row, &credential) < 0)
         fail_locally(flight, "the stored secret does not open");
     else if (has_reply && read_reply(flight, &outcome) < 0)

@@ -263,8 +263,8 @@ static bool take_room(struct exchange *exchange)
 {
     exchange->reply.body = buf_make_secret(HTTP_BODY_MAX);
     exchange->reply.headers = buf_make_secret(HTTP_HEADERS_MAX);
-    return buf_reserve(&exchange->reply.body, REPLY_FIRST - 1) &&
-           buf_reserve(&exchange->reply.headers, REPLY_FIRST - 1);
+    return buf_make_room(&exchange->reply.body, REPLY_FIRST - 1) &&
+           buf_make_room(&exchange->reply.headers, REPLY_FIRST - 1);
 }
 
 int http_start(struct http_engine *engine, struct http_request *request, http_done_fn *done,
