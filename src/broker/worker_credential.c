@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include <bursar/error.h>
@@ -82,20 +83,19 @@ void flight_keep_credential(struct flight *flight, const struct open_credential 
     buf_append(&plain, &secret_len, LENGTH_LEN);
     buf_append_text(&plain, buf_text(&credential->secret));
     buf_append_text(&plain, buf_text(&credential->grant));
-    uint8_t *to = buf_error(&plain) == 0
-                      ? buf_reserve(&flight->kept, plain.len + PROCESS_SEAL_OVERHEAD)
-                      : NULL;
-    if (to) {
-        process_key_seal(self->kept_key, buf_text(&plain), to);
-        buf_added(&flight->kept, plain.len + PROCESS_SEAL_OVERHEAD);
+    size_t sealed_len = plain.len + PROCESS_SEAL_OVERHEAD;
+    uint8_t *sealed = buf_error(&plain) == 0 ? malloc(sealed_len) : NULL;
+    if (sealed) {
+        process_key_seal(self->kept_key, buf_text(&plain), sealed);
+        flight->kept = (struct text){(const char *)sealed, sealed_len};
     }
     buf_free(&plain);
 }
 
 void flight_forget_credential(struct flight *flight)
 {
-    buf_free(&flight->kept);
-    flight->kept = buf_make(2 * PLAIN_MAX + LENGTH_LEN + PROCESS_SEAL_OVERHEAD);
+    free((void *)(uintptr_t)flight->kept.data);
+    flight->kept = (struct text){NULL, 0};
 }
 
 /* Where a key of the keyring has gone, what it sealed has gone too, wherever it is kept. */
@@ -115,8 +115,8 @@ static int open_kept(struct flight *flight, struct open_credential *out)
     out->secret = buf_make_secret(2 * PLAIN_MAX + LENGTH_LEN);
     out->grant = buf_make_secret(PLAIN_MAX);
     uint8_t *plain = buf_reserve(&out->secret, len);
-    int result = plain ? process_key_open(self->kept_key, buf_text(&flight->kept), plain)
-                       : buf_error(&out->secret);
+    int result =
+        plain ? process_key_open(self->kept_key, flight->kept, plain) : buf_error(&out->secret);
     if (result == 0) {
         buf_added(&out->secret, len);
         memcpy(&secret_len, plain, LENGTH_LEN);
@@ -133,7 +133,7 @@ static int open_kept(struct flight *flight, struct open_credential *out)
 
 int flight_open_credential(struct flight *flight, struct open_credential *out)
 {
-    bool is_kept = flight->kept.len > 0 && has_keys(flight);
+    bool is_kept = flight->kept.data && has_keys(flight);
     if (is_kept && open_kept(flight, out) == 0)
         return 0;
     return worker_open_credential(flight->worker, &flight->row, out);

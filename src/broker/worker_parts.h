@@ -60,7 +60,7 @@ struct flight {
     bool has_pass;           /* the gate counts it among what is under way */
     struct gate_pass pass;
     struct conn_row row; /* as it was when the attempt began; sealed */
-    struct buf kept; /* what the row has sealed, under kept_key, from the intent on; empty: not */
+    struct text kept; /* what the row has sealed, under kept_key, from the intent on; absent: not */
     struct request *waiters;
     struct origin *origin; /* whose job began it; NULL: the planner */
     enum exchange_end end;
