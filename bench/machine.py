@@ -91,6 +91,9 @@ class Server:
             raise Failed(f"{words[0]} did not start")
         self.said, self.pid = line[1:], self.child.pid
 
+    def next_line(self):
+        return self.child.stdout.readline().split()
+
     def close(self):
         self.child.kill()
         self.child.wait()
@@ -118,9 +121,10 @@ class Programs:
     def key(self, whose, kind):
         return str(self.folder / whose / f"curve.{kind}")
 
-    def echo(self, endpoint, reply_bytes, curve=False):
+    def echo(self, endpoint, reply_bytes, curve=False, hold=1):
         key = [self.key("server", "key")] if curve else []
-        return Server(self.path("bench/echo"), endpoint, str(reply_bytes), *key)
+        held = ["--hold", str(hold)] if hold > 1 else []
+        return Server(self.path("bench/echo"), *held, endpoint, str(reply_bytes), *key)
 
     def endpoint(self, token_bytes, delay_ms=0, *words):
         return Server(self.path("bench/endpoint"), str(token_bytes), str(delay_ms), *words)

@@ -117,14 +117,62 @@ void dispatcher_refuse_pending(struct dispatcher *self, struct pending *pending,
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
-/* Takes the answer. has_row: what it gives away is in the audit log. */
-static void give_to_all(struct dispatcher *self, struct answer *answer, bool has_row)
+enum told { TOLD_NOTHING, TOLD_ROW, TOLD_NO_ROOM /* so nothing may be given away */ };
+
+/* Tells the audit log what one who waits is about to get; hint as of auditor_given(). */
+static enum told tell_auditor(struct dispatcher *self, const struct pending *pending,
+                              const struct answer *answer, uint32_t *hint)
 {
+    const struct warm *given = pending->wants_secret ? answer->entry : answer->given;
+    bool has_grant = answer->given || (pending->may_export && answer->grant.len > 0);
+    if (answer->error < 0) {
+        auditor_refused(&self->auditor, &pending->about, answer->error);
+        return TOLD_ROW;
+    }
+    if (!given)
+        return TOLD_NOTHING;
+    if (!auditor_may_give(&self->auditor))
+        return TOLD_NO_ROOM;
+    *hint = auditor_given(&self->auditor, &pending->about, given,
+                          has_grant ? AUDIT_EXPORT : AUDIT_VEND, *hint);
+    return TOLD_ROW;
+}
+
+/* Tells it what all are about to get, of whom none is answered yet. Whether there is anything to tell. */
+static bool tell_of_all(struct dispatcher *self, const struct answer *answer)
+{
+    uint32_t hint = 0;
+    bool has_told = false;
+    for (size_t i = 0; i < answer->ticket_count; i++) {
+        struct pending *pending = pending_find(self->pending, answer->tickets[i]);
+        enum told told = pending ? tell_auditor(self, pending, answer, &hint) : TOLD_NOTHING;
+        if (told == TOLD_NO_ROOM)
+            dispatcher_refuse_pending(self, pending, BURSAR_E_STORE_UNAVAILABLE);
+        has_told |= told == TOLD_ROW;
+    }
+    return has_told;
+}
+
+enum row {
+    ROW_FIRST, /* the audit log is told of each, who is answered at once: one look at those who wait, of whom
+                 * there may be ten thousand */
+    ROW_WRITTEN,
+    ROW_MISSING /* it could not be written: nothing is given away */
+};
+
+/* Takes the answer. */
+static void give_to_all(struct dispatcher *self, struct answer *answer, enum row row)
+{
+    uint32_t hint = 0;
     for (size_t i = 0; i < answer->ticket_count; i++) {
         struct pending *pending = pending_find(self->pending, answer->tickets[i]);
         if (!pending)
             continue; /* its deadline has passed */
-        if (!has_row && answer->error == 0) {
+        if (row == ROW_FIRST && tell_auditor(self, pending, answer, &hint) == TOLD_NO_ROOM) {
+            dispatcher_refuse_pending(self, pending, BURSAR_E_STORE_UNAVAILABLE);
+            continue;
+        }
+        if (row == ROW_MISSING && answer->error == 0) {
             give_error(self, pending, BURSAR_E_STORE_UNAVAILABLE);
             continue;
         }
@@ -134,25 +182,6 @@ static void give_to_all(struct dispatcher *self, struct answer *answer, bool has
     }
     credential_close(&self->writer);
     answer_free(answer);
-}
-
-/* Tells the audit log what one who waits is about to get. False where they must not get it. */
-static bool tell_auditor(struct dispatcher *self, const struct pending *pending,
-                         const struct answer *answer, bool *has_told)
-{
-    const struct warm *given = pending->wants_secret ? answer->entry : answer->given;
-    bool has_grant = answer->given || (pending->may_export && answer->grant.len > 0);
-    if (answer->error < 0)
-        auditor_refused(&self->auditor, &pending->about, answer->error);
-    else if (given && !auditor_may_give(&self->auditor))
-        return false;
-    else if (given)
-        auditor_given(&self->auditor, &pending->about, given, has_grant ? AUDIT_EXPORT : AUDIT_VEND,
-                      0);
-    else
-        return true;
-    *has_told = true;
-    return true;
 }
 
 /* What is learnt is learnt now: an answer that waits must not bring back what is forgotten meanwhile. */
@@ -167,29 +196,27 @@ static void learn(struct dispatcher *self, struct answer *answer)
 
 static void take_answer(struct dispatcher *self, struct answer *answer)
 {
-    bool has_told = false;
     if (answer->forget[0] != 0)
         warm_table_forget(self->warm, text_of(answer->forget));
-    for (size_t i = 0; i < answer->ticket_count; i++) {
-        struct pending *pending = pending_find(self->pending, answer->tickets[i]);
-        if (pending && !tell_auditor(self, pending, answer, &has_told))
-            dispatcher_refuse_pending(self, pending, BURSAR_E_STORE_UNAVAILABLE);
-    }
     learn(self, answer);
-    if (self->auditor.is_strict && has_told)
+    if (!self->auditor.is_strict) {
+        give_to_all(self, answer, ROW_FIRST);
+        return;
+    }
+    if (tell_of_all(self, answer))
         auditor_hold(&self->auditor, &answer->message.mail);
     else
-        give_to_all(self, answer, true);
+        give_to_all(self, answer, ROW_WRITTEN);
 }
 
 /* What has waited for the audit log. */
-static void release_held(struct dispatcher *self, struct mail *mail, bool is_written)
+static void release_held(struct dispatcher *self, struct mail *mail, enum row row)
 {
     for (struct mail *next; mail; mail = next) {
         struct message *message = (struct message *)mail;
         next = mail->next;
         switch (message->type) {
-        case MESSAGE_ANSWER: give_to_all(self, (struct answer *)mail, is_written); break;
+        case MESSAGE_ANSWER: give_to_all(self, (struct answer *)mail, row); break;
         case MESSAGE_KEYS: mailbox_send(((struct keys_message *)mail)->reply_to, mail); break;
         default: query_send(self->broker->query, (struct request *)mail); break;
         }
@@ -200,8 +227,9 @@ static void take_written(struct dispatcher *self, struct write_message *message)
 {
     struct mail *held, *more;
     int result = auditor_written(&self->auditor, message, &held, &more);
-    release_held(self, held, result == 0);
-    release_held(self, more, result == 0);
+    enum row row = result == 0 ? ROW_WRITTEN : ROW_MISSING;
+    release_held(self, held, row);
+    release_held(self, more, row);
 }
 
 void dispatcher_open_to_others(const struct dispatcher *self)

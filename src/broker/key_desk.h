@@ -14,6 +14,7 @@ struct key_desk {
     key_walk_fn *then;      /* behind the barrier, or the audit row */
     size_t awaited;         /* threads that are to say that they passed it */
     bool is_at_dispatcher;
+    bool is_forgetting;   /* the store has nothing to do with it */
     struct key_set *next; /* what the keys will be when the current request ends */
     size_t dropped;
     uint8_t named[KEYRING_ID_LEN]; /* the key that the current request is about */
@@ -38,6 +39,9 @@ bool key_desk_is_same(const struct key *a, const struct key *b);
 /* Goes on with `then` once no thread holds what is sealed under a key that is not active but the store's rows; or
  * refuses. */
 void key_desk_barrier(struct query *self, key_walk_fn *then);
+/* Goes on with `then` once the dispatcher has in memory nothing that was sealed under a key that is not active, however
+ * late a worker told it. Cannot fail. */
+void key_desk_forget(struct query *self, key_walk_fn *then);
 /* Goes on with `then` once the audit log says that the current request has done what it is about to do; or refuses.
  * owner may be empty. */
 void key_desk_tell(struct query *self, struct text owner, struct text detail, key_walk_fn *then);

@@ -171,26 +171,34 @@ static void passed(void *context, struct write_message *message)
         key_desk_refuse(self, BURSAR_E_STORE_UNAVAILABLE, none);
 }
 
-static void store_passed(void *context, struct write_message *message)
+static void ask_others(struct query *self)
 {
-    struct query *self = context;
     const struct broker *broker = self->broker;
-    bool is_written = message->change.result == 0;
-    write_free(message);
-    if (!is_written) {
-        key_desk_refuse(self, BURSAR_E_STORE_UNAVAILABLE, none);
-        return;
-    }
     self->keys->awaited = broker->worker_count;
     self->keys->is_at_dispatcher = false;
     for (size_t i = 0; i < broker->worker_count; i++)
         worker_send_keys(broker->workers[i], &self->inbox);
 }
 
+static void store_passed(void *context, struct write_message *message)
+{
+    struct query *self = context;
+    bool is_written = message->change.result == 0;
+    write_free(message);
+    if (!is_written) {
+        key_desk_refuse(self, BURSAR_E_STORE_UNAVAILABLE, none);
+        return;
+    }
+    ask_others(self);
+}
+
 void query_keys_heard(struct query *self)
 {
     struct key_desk *desk = self->keys;
-    if (desk->is_at_dispatcher) {
+    if (desk->is_at_dispatcher && desk->is_forgetting) {
+        desk->is_forgetting = false;
+        desk->then(self);
+    } else if (desk->is_at_dispatcher) {
         ask_store(self, passed);
     } else if (--desk->awaited == 0) {
         desk->is_at_dispatcher = true;
@@ -202,6 +210,13 @@ void key_desk_barrier(struct query *self, key_walk_fn *then)
 {
     self->keys->then = then;
     ask_store(self, store_passed);
+}
+
+void key_desk_forget(struct query *self, key_walk_fn *then)
+{
+    self->keys->then = then;
+    self->keys->is_forgetting = true;
+    ask_others(self);
 }
 
 /* ---- the audit log ----------------------------------------------------------------------------- */

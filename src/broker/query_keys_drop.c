@@ -160,18 +160,11 @@ void key_desk_reload(struct query *self)
 
 /* ---- key.shred --------------------------------------------------------------------------------- */
 
-/* Its rows need new secrets: now the keys go. */
-static void destroy(struct query *self)
+static void destroyed(struct query *self)
 {
     struct key_desk *desk = self->keys;
-    struct key_set *set = desk->next;
     struct text owner = desk->current->job.owner;
     uint64_t rows = desk->walk.changed;
-    desk->next = NULL;
-    if (!key_desk_commit(self, set))
-        return;
-    LOG(LOG_WARNING, "an owner's keys were destroyed", LOG_T("owner", owner),
-        LOG_I("keys", (int64_t)desk->dropped), LOG_I("connections", (int64_t)rows));
     struct answer *answer = answer_new(desk->current->ticket);
     struct pack map = pack_map(&answer->body);
     pack_text(&map, "owner", owner);
@@ -179,6 +172,20 @@ static void destroy(struct query *self)
     pack_uint(&map, "connections", rows);
     pack_close(&map);
     key_desk_give(self, answer);
+}
+
+/* Its rows need new secrets: now the keys go. A worker that had read a row before it was ended may have told the
+ * dispatcher of it behind its end; and what is vended from memory is not under the owner's key there. */
+static void destroy(struct query *self)
+{
+    struct key_desk *desk = self->keys;
+    struct key_set *set = desk->next;
+    desk->next = NULL;
+    if (!key_desk_commit(self, set))
+        return;
+    LOG(LOG_WARNING, "an owner's keys were destroyed", LOG_T("owner", desk->current->job.owner),
+        LOG_I("keys", (int64_t)desk->dropped), LOG_I("connections", (int64_t)desk->walk.changed));
+    key_desk_forget(self, destroyed);
 }
 
 static void end_rows(struct query *self)

@@ -18,7 +18,10 @@
 #include "broker/worker_sweep.h"
 #include "broker/worker_validate.h"
 
-enum { LOOK_TOGETHER = 64 }; /* messages, by one view of the store */
+enum {
+    LOOK_TOGETHER = 64,  /* messages, by one view of the store */
+    OPEN_AGAIN_MS = 1000 /* while what was closed for a rest cannot be opened */
+};
 
 /* ---- messages ------------------------------------------------------------------------------------ */
 
@@ -41,6 +44,10 @@ int64_t worker_remind_at(const struct worker *self)
 
 static void take_request(struct worker *self, struct request *request)
 {
+    if (!self->reader) {
+        worker_refuse(self, request, BURSAR_E_STORE_UNAVAILABLE, NULL);
+        return;
+    }
     switch (request->job.op) {
     case OP_VEND:
     case OP_REFRESH:
@@ -69,7 +76,7 @@ static void look_together(struct worker *self, size_t taken)
 void worker_take_messages(struct worker *self)
 {
     struct mail *mail = mailbox_take(&self->inbox);
-    bool is_alone = !mail || !mail->next;
+    bool is_alone = !mail || !mail->next || !self->reader;
     size_t taken = 0;
     if (mail)
         worker_rest_busy(self);
@@ -261,35 +268,65 @@ static void *run(void *context)
         worker_take_messages(self);
     }
     self->open_error = NULL;
-    thread_ready(&self->thread, result);
+    thread_ready(&self->threads[self->thread], result);
     if (result == 0)
         return live(self);
     worker_end(self);
     return NULL;
 }
 
-/* What was sent waits while the store cannot be opened; who sent it is told when his time is up. */
+/* One attempt; what failed is told the first time. */
+static bool open_again(struct worker *self, bool is_first)
+{
+    struct buf error = buf_make(1024);
+    self->open_error = &error;
+    int result = worker_open_own(self);
+    self->open_error = NULL;
+    if (result < 0) {
+        worker_close_own(self);
+        if (is_first)
+            LOG(LOG_ERROR, "a worker cannot open what it needs: tried again",
+                LOG_S("provider", self->connector ? self->connector->provider : "-"),
+                LOG_T("error", buf_text(&error)));
+    }
+    buf_free(&error);
+    return result == 0;
+}
+
+/* Who asks meanwhile is told, and all else is kept. */
 static void *run_again(void *context)
 {
     struct worker *self = context;
-    thread_ready(&self->thread, 0);
+    thread_join(
+        &self->threads[!self->thread]); /* it closes what it had, and has nothing more to do */
     worker_rest_busy(self);
     self->plan_at_ms = self->remind_at_ms = 0;
-    worker_must_open_own(self);
+    for (bool is_first = true; !open_again(self, is_first); is_first = false) {
+        worker_take_messages(self);
+        if (self->is_draining)
+            drain(self);
+        if (self->is_stopping)
+            break;
+        mailbox_wait(&self->inbox, OPEN_AGAIN_MS);
+    }
     return live(self);
 }
 
-static int start_thread(struct worker *self, thread_fn *function)
+static int start_thread(struct worker *self,
+                        int (*start)(struct thread *, const char *, thread_fn *, void *),
+                        thread_fn *function)
 {
-    char name[16] = "worker";
-    if (self->connector)
-        memccpy(name, self->connector->provider, 0, sizeof name - 1);
-    return thread_start(&self->thread, name, function, self);
+    const char *name = self->connector ? self->connector->provider : "worker";
+    return start(&self->threads[self->thread], name, function, self);
 }
 
 int worker_go_on(struct worker *self)
 {
-    return start_thread(self, run_again);
+    self->thread = !self->thread;
+    int result = start_thread(self, thread_launch, run_again);
+    if (result < 0)
+        self->thread = !self->thread;
+    return result;
 }
 
 int worker_new(const struct broker *broker, const struct connector *connector,
@@ -315,8 +352,7 @@ int worker_start(const struct broker *broker, const struct connector *connector,
     if (result < 0)
         return result;
     worker_rest_init(self, broker->config->idle_s * INT64_C(1000));
-    self->rest.has_thread = true;
-    result = start_thread(self, run);
+    result = start_thread(self, thread_start, run);
     if (result < 0) {
         worker_rest_fini(self);
         mailbox_fini(&self->inbox);
@@ -341,17 +377,23 @@ void worker_open(struct worker *self)
 
 void worker_drain(struct worker *self)
 {
-    send_mail(self, &message_new(MESSAGE_DRAIN)->mail);
+    if (!worker_rest_hold(self)) {
+        send_mail(self, &message_new(MESSAGE_DRAIN)->mail);
+        return;
+    }
+    self->is_draining = true;
+    drain(self); /* nothing is under way */
+    worker_rest_let_go(self);
 }
 
 void worker_stop(struct worker *self)
 {
     if (!self)
         return;
-    send_mail(self, &message_new(MESSAGE_STOP)->mail);
-    if (worker_rest_has_thread(self))
-        thread_join(&self->thread);
-    else
+    mailbox_send(&self->inbox, &message_new(MESSAGE_STOP)->mail);
+    bool is_resting = worker_rest_end(self);
+    thread_join(&self->threads[self->thread]);
+    if (is_resting)
         worker_end(self);
 }
 
@@ -376,7 +418,7 @@ void worker_free(struct worker *self)
 
 bool worker_send(struct worker *self, struct request *request)
 {
-    if (atomic_load(&self->figures.queue) >= WORKER_QUEUE_MAX)
+    if (atomic_load(&self->figures.queue) >= WORKER_QUEUE_MAX || !worker_wake(self))
         return false;
     atomic_fetch_add(&self->figures.queue, 1);
     request->counted = &self->figures.queue;
@@ -387,7 +429,10 @@ bool worker_send(struct worker *self, struct request *request)
 void worker_send_sweep(struct worker *self)
 {
     static const struct text none = {NULL, 0};
-    send_mail(self, &sweep_message_new(none, none, false)->message.mail);
+    if (worker_rest_hold(self))
+        worker_rest_let_go(self); /* it has none */
+    else
+        send_mail(self, &sweep_message_new(none, none, false)->message.mail);
 }
 
 void worker_send_sweep_begun(struct worker *self, struct text sweep, struct text provider,
@@ -401,7 +446,12 @@ void worker_send_keys(struct worker *self, struct mailbox *reply_to)
     struct keys_message *keys = memory_new(sizeof *keys);
     keys->message.type = MESSAGE_KEYS;
     keys->reply_to = reply_to;
-    send_mail(self, &keys->message.mail);
+    if (worker_rest_hold(self)) {
+        worker_rest_let_go(self);
+        mailbox_send(reply_to, &keys->message.mail); /* it has no flight */
+    } else {
+        send_mail(self, &keys->message.mail);
+    }
 }
 
 /* ---- figures ------------------------------------------------------------------------------------- */

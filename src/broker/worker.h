@@ -38,7 +38,7 @@ void worker_stop(struct worker *worker);
 void worker_free(struct worker *worker);
 
 /* Takes the request; false, with the request left to the caller, where WORKER_QUEUE_MAX are there
- * already, on their way or waiting for a flight. */
+ * already, on their way or waiting for a flight, or where it rests and no thread can be started for it. */
 #define WORKER_QUEUE_MAX 65536
 bool worker_send(struct worker *worker, struct request *request);
 /* A sweep was cancelled: the worker looks which there are. */

@@ -119,8 +119,11 @@ static int fill_list(struct worker *self, int64_t now_ms)
     list->count = list->next = 0;
     list->next_at = EXPIRY_NEVER;
     list->made_at_ms = now_ms;
-    return self->broker->store->due(self->reader, text_of(self->connector->provider), now,
-                                    PLAN_LIST, list_id, list, &list->next_at);
+    int result = self->broker->store->due(self->reader, text_of(self->connector->provider), now,
+                                          PLAN_LIST, list_id, list, &list->next_at);
+    if (result < 0) /* what is not known may be due now */
+        list->next_at = 0;
+    return result;
 }
 
 /* When to look again: the rest of the list waits for flights to end, each of which asks again. */
@@ -173,8 +176,10 @@ static void reminder_written(void *context, struct write_message *message)
     struct worker *self = context;
     if (message->change.result == 0 && --self->reminders == 0)
         self->remind_at_ms = 0; /* there may be more than one batch */
-    else if (message->change.result != 0)
+    else if (message->change.result != 0) {
         self->reminders--;
+        self->next_reminder_at = 0; /* it is due still */
+    }
     write_free(message);
 }
 

@@ -1,6 +1,5 @@
 #include "broker/worker_rest.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -12,8 +11,7 @@ enum {
     LEAST_MS = 40000,      /* a shorter rest is none */
     MOST_MS = 3600 * 1000, /* then it looks whether all is as it should be */
     EARLY_MS = 25000, /* before something is due it is woken: whoever looks does so now and then */
-    CLOCK_STEP_MS = 60000,
-    OPEN_AGAIN_MS = 1000
+    CLOCK_STEP_MS = 60000
 };
 
 void worker_rest_init(struct worker *worker, int64_t after_ms)
@@ -39,7 +37,7 @@ void worker_rest_busy(struct worker *worker)
 
 /* ---- going ----------------------------------------------------------------------------------------- */
 
-/* Nothing is under way, and nothing waits but for a time that is known. */
+/* Nothing is under way, and nothing waits but for a time that is known: when it looked last, nothing was due. */
 static bool has_nothing(struct worker *self, int64_t now_ms)
 {
     return self->is_open && !self->is_draining && !self->is_stopping && !self->flights &&
@@ -47,8 +45,8 @@ static bool has_nothing(struct worker *self, int64_t now_ms)
            !heap_top(&self->polls) && !self->completions && !self->exchanges &&
            !self->first_waiting && !self->sweeps && !self->holds && !self->must_load_sweeps &&
            self->sweep_at_ms == INT64_MAX && self->gate_at_ms == INT64_MAX &&
-           self->recheck_at_ms == INT64_MAX && self->due.next >= self->due.count &&
-           self->reminders == 0 && self->plan_at_ms > now_ms && self->remind_at_ms > now_ms &&
+           self->recheck_at_ms == INT64_MAX && self->due.count == 0 && self->reminders == 0 &&
+           self->plan_at_ms > now_ms && self->remind_at_ms > now_ms &&
            gate_ask(&self->gate, now_ms).reason == GATE_FREE;
 }
 
@@ -77,81 +75,81 @@ bool worker_rest(struct worker *self)
     }
     if (boot_ms < worker_rest_at(self))
         return false;
-    worker_close_own(self);
     pthread_mutex_lock(&rest->lock);
-    atomic_store(&rest->until_ms, work_ms < now_ms + MOST_MS ? work_ms : now_ms + MOST_MS);
-    atomic_store(&rest->offset_ms, now_ms - boot_ms);
     /* Whoever sends looks at this behind the sending: either it is seen here what was sent, or there that
      * nobody will take it. */
     atomic_exchange(&rest->is_resting, 1);
-    bool is_empty = mailbox_is_empty(&self->inbox);
-    if (!is_empty)
-        atomic_exchange(&rest->is_resting, 0);
-    pthread_mutex_unlock(&rest->lock);
-    if (is_empty)
-        return true;
-    worker_rest_busy(self);
-    worker_must_open_own(self);
-    return false;
-}
-
-/* One attempt; what failed is told the first time. */
-static bool open_own(struct worker *self, bool is_first)
-{
-    struct buf error = buf_make(1024);
-    self->open_error = &error;
-    int result = worker_open_own(self);
-    self->open_error = NULL;
-    if (result < 0) {
-        worker_close_own(self);
-        if (is_first)
-            LOG(LOG_ERROR, "a worker cannot open what it needs: tried again",
-                LOG_S("provider", self->connector ? self->connector->provider : "-"),
-                LOG_T("error", buf_text(&error)));
+    if (!mailbox_is_empty(&self->inbox)) {
+        atomic_store(&rest->is_resting, 0);
+        pthread_mutex_unlock(&rest->lock);
+        return false;
     }
-    buf_free(&error);
-    return result == 0;
-}
-
-void worker_must_open_own(struct worker *self)
-{
-    for (bool is_first = true; !open_own(self, is_first); is_first = false)
-        poll(NULL, 0, OPEN_AGAIN_MS);
+    atomic_store(&rest->until_ms, work_ms < now_ms + MOST_MS ? work_ms : now_ms + MOST_MS);
+    atomic_store(&rest->offset_ms, now_ms - boot_ms);
+    struct http_engine *http = self->http;
+    struct store_reader *reader = self->reader;
+    const struct store_engine *store = self->broker->store;
+    self->http = NULL;
+    self->reader = NULL;
+    pthread_mutex_unlock(&rest->lock);
+    http_engine_free(http); /* nobody is to wait for this */
+    store->reader_close(reader);
+    return true;
 }
 
 /* ---- coming back ----------------------------------------------------------------------------------- */
 
-static void start_again(struct worker *self)
+/* By the holder of the lock. */
+static bool start_again(struct worker *self)
 {
     struct worker_rest *rest = &self->rest;
-    pthread_mutex_lock(&rest->lock);
-    if (atomic_load(&rest->is_resting)) {
-        if (rest->has_thread)
-            thread_join(&self->thread); /* it has nothing more to do */
-        atomic_store(&rest->is_resting, 0);
-        rest->has_thread = worker_go_on(self) == 0;
-        if (!rest->has_thread) {
+    if (!atomic_load(&rest->is_resting))
+        return true;
+    atomic_store(&rest->is_resting, 0);
+    bool has_started = worker_go_on(self) == 0;
+    if (!has_started) {
+        if (!rest->has_failed)
             LOG(LOG_ERROR, "a worker's thread cannot be started: tried again",
                 LOG_S("provider", self->connector ? self->connector->provider : "-"));
-            atomic_store(&rest->until_ms, 0);
-            atomic_store(&rest->is_resting, 1);
-        }
+        atomic_store(&rest->until_ms, 0);
+        atomic_store(&rest->is_resting, 1);
     }
-    pthread_mutex_unlock(&rest->lock);
+    rest->has_failed = !has_started;
+    return has_started;
 }
 
-bool worker_rest_has_thread(struct worker *self)
+bool worker_wake(struct worker *self)
 {
+    if (!atomic_fetch_or(&self->rest.is_resting, 0))
+        return true;
     pthread_mutex_lock(&self->rest.lock);
-    bool has_thread = self->rest.has_thread;
+    bool has_thread = start_again(self);
     pthread_mutex_unlock(&self->rest.lock);
     return has_thread;
 }
 
-void worker_wake(struct worker *self)
+bool worker_rest_hold(struct worker *self)
 {
-    if (atomic_fetch_or(&self->rest.is_resting, 0))
-        start_again(self);
+    if (!atomic_load(&self->rest.is_resting))
+        return false;
+    pthread_mutex_lock(&self->rest.lock);
+    if (atomic_load(&self->rest.is_resting) && mailbox_is_empty(&self->inbox))
+        return true;
+    pthread_mutex_unlock(&self->rest.lock);
+    return false;
+}
+
+void worker_rest_let_go(struct worker *self)
+{
+    pthread_mutex_unlock(&self->rest.lock);
+}
+
+bool worker_rest_end(struct worker *self)
+{
+    pthread_mutex_lock(&self->rest.lock);
+    bool is_resting = atomic_exchange(&self->rest.is_resting, 0) != 0;
+    pthread_mutex_unlock(&self->rest.lock);
+    return is_resting;
 }
 
 void worker_wake_due(struct worker *self)
@@ -162,5 +160,5 @@ void worker_wake_due(struct worker *self)
     int64_t now_ms = clock_wall_ms(), offset_ms = now_ms - clock_boot_ms();
     int64_t step_ms = offset_ms - atomic_load(&rest->offset_ms);
     if (now_ms >= atomic_load(&rest->until_ms) - EARLY_MS || llabs(step_ms) > CLOCK_STEP_MS)
-        start_again(self);
+        worker_wake(self);
 }

@@ -150,7 +150,8 @@ static int load(struct worker *self)
     struct sweep_part *part, *next;
     DL_FOREACH(self->sweeps, part)
         part->is_gone = true;
-    int result = self->broker->store->sweep_parts(self->reader, load_part, self);
+    int result = !self->reader ? BURSAR_E_STORE_UNAVAILABLE
+                               : self->broker->store->sweep_parts(self->reader, load_part, self);
     if (result == 0)
         settle_holds(self);
     DL_FOREACH_SAFE(self->sweeps, part, next) {

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct known {
     const char *text;
@@ -72,7 +73,7 @@ const struct path *paths_find(const struct paths *paths, struct text text)
     struct known *found =
         paths ? bsearch(&wanted, paths->known, paths->count, sizeof paths->known[0], by_address)
               : NULL;
-    if (!found)
+    if (!found || strnlen(found->text, text.len + 1) != text.len)
         return NULL;
     const struct path *path = atomic_load_explicit(&found->path, memory_order_acquire);
     return path ? path : compile(found);

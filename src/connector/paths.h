@@ -12,7 +12,7 @@ struct paths;
 /* Borrows the settings until paths_free(). NULL without memory. */
 struct paths *paths_make(const struct settings *settings);
 void paths_free(struct paths *paths);
-/* Of a text of the settings, known by where it lies. NULL where it is none of theirs, or without memory. Borrowed
+/* Of a whole text of the settings, known by where it lies. NULL where it is none of theirs, or without memory. Borrowed
  * until paths_free(). */
 const struct path *paths_find(const struct paths *paths, struct text text);
 

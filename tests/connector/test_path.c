@@ -507,6 +507,7 @@ static void test_paths(void **state)
     assert_null(paths_find(paths, text_of(wrong)));
     assert_null(paths_find(paths, text_of(c)));
     assert_null(paths_find(paths, TEXT_LITERAL("$.a")));
+    assert_null(paths_find(paths, (struct text){b, 3})); /* a module's own, of a part of it */
     assert_null(paths_find(NULL, text_of(a)));
     paths_free(paths);
 }

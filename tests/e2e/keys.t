@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import Daemon, Endpoint, cli, run
+from harness import Daemon, Endpoint, cli, limit, run
 from scene import (FAULT_POINTS, SANITIZED, check_store, edit, make_secret, put, record, scaled, types_of,
                    until)
 
@@ -191,6 +191,8 @@ def test_retire_behind_strict(t):
     t.ok(all(r["secret"]["token"] == token for r in got), "with the secret")
     t.eq(c.recv_id(retire, 30).get("dropped"), 1, "and the key is gone")
 
+SHREDS = 3
+
 
 def test_shred(t):
     """An owner's key is destroyed: its secrets are gone, also in copies of the database."""
@@ -239,6 +241,28 @@ def test_shred(t):
     t.eq((refused["error"]["code"], "unknown_key" in refused["error"]["message"]),
          ("internal", True), "the backup of before is not readable either")
     t.ok(vend(c, next(iter(other)), "other"), "but for other owners")
+
+
+@limit(120)
+def test_shred_while_vended(t):
+    """What is vended while its owner's key is destroyed is not in memory afterwards."""
+    _, d, c = start(t)
+    for turn in range(SHREDS):
+        mine = list(bearers(c, 200, owner="mine"))
+        c.ask("key.new", owner="mine", activate=True)
+        wrapped(c)
+        shred = c.send("key.shred", owner="mine")
+        busy = d.client()
+        jobs = 0
+        while shred not in c._early and not c.wait(0):
+            for connection in mine:
+                busy.send("vend", owner="mine", connection=connection)
+            for _ in mine:
+                busy.recv(30)
+            jobs += len(mine)
+        t.eq(c.recv_id(shred, 60).get("connections"), len(mine), f"destroyed in turn {turn}, behind {jobs} vends")
+        codes = [c.code("vend", owner="mine", connection=connection) for connection in mine]
+        t.eq(set(codes), {"needs_reauth"}, "nothing is given out any more")
 
 
 def reload_source(t, d, c, file):
@@ -360,5 +384,5 @@ def test_refused_sources(t):
         t.eq((d.wait_exit(), words in d.log_tail()), (1, True), where)
 
 
-run([test_rotation, test_resumed, test_retire_refused, test_retire_behind_strict, test_shred, test_command,
+run([test_rotation, test_resumed, test_retire_refused, test_retire_behind_strict, test_shred, test_shred_while_vended, test_command,
      test_credential, test_passphrase, test_changed_file, test_refused_sources])

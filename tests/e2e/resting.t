@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """Workers that have nothing to do: their threads end, and come back for a job, for what is due, and for the end."""
 
+import contextlib
 import os
+import resource
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -77,6 +80,22 @@ def test_due(t):
     t.eq((fresh["state"], len(sim.journal())), ("ACTIVE", 1), "once")
 
 
+def rename(d, before, now):
+    with contextlib.closing(sqlite3.connect(d.db, timeout=30)) as db, db:
+        db.execute(f"ALTER TABLE {before} RENAME TO {now}")
+
+
+@limit(90)
+def test_unreadable(t):
+    """Who cannot read what is due does not rest: it looks again, and does it as soon as it can."""
+    sim, d, c = start(t)
+    put(c, sim.issue("alice", ttl=6), lives_s=6)
+    rename(d, "connection", "elsewhere")
+    until(lambda: d.log().count('at="next due"') > 3, "it has looked for longer than it takes to rest", 30)
+    rename(d, "elsewhere", "connection")
+    t.ok(sim.wait_done(1, 20), "it is refreshed")
+
+
 @limit(120)
 def test_all_at_once(t):
     """Sweeps, keys and jobs for a hundred that rest, while they go to rest and come back."""
@@ -117,6 +136,58 @@ def test_end(t):
     t.eq(d.client().ask("vend", owner="o", connection=connection)["secret"]["token"], token, "and after a kill")
 
 
+def set_limit(d, which, most):
+    """Also of a daemon that runs. Gives what puts it back."""
+    before = resource.prlimit(d.pid, which, (most, resource.prlimit(d.pid, which)[1]))
+    return lambda: resource.prlimit(d.pid, which, before)
+
+
+def test_no_files(t):
+    """Who comes back and cannot open the store says so at once, and again until it can; it can be ended too."""
+    _, d, c = start(t)
+    connection, token = put_plain(c)
+    wait_rest(d)
+    put_back = set_limit(d, resource.RLIMIT_NOFILE, 8)
+    for attempt in ("first", "second"):
+        t.eq(c.code("vend", owner="o", connection=connection), "store_unavailable", attempt)
+    frozen = c.ask("connection.freeze", select={"owner": "o"})["sweep"]
+    put_back()
+    t.ok(c.call("sweep.get", sweep=frozen, wait=True, timeout=60)["ok"], "a freeze that was begun meanwhile is done")
+    t.eq(c.code("vend", owner="o", connection=connection), "frozen", "and holds")
+    other, token = put_plain(c, "b")
+    wait_rest(d)
+    set_limit(d, resource.RLIMIT_NOFILE, 8)
+    t.eq(c.code("vend", owner="o", connection=other), "store_unavailable", "once more")
+    d.stop()
+    d.start()
+    t.eq(d.client().ask("vend", owner="o", connection=other)["secret"]["token"], token, "ended, and there again")
+
+
+@limit(90)
+def test_no_threads(t):
+    """Who cannot have a thread says so at once, and has one as soon as it can."""
+    d = t.use(Daemon({"connectors": IDLE, "providers": {"plain": {"kind": "static"}}},
+                     env={"GLIBC_TUNABLES": "glibc.pthread.stack_cache_size=0"}))
+    c = d.client()
+    connection, token = put_plain(c)
+    wait_rest(d)
+    put_back = set_limit(d, resource.RLIMIT_AS, (d.proc("VmSize") + 256) * 1024)
+    for attempt in ("first", "second"):
+        t.eq(c.code("vend", owner="o", connection=connection), "overloaded", attempt)
+    t.eq(d.log().count("thread cannot be started"), 1, "the log tells of it once")
+    frozen = c.ask("connection.freeze", select={"owner": "o"})["sweep"]
+    put_back()
+    t.ok(c.call("sweep.get", sweep=frozen, wait=True, timeout=60)["ok"], "nobody asks it, and it comes back")
+    t.eq(c.code("vend", owner="o", connection=connection), "frozen", "and takes up what had come")
+    other, token = put_plain(c, "b")
+    wait_rest(d)
+    set_limit(d, resource.RLIMIT_AS, (d.proc("VmSize") + 256) * 1024)
+    t.eq(c.code("vend", owner="o", connection=other), "overloaded", "once more")
+    d.stop()
+    d.start()
+    t.eq(d.client().ask("vend", owner="o", connection=other)["secret"]["token"], token, "ended, and there again")
+
+
 def test_never(t):
     d = t.use(Daemon({"connectors": {"idle_s": 0}, "providers": {"plain": {"kind": "static"}}}))
     put_plain(d.client())
@@ -124,4 +195,4 @@ def test_never(t):
     t.ok({"plain", "worker"} <= workers(d), "idle_s: 0, and they stay")
 
 
-run([test_jobs, test_due, test_all_at_once, test_end, test_never])
+run([test_jobs, test_due, test_unreadable, test_all_at_once, test_end, test_no_files, test_no_threads, test_never])

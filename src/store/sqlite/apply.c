@@ -223,7 +223,8 @@ static int set_secret(struct store_writer *writer, struct store_change *change, 
     row->invalid_generation = 0; /* that was another one */
     change->generation = row->generation + 1;
     change->state = step->state;
-    sqlite3_stmt *statement = db_statement(&writer->db, SET_SECRET);
+    size_t how = step->state == row->state ? SET_SECRET_ALONE : SET_SECRET;
+    sqlite3_stmt *statement = db_statement(&writer->db, how);
     db_bind_int(statement, 1, row->rowid);
     db_bind_int(statement, 2, (int64_t)change->generation);
     db_bind_int(statement, 3, step->state);

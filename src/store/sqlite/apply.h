@@ -44,6 +44,7 @@ enum apply_statement {
     LOAD,
     INSERT,
     SET_SECRET,
+    SET_SECRET_ALONE, /* the state stays */
     SET_DATA,
     SET_STATE,
     SET_INVALID,

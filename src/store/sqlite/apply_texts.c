@@ -1,6 +1,23 @@
 /* The statements of the write side. */
 #include "store/sqlite/apply.h"
 
+/* state: what sets it. A statement that names the column, whatever the value, runs the trigger that counts states, and
+ * for that SQLite keeps a copy of each page that it changes. */
+#define SET_SECRET_TEXT(state)                                                         \
+    "UPDATE connection SET prior_secret = secret, prior_grant = \"grant\","            \
+    " generation = ?2," state " issued_at = ?4, expires_at = ?5, due_at = ?6,"         \
+    " next_refresh_at = ?7, refresh_expires_at = ?8, updated_at = ?9, kind = ?10,"     \
+    " scopes = coalesce(?11, scopes), secret = ?12, \"grant\" = ?13,"                  \
+    " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"            \
+    " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"  \
+    " last_error = iif(?15 IS NULL, last_error, NULL),"                                \
+    " reason = NULL, remind_at = NULL, lost_at = NULL,"                                \
+    " prior_state = iif(?3 IN (5, 6), 2, prior_state),"                                \
+    " suspect = iif(?15 IS NULL, 0, suspect),"                                         \
+    " cut_short = iif(?15 IS NULL OR invalid_generation <> generation, 0, cut_short)," \
+    " metadata = coalesce(?16, metadata)"                                              \
+    " WHERE rowid = ?1"
+
 const char *const apply_texts[] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -11,20 +28,8 @@ const char *const apply_texts[] = {
     [INSERT] = "INSERT INTO connection (id, owner, provider, account, state, prior_state,"
                " generation, created_at, updated_at, metadata, tags)"
                " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?6, ?7, ?8)",
-    [SET_SECRET] =
-        "UPDATE connection SET prior_secret = secret, prior_grant = \"grant\","
-        " generation = ?2, state = ?3, issued_at = ?4, expires_at = ?5, due_at = ?6,"
-        " next_refresh_at = ?7, refresh_expires_at = ?8, updated_at = ?9, kind = ?10,"
-        " scopes = coalesce(?11, scopes), secret = ?12, \"grant\" = ?13,"
-        " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"
-        " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"
-        " last_error = iif(?15 IS NULL, last_error, NULL),"
-        " reason = NULL, remind_at = NULL, lost_at = NULL,"
-        " prior_state = iif(?3 IN (5, 6), 2, prior_state),"
-        " suspect = iif(?15 IS NULL, 0, suspect),"
-        " cut_short = iif(?15 IS NULL OR invalid_generation <> generation, 0, cut_short),"
-        " metadata = coalesce(?16, metadata)"
-        " WHERE rowid = ?1",
+    [SET_SECRET] = SET_SECRET_TEXT(" state = ?3,"),
+    [SET_SECRET_ALONE] = SET_SECRET_TEXT(""),
     [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
                  " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
     [SET_STATE] = "UPDATE connection SET state = ?2, prior_state = ?3, next_refresh_at = ?4,"
