@@ -214,10 +214,11 @@ def spread(values):
     return statistics.median(values), min(values), max(values)
 
 
-def in_turns(count, first, second):
-    """Figures of both, taken one after the other, who begins changing each time: two lists."""
-    results = ([], [])
+def in_turns(count, *measures):
+    """Figures of each, taken one after the other, who begins changing each time: as many lists."""
+    results = tuple([] for _ in measures)
     for turn in range(count):
-        for which in ((0, 1), (1, 0))[turn % 2]:
-            results[which].append((first, second)[which]())
+        for i in range(len(measures)):
+            which = (turn + i) % len(measures)
+            results[which].append(measures[which]())
     return results
