@@ -94,8 +94,8 @@ struct sweep_part;
 struct worker {
     const struct broker *broker;
     const struct connector *connector; /* NULL: of all rows whose provider is not configured */
-    struct thread threads[2]; /* each waits for the end of the one before it */
-    bool thread;              /* which of them is the last */
+    struct thread threads[2];          /* each waits for the end of the one before it */
+    bool thread;                       /* which of them is the last */
     struct worker_rest rest;
     struct mailbox inbox;
     struct store_reader *reader;
