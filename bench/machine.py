@@ -140,9 +140,10 @@ class Programs:
 
 
 class Daemon:
-    """bursard with a static provider, and one or many at a local token endpoint."""
+    """bursard with a static provider, and one or many at a local token endpoint. Its workers do not rest unless idle_s
+    is more than 0: a thread that ends takes along what it has used of a processor, and the figures lack it."""
 
-    def __init__(self, programs, port, tcp_port=0, name="d", others=None, io_threads=1, idle_s=60):
+    def __init__(self, programs, port, tcp_port=0, name="d", others=None, io_threads=1, idle_s=0):
         self.programs, self.child = programs, None
         self.folder = programs.folder / name
         self.folder.mkdir(exist_ok=True)

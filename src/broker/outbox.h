@@ -3,8 +3,9 @@
  *
  * ZeroMQ's thread is woken by the first message that it finds nothing before, and goes back to sleep when it has
  * sent what there is. A reply takes longer to make than to send: sent one by one, that thread and the client's are
- * woken for nearly each of them, which costs more than the reply. Sent when a burst of jobs has been
- * answered, or so many, they are woken once for all. The sender flushes before it waits for anything. */
+ * woken for nearly each of them, which costs more than the reply. So they are sent when a burst of jobs has been
+ * answered, or so many: a client that has a few dozen under way is to read the first of its answers while the
+ * others are made, or each would wait for the other. The sender flushes before it waits for anything. */
 #ifndef BROKER_OUTBOX_H
 #define BROKER_OUTBOX_H
 
@@ -13,7 +14,7 @@
 
 #include <zmq.h>
 
-#define OUTBOX_REPLIES 256 /* a further one sends them */
+#define OUTBOX_REPLIES 16 /* a further one sends them */
 
 struct outbox;
 

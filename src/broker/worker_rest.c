@@ -47,7 +47,7 @@ static bool has_nothing(struct worker *self, int64_t now_ms)
            self->sweep_at_ms == INT64_MAX && self->gate_at_ms == INT64_MAX &&
            self->recheck_at_ms == INT64_MAX && self->due.count == 0 && self->reminders == 0 &&
            self->plan_at_ms > now_ms && self->remind_at_ms > now_ms &&
-           gate_ask(&self->gate, now_ms).reason == GATE_FREE;
+           gate_is_at_rest(&self->gate, now_ms);
 }
 
 /* Wall clock at which the worker has to do something that nobody asks it for. */

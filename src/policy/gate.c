@@ -166,6 +166,17 @@ unsigned gate_width(const struct gate *gate, unsigned usual)
     return is_trial && usual > GUARD_CANARIES ? GUARD_CANARIES : usual;
 }
 
+static bool is_full(const struct budget *budget, int64_t now_ms)
+{
+    return budget->limit == 0 || budget_left(budget, now_ms) >= budget->burst;
+}
+
+bool gate_is_at_rest(struct gate *gate, int64_t now_ms)
+{
+    return gate_ask(gate, now_ms).reason == GATE_FREE && is_full(&gate->token, now_ms) &&
+           is_full(&gate->api, now_ms);
+}
+
 int64_t gate_room(const struct gate *gate, int64_t span_ms, int64_t now_ms)
 {
     if (gate->is_paused || gate->guard.is_shut || gate->client.is_refused ||

@@ -112,6 +112,9 @@ unsigned gate_width(const struct gate *gate, unsigned usual);
  * them back. */
 int64_t gate_room(const struct gate *gate, int64_t span_ms, int64_t now_ms);
 
+/* Whether nothing of it will change with time: refreshes go out, and its budgets are full. */
+bool gate_is_at_rest(struct gate *gate, int64_t now_ms);
+
 /* `budget`, `breaker`, `guard`, `client`, `paused`; NULL for GATE_FREE. */
 const char *gate_reason_name(enum gate_reason reason);
 

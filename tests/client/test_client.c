@@ -13,30 +13,7 @@
 #include <bursar/client.h>
 
 #include "base/clock.h"
-#include "fake.h"
-
-struct fixture {
-    struct fake *fake;
-    struct bursar_client *client;
-};
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    fixture->fake = fake_new();
-    struct bursar_client_options options = fake_options(fixture->fake);
-    *state = fixture;
-    return bursar_client_open(&options, &fixture->client);
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    bursar_client_close(fixture->client);
-    fake_free(fixture->fake);
-    free(fixture);
-    return 0;
-}
+#include "fake_client.h"
 
 static struct bursar_target target_of(const char *owner, const char *account)
 {
@@ -61,7 +38,7 @@ static int vend(struct bursar_client *client, const char *owner, const char *acc
 
 static void test_vend(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_target target = target_of("acme", "a1");
     struct bursar_vend_options options = {
         .kind = "oauth2", .min_ttl_s = 60, .include_refresh_token = true, .deadline_ms = 1234};
@@ -92,7 +69,7 @@ static void test_vend(void **state)
 /* Every job says what the client's are for. */
 static void test_purpose(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_client_options options = fake_options(fixture->fake);
     char purpose[] = "nightly run";
     struct bursar_client *client = NULL;
@@ -109,7 +86,7 @@ static void test_purpose(void **state)
 
 static void test_other_ops(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_target target = {.owner = "acme", .connection = "prov.0123"};
     struct bursar_grant grant;
     assert_int_equal(bursar_refresh(fixture->client, &target, true, &grant, NULL), 0);
@@ -135,7 +112,7 @@ static void test_other_ops(void **state)
 
 static void test_put(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_target target = target_of("acme", "a1");
     const struct bursar_part parts[] = {{"access_token", "at"}, {"refresh_token", "rt"}};
     const struct bursar_part fields[] = {{"realm", "1"}};
@@ -164,7 +141,7 @@ static void test_put(void **state)
 
 static void test_call(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     char *reply = NULL;
     struct bursar_failure failure;
     assert_int_equal(bursar_call(fixture->client, "status",
@@ -201,7 +178,7 @@ static void test_call(void **state)
 
 static void test_error(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_failure failure;
     assert_int_equal(vend(fixture->client, "broke", "a", 0, &failure), BURSAR_E_NEEDS_REAUTH);
     assert_int_equal(failure.error, BURSAR_E_NEEDS_REAUTH);
@@ -215,7 +192,7 @@ static void test_error(void **state)
 
 static void test_bad_replies(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_failure failure;
     assert_int_equal(vend(fixture->client, "garbage", "a", 0, &failure), BURSAR_E_BAD_REPLY);
     assert_int_equal(vend(fixture->client, "stranger", "a", 0, &failure), BURSAR_E_BAD_REPLY);
@@ -245,7 +222,7 @@ static void test_no_daemon(void **state)
 
 static void test_refused(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_failure failure;
     int64_t before_ms = clock_boot_ms();
     fake_refuse(fixture->fake, true);
@@ -258,7 +235,7 @@ static void test_refused(void **state)
 
 static void test_deadline(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_failure failure;
     int64_t before_ms = clock_boot_ms();
     assert_int_equal(vend(fixture->client, "silent", "a", 100, &failure),
@@ -288,7 +265,7 @@ static void *run_call(void *data)
 /* The daemon goes away under a call: it is told at once, not at the deadline. */
 static void test_daemon_dies(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct slow_call call = {.client = fixture->client, .owner = "silent", .account = "a"};
     pthread_t thread;
     assert_int_equal(vend(fixture->client, "acme", "a", 0, NULL), 0);
@@ -323,7 +300,7 @@ static void *run_fast(void *data)
 /* Slow vends keep nobody waiting, and every reply goes to who asked. */
 static void test_many(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct slow_call slow[SLOW_CALLS];
     struct slow_call fast[FAST_THREADS];
     pthread_t slow_threads[SLOW_CALLS];
@@ -357,7 +334,7 @@ static void test_many(void **state)
 /* With one socket the second call waits for it, to its own deadline. */
 static void test_pool_is_bounded(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_client_options options = fake_options(fixture->fake);
     struct bursar_client *client = NULL;
     struct bursar_failure failure;
@@ -376,7 +353,7 @@ static void test_pool_is_bounded(void **state)
 
 static void test_restart(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     for (int i = 0; i < 3; i++) {
         assert_int_equal(vend(fixture->client, "acme", "a", 0, NULL), 0);
         fake_stop(fixture->fake);
@@ -398,7 +375,8 @@ static void test_keypair(void **state)
 
 int main(void)
 {
-#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_FIXTURE(test) \
+    cmocka_unit_test_setup_teardown(test, fake_client_open, fake_client_close)
     const struct CMUnitTest tests[] = {
         WITH_FIXTURE(test_vend),          WITH_FIXTURE(test_other_ops),
         WITH_FIXTURE(test_put),           WITH_FIXTURE(test_call),

@@ -11,30 +11,7 @@
 
 #include <bursar/client.h>
 
-#include "fake.h"
-
-struct fixture {
-    struct fake *fake;
-    struct bursar_client *client;
-};
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    fixture->fake = fake_new();
-    struct bursar_client_options options = fake_options(fixture->fake);
-    *state = fixture;
-    return bursar_client_open(&options, &fixture->client);
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    bursar_client_close(fixture->client);
-    fake_free(fixture->fake);
-    free(fixture);
-    return 0;
-}
+#include "fake_client.h"
 
 /* ---- kinds ----------------------------------------------------------------------------------- */
 
@@ -102,7 +79,7 @@ static void test_kinds(void **state)
 
 static void test_found(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     const struct bursar_lookup lookup = {.owner = "acme",
                                          .provider = "prov",
                                          .account = "a1",
@@ -125,7 +102,7 @@ static void test_found(void **state)
 
 static void test_answers(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     static const struct {
         const char *code;
         int error;
@@ -163,7 +140,7 @@ static void test_answers(void **state)
 
 static void test_account_type(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_lookup lookup = {
         .owner = "acme", .provider = "prov", .account = "a1", .account_type = "user id"};
     struct bursar_grant grant;
@@ -183,7 +160,7 @@ static void test_account_type(void **state)
 
 static void test_bad_lookups(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     static const struct bursar_lookup cases[] = {
         {.provider = "prov"},
         {.owner = "acme"},
@@ -235,7 +212,7 @@ static void test_scopes(void **state)
 /* They stand in the secret, or else in the record; a lookup looks at both. */
 static void test_lookup_scopes(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     static const char *const repo[] = {"repo", NULL};
     static const char *const write[] = {"admin", "write", NULL};
     static const struct {
@@ -296,7 +273,7 @@ static void test_copy(void **state)
 
 static void test_principal(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_principal principal;
     struct bursar_failure failure;
     assert_int_equal(bursar_whoami(fixture->client, &principal, &failure), 0);
@@ -323,7 +300,7 @@ static void test_principal(void **state)
 
 static void test_operator(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fake_client *fixture = *state;
     struct bursar_client *client = fixture->client;
     struct bursar_failure failure;
     bool is_operator = false;
@@ -343,7 +320,8 @@ static void test_operator(void **state)
 
 int main(void)
 {
-#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_FIXTURE(test) \
+    cmocka_unit_test_setup_teardown(test, fake_client_open, fake_client_close)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds),     WITH_FIXTURE(test_found),
         WITH_FIXTURE(test_answers),       WITH_FIXTURE(test_account_type),

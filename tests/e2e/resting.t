@@ -68,6 +68,21 @@ def test_jobs(t):
     t.eq(c.ask("status")["providers"]["acme"]["refreshed"], 2, "and it goes on counting")
 
 
+def test_budget(t):
+    """What is left of a budget is told as it is, also while nobody is there to count."""
+    sim = t.use(Endpoint(prefix="REST"))
+    d = t.use(Daemon({"connectors": IDLE, "providers": {"acme": sim.provider(token_rate={"limit": 100, "window_s": 20})}}))
+    c = d.client()
+    grant = put(c, sim.issue("alice", ttl=3600), lives_s=3600)
+    wait_rest(d)
+    full = c.ask("status")["providers"]["acme"]["budget"]
+    for _ in range(8):
+        c.ask("refresh", owner="o", connection=grant, force=True)
+    t.ok(c.ask("status")["providers"]["acme"]["budget"]["left"] < full["left"], "some of it is used")
+    wait_rest(d)
+    t.eq(c.ask("status")["providers"]["acme"]["budget"], full, "all of it is there again")
+
+
 @limit(120)
 def test_due(t):
     """What falls due while it rests is done in time."""
@@ -195,4 +210,4 @@ def test_never(t):
     t.ok({"plain", "worker"} <= workers(d), "idle_s: 0, and they stay")
 
 
-run([test_jobs, test_due, test_unreadable, test_all_at_once, test_end, test_no_files, test_no_threads, test_never])
+run([test_jobs, test_budget, test_due, test_unreadable, test_all_at_once, test_end, test_no_files, test_no_threads, test_never])

@@ -13,6 +13,7 @@
 #include <bursar/protocol.h>
 
 #include "body.h"
+#include "reading.h"
 #include "wire/job.h"
 
 #define T(s) TEXT_LITERAL(s)
@@ -21,51 +22,7 @@
 #define SWEEP ", \"sweep\": \"s\""
 #define NAMED "\"owner\": \"o\", \"connection\": \"c\""
 
-static struct buf body, error;
-
-static int set_up(void **state)
-{
-    *state = job_reader_new();
-    error = buf_make(1000);
-    return *state ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    job_reader_free(*state);
-    job_reader_free(NULL);
-    buf_free(&body);
-    buf_free(&error);
-    return 0;
-}
-
-/* Reads a job written as JSON; the message is left in error, and the job borrows from body. */
-static int read_job(struct job_reader *reader, const char *json, struct job *job)
-{
-    buf_free(&body);
-    body = body_of(json);
-    buf_clear(&error);
-    int result = job_read(reader, buf_text(&body), job, &error);
-    assert_int_equal(result == 0, error.len == 0);
-    return result;
-}
-
-static struct job read_right(struct job_reader *reader, const char *json)
-{
-    struct job job;
-    if (read_job(reader, json, &job) != 0)
-        fail_msg("%s: %s", json, (char *)error.data);
-    return job;
-}
-
-static void expect(struct job_reader *reader, const char *json, int result, const char *message)
-{
-    struct job job;
-    if (read_job(reader, json, &job) != result || !text_is(buf_text(&error), message))
-        fail_msg("%s: %s", json, error.data ? (char *)error.data : "taken");
-}
-
-#define BAD(json, message) expect(*state, json, BURSAR_E_BAD_REQUEST, message)
+#define BAD(json, message) expect_refusal(*state, json, BURSAR_E_BAD_REQUEST, message)
 
 /* ---- ops ------------------------------------------------------------------------------------- */
 
@@ -170,7 +127,7 @@ static void test_op_itself(void **state)
     BAD("{\"op\": \"a\nb\"}", "op must be the name of an operation");
     BAD("{\"op\": \"\xff\"}", "op must be the name of an operation");
     BAD("{\"op\": \"vend\", \"op\": \"status\", " NAMED "}", "op stands twice");
-#define NO(json, message) expect(*state, json, BURSAR_E_UNSUPPORTED_OP, message)
+#define NO(json, message) expect_refusal(*state, json, BURSAR_E_UNSUPPORTED_OP, message)
     NO("{\"op\": \"vendd\"}", "no operation vendd; did you mean vend?");
     NO("{\"op\": \"refesh\"}", "no operation refesh; did you mean refresh?");
     NO("{\"op\": \"connection.lst\"}",
@@ -282,8 +239,9 @@ static void test_types(void **state)
                 fail_msg("%s: %d", json, result);
             size_t len = strlen(keys[k].name);
             if (!is_taken)
-                assert_true(error.len > len && memcmp(error.data, keys[k].name, len) == 0 &&
-                            error.data[len] == ' ');
+                assert_true(reading_error.len > len &&
+                            memcmp(reading_error.data, keys[k].name, len) == 0 &&
+                            reading_error.data[len] == ' ');
         }
         snprintf(json, sizeof json, "{\"op\": \"status\", \"%s\": null}", keys[k].name);
         read_right(*state, json);
@@ -508,7 +466,7 @@ static void test_long_id(void **state)
         assert_int_equal(read_job(*state, json, &job), fits ? 0 : BURSAR_E_BAD_REQUEST);
         assert_int_equal(job.id.len, fits ? len + 3 : 0);
         if (!fits)
-            assert_true(text_is(buf_text(&error), "id must have at most 1024 bytes"));
+            assert_true(text_is(buf_text(&reading_error), "id must have at most 1024 bytes"));
     }
     read_right(*state, "{\"op\": \"status\", \"id\": 1}"); /* nothing of it stays */
 }
@@ -528,9 +486,10 @@ static void test_bodies(void **state)
     };
     struct job job;
     for (size_t i = 0; i < COUNT(bodies); i++) {
-        buf_clear(&error);
-        assert_int_equal(job_read(*state, bodies[i], &job, &error), BURSAR_E_BAD_REQUEST);
-        assert_true(text_is(buf_text(&error), "body is not one MessagePack map within the limits"));
+        buf_clear(&reading_error);
+        assert_int_equal(job_read(*state, bodies[i], &job, &reading_error), BURSAR_E_BAD_REQUEST);
+        assert_true(
+            text_is(buf_text(&reading_error), "body is not one MessagePack map within the limits"));
         assert_int_equal(job.op, OP_NONE);
         assert_null(job.id.data);
     }
@@ -557,12 +516,12 @@ static void test_mutated_jobs(void **state)
             random = random * 1664525 + 1013904223;
             one.data[(random >> 8) % one.len] = (uint8_t)(random >> 24);
         }
-        buf_clear(&error);
-        int result = job_read(*state, buf_text(&one), &job, &error);
+        buf_clear(&reading_error);
+        int result = job_read(*state, buf_text(&one), &job, &reading_error);
         assert_true(result == 0 || result == BURSAR_E_BAD_REQUEST ||
                     result == BURSAR_E_UNSUPPORTED_OP);
-        assert_int_equal(result == 0, error.len == 0);
-        assert_true(text_is_printable(buf_text(&error)));
+        assert_int_equal(result == 0, reading_error.len == 0);
+        assert_true(text_is_printable(buf_text(&reading_error)));
         if (result == 0) {
             taken++;
             assert_true(job.owner.len > 0 && job.owner.len <= BURSAR_MAX_OWNER_BYTES);
@@ -596,5 +555,5 @@ int main(void)
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_mutated_jobs),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, reading_set_up, reading_tear_down);
 }

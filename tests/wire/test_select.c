@@ -11,57 +11,13 @@
 
 #include <bursar/error.h>
 
-#include "body.h"
+#include "reading.h"
 #include "wire/job.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NAMED "\"owner\": \"o\", \"connection\": \"c\""
 
-static struct buf body, error;
-
-static int set_up(void **state)
-{
-    *state = job_reader_new();
-    error = buf_make(1000);
-    return *state ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    job_reader_free(*state);
-    job_reader_free(NULL);
-    buf_free(&body);
-    buf_free(&error);
-    return 0;
-}
-
-/* Reads a job written as JSON; the message is left in error, and the job borrows from body. */
-static int read_job(struct job_reader *reader, const char *json, struct job *job)
-{
-    buf_free(&body);
-    body = body_of(json);
-    buf_clear(&error);
-    int result = job_read(reader, buf_text(&body), job, &error);
-    assert_int_equal(result == 0, error.len == 0);
-    return result;
-}
-
-static struct job read_right(struct job_reader *reader, const char *json)
-{
-    struct job job;
-    if (read_job(reader, json, &job) != 0)
-        fail_msg("%s: %s", json, (char *)error.data);
-    return job;
-}
-
-static void expect(struct job_reader *reader, const char *json, int result, const char *message)
-{
-    struct job job;
-    if (read_job(reader, json, &job) != result || !text_is(buf_text(&error), message))
-        fail_msg("%s: %s", json, error.data ? (char *)error.data : "taken");
-}
-
-#define BAD(json, message) expect(*state, json, BURSAR_E_BAD_REQUEST, message)
+#define BAD(json, message) expect_refusal(*state, json, BURSAR_E_BAD_REQUEST, message)
 
 /* Many connections are named by `select` alone, and whatever is not understood of it refuses the job. */
 static void test_selections(void **state)
@@ -154,13 +110,13 @@ static void test_moved(void **state)
         reader, "{\"op\": \"vend\", \"id\": \"7\", \"owner\": \"o1\", \"provider\": \"acme\","
                 " \"purpose\": \"a report\", \"min_ttl_s\": 60}");
     char bytes[256];
-    struct text copy = {bytes, body.len};
-    assert_true(body.len <= sizeof bytes);
-    memcpy(bytes, body.data, body.len);
+    struct text copy = {bytes, reading_body.len};
+    assert_true(reading_body.len <= sizeof bytes);
+    memcpy(bytes, reading_body.data, reading_body.len);
     job.account = TEXT_LITERAL("default"); /* of nobody's body: it stays */
-    assert_true(job_move(&job, buf_text(&body), copy));
+    assert_true(job_move(&job, buf_text(&reading_body), copy));
     job_reader_free(reader);
-    buf_free(&body);
+    buf_free(&reading_body);
     expect_in(copy, job.owner, "o1");
     expect_in(copy, job.provider, "acme");
     expect_in(copy, job.purpose, "a report");
@@ -173,9 +129,9 @@ static void test_moved(void **state)
     job = read_right(*state, "{\"op\": \"connection.revoke\", \"select\": {\"provider\": \"acme\","
                              " \"owner\": \"o2\", \"tag\": \"t\", \"client\": \"c\","
                              " \"principal\": \"p\", \"vended_since\": 5}}");
-    memcpy(bytes, body.data, body.len);
-    copy.len = body.len;
-    assert_true(job_move(&job, buf_text(&body), copy));
+    memcpy(bytes, reading_body.data, reading_body.len);
+    copy.len = reading_body.len;
+    assert_true(job_move(&job, buf_text(&reading_body), copy));
     expect_in(copy, job.select.provider, "acme");
     expect_in(copy, job.select.owner, "o2");
     expect_in(copy, job.select.tag, "t");
@@ -199,7 +155,8 @@ static void test_not_moved(void **state)
     char bytes[256] = {0};
     for (size_t i = 0; i < COUNT(with_nodes); i++) {
         struct job job = read_right(*state, with_nodes[i]), before = job;
-        assert_false(job_move(&job, buf_text(&body), (struct text){bytes, body.len}));
+        assert_false(
+            job_move(&job, buf_text(&reading_body), (struct text){bytes, reading_body.len}));
         assert_memory_equal(&job, &before, sizeof job);
     }
 }
@@ -209,5 +166,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_selections), cmocka_unit_test(test_keys_of_keys),
         cmocka_unit_test(test_moved), cmocka_unit_test(test_not_moved)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, reading_set_up, reading_tear_down);
 }
