@@ -224,7 +224,7 @@ def test_full_at_start(t):
             c.recv_id(job)
         vends += len(ids)
         return rows(d, "SELECT count(*) FROM audit_journal")[0][0]
-    until(gathered, "rows in the journal", 8)
+    until(gathered, "rows in the journal")
     d.kill()
     disk.fill()
     d.start()
