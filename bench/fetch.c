@@ -1,9 +1,11 @@
 /* What libcurl alone can do: equal requests to a token endpoint, so many under way at a time.
  * Thread: one.
  *
- *     fetch URL REQUESTS OUTSTANDING
+ *     fetch [--seals] URL REQUESTS OUTSTANDING
  *
- * prints {"per_s": …, "server_cpu_us": …}. */
+ * prints {"per_s": …, "server_cpu_us": …}. With --seals it also opens and seals with libsodium what a broker must that
+ * keeps nothing in clear outside of its process: for each request it opens a secret and a grant, and for each reply
+ * it seals that, a new secret and a new grant, each under a data key of its own that is wrapped itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +13,89 @@
 #include <time.h>
 
 #include <curl/curl.h>
+#include <sodium.h>
 
-enum { OUTSTANDING_MAX = 4096, WAIT_MS = 1000 };
+enum {
+    OUTSTANDING_MAX = 4096,
+    WAIT_MS = 1000,
+    KEY_LEN = crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
+    NONCE_LEN = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+    TAG_LEN = crypto_aead_xchacha20poly1305_ietf_ABYTES,
+    PLAIN_MAX = 4096,
+    PLACE_LEN = 64,    /* of what is sealed along: whose it is, where it stands */
+    SECRET_LEN = 1260, /* a token of 1200, and the map around it */
+    GRANT_LEN = 110,
+    REPLY_LEN = 1450 /* with its headers */
+};
 
 static const char form[] = "grant_type=refresh_token&refresh_token="
                            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 static size_t taken; /* bytes of all answers */
+static int has_seals;
+
+/* ---- seals ------------------------------------------------------------------------------------ */
+
+/* One sealed text: a data key under the key of all, and the text under that. */
+struct sealed {
+    unsigned char wrapped[KEY_LEN + TAG_LEN], wrap_nonce[NONCE_LEN], nonce[NONCE_LEN];
+    unsigned char body[PLAIN_MAX + TAG_LEN];
+    size_t len; /* of the text */
+};
+
+static unsigned char key[KEY_LEN], plain[PLAIN_MAX];
+static const unsigned char place[PLACE_LEN];
+static struct sealed secret, grant, reply; /* as the store has them */
 
 static _Noreturn void give_up(const char *what)
 {
     fprintf(stderr, "fetch: %s\n", what);
     exit(1);
 }
+
+static void seal(struct sealed *sealed, size_t len)
+{
+    struct {
+        unsigned char data_key[KEY_LEN], wrap_nonce[NONCE_LEN], nonce[NONCE_LEN];
+    } made;
+    randombytes_buf(&made, sizeof made);
+    memcpy(sealed->wrap_nonce, made.wrap_nonce, NONCE_LEN);
+    memcpy(sealed->nonce, made.nonce, NONCE_LEN);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed->wrapped, NULL, made.data_key, KEY_LEN, place,
+                                               sizeof place, NULL, sealed->wrap_nonce, key);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed->body, NULL, plain, len, place, sizeof place,
+                                               NULL, sealed->nonce, made.data_key);
+    sealed->len = len;
+    sodium_memzero(&made, sizeof made);
+}
+
+static void unseal(const struct sealed *sealed)
+{
+    unsigned char data_key[KEY_LEN];
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(data_key, NULL, NULL, sealed->wrapped,
+                                                   sizeof sealed->wrapped, place, sizeof place,
+                                                   sealed->wrap_nonce, key) != 0 ||
+        crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, sealed->body,
+                                                   sealed->len + TAG_LEN, place, sizeof place,
+                                                   sealed->nonce, data_key) != 0)
+        give_up("what was sealed does not open");
+    sodium_memzero(data_key, sizeof data_key);
+}
+
+static void seal_credential(void)
+{
+    seal(&secret, SECRET_LEN);
+    seal(&grant, GRANT_LEN);
+}
+
+static void open_credential(void)
+{
+    unseal(&secret);
+    unseal(&grant);
+    sodium_memzero(plain, SECRET_LEN);
+}
+
+/* ---- transfers -------------------------------------------------------------------------------- */
 
 static size_t take(char *data, size_t size, size_t count, void *context)
 {
@@ -46,6 +118,14 @@ static double cpu_s(void)
     getrusage(RUSAGE_SELF, &usage);
     return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* Begins a transfer, new or again. */
+static void begin(CURLM *multi, CURL *easy)
+{
+    if (has_seals)
+        open_credential();
+    curl_multi_add_handle(multi, easy);
 }
 
 static CURL *request(const char *url)
@@ -75,9 +155,13 @@ static size_t end_done(CURLM *multi, size_t *left)
             give_up("a request failed");
         curl_multi_remove_handle(multi, easy);
         done++;
+        if (has_seals) {
+            seal(&reply, REPLY_LEN);
+            seal_credential();
+        }
         if (*left > 0) {
             (*left)--;
-            curl_multi_add_handle(multi, easy);
+            begin(multi, easy);
         } else
             curl_easy_cleanup(easy);
     }
@@ -86,17 +170,24 @@ static size_t end_done(CURLM *multi, size_t *left)
 
 int main(int argc, char **argv)
 {
+    has_seals = argc > 1 && strcmp(argv[1], "--seals") == 0;
+    argv += has_seals;
+    argc -= has_seals;
     size_t requests = argc > 2 ? strtoul(argv[2], NULL, 10) : 0,
            outstanding = argc > 3 ? strtoul(argv[3], NULL, 10) : 0, done = 0;
     if (requests == 0 || outstanding == 0 || outstanding > OUTSTANDING_MAX ||
         outstanding > requests)
-        give_up("usage: fetch URL REQUESTS OUTSTANDING");
+        give_up("usage: fetch [--seals] URL REQUESTS OUTSTANDING");
+    if (sodium_init() < 0)
+        give_up("libsodium");
+    randombytes_buf(key, sizeof key);
+    seal_credential();
     curl_global_init(CURL_GLOBAL_ALL);
     CURLM *multi = curl_multi_init();
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)outstanding);
     double begun_at_s = now_s(), cpu_before_s = cpu_s();
     for (size_t i = 0; i < outstanding; i++)
-        curl_multi_add_handle(multi, request(argv[1]));
+        begin(multi, request(argv[1]));
     size_t left = requests - outstanding;
     while (done < requests) {
         int running;

@@ -150,6 +150,7 @@ class Daemon:
         self.jobs, self.tcp = f"ipc://{self.folder}/jobs", f"tcp://127.0.0.1:{tcp_port}"
         self.db = self.folder / "bursar.db"
         client = pathlib.Path(programs.key("client", "pub")).read_text(encoding="ascii").strip()
+        client = client.replace("${", "$${")  # a key may have it by chance
         roles = ["vend", "refresh", "connect", "manage", "events", "export", "admin"]
         owners = {"owners": ["*"], "max_in_flight": 65536, "max_unread_bytes": 1 << 34}
         config = {
@@ -215,10 +216,11 @@ def spread(values):
     return statistics.median(values), min(values), max(values)
 
 
-def in_turns(count, first, second):
-    """Figures of both, taken one after the other, who begins changing each time: two lists."""
-    results = ([], [])
+def in_turns(count, *measures):
+    """Figures of each, taken one after the other, who begins changing each time: as many lists."""
+    results = tuple([] for _ in measures)
     for turn in range(count):
-        for which in ((0, 1), (1, 0))[turn % 2]:
-            results[which].append((first, second)[which]())
+        for i in range(len(measures)):
+            which = (turn + i) % len(measures)
+            results[which].append(measures[which]())
     return results

@@ -64,10 +64,11 @@ def sizes(rows):
 def refresh(rows):
     """The goal is on what the worker does itself. That a refresh is on the disk costs what stands behind it, and the
     whole is what a client sees."""
-    heads = ["", "libcurl : worker, CPU a refresh", "goal", "libcurl / worker, µs", "store thread, µs",
-             "waits for the disk", "whole daemon, µs", "libcurl / bursar, a second", "bursar : libcurl, a second"]
+    heads = ["", "libcurl : worker, CPU a refresh", "goal", "with seals : worker", "libcurl / with seals / worker, µs",
+             "store thread, µs", "waits for the disk", "whole daemon, µs", "libcurl / bursar, a second", "bursar : libcurl, a second"]
     return table(heads, [[
-        row["what"], ratio(row), goal(row), f"{number(row['limit_cpu_us'])} / {number(row['worker_cpu_us'])}",
+        row["what"], ratio(row), goal(row), ratio({"ratio": row["seals_ratio"]}),
+        " / ".join(number(row[key]) for key in ("limit_cpu_us", "seals_cpu_us", "worker_cpu_us")),
         number(row["store_cpu_us"]), "–" if row["fsyncs"] is None else number(row["fsyncs"]),
         number(row["all_cpu_us"]), both(row, "per_s"), ratio({"ratio": row["throughput"]})] for row in rows])
 

@@ -81,9 +81,10 @@ static struct bursar_text path_of(const struct bursar_call *call, const char *na
 {
     char own[96];
     struct bursar_text path = absent;
-    snprintf(own, sizeof own, "exchange.%s", name);
-    if (call->step > 0)
+    if (call->step > 0) {
+        snprintf(own, sizeof own, "exchange.%s", name);
         path = call->setting(call, own);
+    }
     return path.data ? path : call->setting(call, name);
 }
 

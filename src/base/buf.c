@@ -25,7 +25,7 @@ struct buf buf_make_secret(size_t max)
 static void release(const struct buf *buf)
 {
     if (buf->is_secret)
-        secret_memory_free(buf->data, buf->cap);
+        secret_memory_free(buf->data, buf->touched);
     else
         free(buf->data);
 }
@@ -39,9 +39,10 @@ void buf_free(struct buf *buf)
 void buf_clear(struct buf *buf)
 {
     if (buf->is_secret)
-        secret_wipe(buf->data, buf->cap);
+        secret_wipe(buf->data, buf->touched);
     if (buf->data)
         buf->data[0] = 0;
+    buf->touched = buf->data ? 1 : 0;
     buf->len = 0;
     buf->error = 0;
 }
@@ -77,13 +78,13 @@ static bool move_to(struct buf *buf, size_t cap)
     return true;
 }
 
-uint8_t *buf_reserve(struct buf *buf, size_t len)
+bool buf_make_room(struct buf *buf, size_t len)
 {
     if (buf->error != 0)
-        return NULL;
+        return false;
     if (len > buf->max - buf->len || len >= SIZE_MAX / 4 - buf->len) {
         buf->error = BURSAR_E_TOO_BIG;
-        return NULL;
+        return false;
     }
     size_t need = buf->len + len + 1; /* far from the end of size_t: doubling comes to an end */
     if (need > buf->cap) {
@@ -92,9 +93,23 @@ uint8_t *buf_reserve(struct buf *buf, size_t len)
             cap *= 2;
         if (!move_to(buf, cap)) {
             buf->error = BURSAR_E_NOMEM;
-            return NULL;
+            return false;
         }
     }
+    return true;
+}
+
+static void touch(struct buf *buf, size_t end)
+{
+    if (buf->touched < end)
+        buf->touched = end;
+}
+
+uint8_t *buf_reserve(struct buf *buf, size_t len)
+{
+    if (!buf_make_room(buf, len))
+        return NULL;
+    touch(buf, buf->len + len + 1);
     return buf->data + buf->len;
 }
 
@@ -103,6 +118,7 @@ void buf_added(struct buf *buf, size_t len)
     assert(buf->len + len < buf->cap);
     buf->len += len;
     buf->data[buf->len] = 0;
+    touch(buf, buf->len + 1);
 }
 
 void buf_append(struct buf *buf, const void *data, size_t len)

@@ -16,8 +16,9 @@ struct buf {
     uint8_t *data; /* NUL-terminated behind len once anything was appended */
     size_t len;
     size_t cap;
-    size_t max; /* bytes; len never passes it */
-    int error;  /* 0, BURSAR_E_NOMEM or BURSAR_E_TOO_BIG */
+    size_t max;     /* bytes; len never passes it */
+    size_t touched; /* so many of cap may have been written: what is wiped */
+    int error;      /* 0, BURSAR_E_NOMEM or BURSAR_E_TOO_BIG */
     bool is_secret;
 };
 
@@ -46,6 +47,8 @@ void buf_append_json(struct buf *buf, struct text text);
 
 /* Room for len more bytes, to be filled by the caller and added with buf_added(); NULL on failure. */
 uint8_t *buf_reserve(struct buf *buf, size_t len);
+/* Takes the memory for len more bytes that are appended later; false on failure. */
+bool buf_make_room(struct buf *buf, size_t len);
 void buf_added(struct buf *buf, size_t len);
 
 int buf_error(const struct buf *buf);

@@ -31,7 +31,7 @@ struct secret_arena_info secret_arena_info(void);
 
 /* Gives len bytes (uninitialised), or NULL. */
 void *secret_memory_new(size_t len);
-/* Wipes and takes back; len as it was asked for. NULL is fine. */
+/* Wipes and takes back; len: how much of it may have been written, at most what was asked for. NULL is fine. */
 void secret_memory_free(void *data, size_t len);
 /* Overwrites so that no compiler drops it. */
 void secret_wipe(void *data, size_t len);

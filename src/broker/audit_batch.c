@@ -89,6 +89,13 @@ static struct audit_slot *find_slot(const struct audit_batch *batch, const struc
     return slot;
 }
 
+/* All slots are free. */
+static void fill_slots(struct audit_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        find_slot(batch, &batch->rows[i])->row = (uint32_t)i + 1;
+}
+
 static void widen(struct audit_batch *batch)
 {
     if (batch->count == batch->cap) {
@@ -102,8 +109,7 @@ static void widen(struct audit_batch *batch)
         id_random(&batch->seed, sizeof batch->seed);
     batch->slot_count = batch->slot_count > 0 ? batch->slot_count * 2 : SLOTS_LEAST;
     batch->slots = memory_new(batch->slot_count * sizeof *batch->slots);
-    for (size_t i = 0; i < batch->count; i++)
-        find_slot(batch, &batch->rows[i])->row = (uint32_t)i + 1;
+    fill_slots(batch);
 }
 
 static char *room_for(struct audit_batch *batch, size_t len)
@@ -145,6 +151,17 @@ uint32_t audit_batch_add(struct audit_batch *batch, const struct audit_row *row,
     audit_move_texts(added, room_for(batch, audit_texts_len(row)));
     slot->row = (uint32_t)batch->count;
     return slot->row - 1;
+}
+
+void audit_batch_drop_done(struct audit_batch *batch)
+{
+    if (batch->done == 0)
+        return;
+    batch->count -= batch->done;
+    memmove(batch->rows, batch->rows + batch->done, batch->count * sizeof *batch->rows);
+    batch->done = 0;
+    memset(batch->slots, 0, batch->slot_count * sizeof *batch->slots);
+    fill_slots(batch);
 }
 
 /* ---- what waits ---------------------------------------------------------------------------------- */

@@ -39,6 +39,8 @@ void audit_batch_clear(struct audit_batch *batch);
 /* Copies the row, or counts it to one that differs in nothing but the times. hint is where that one may be: what was
  * given for an equal row before, or anything. Gives where it is. */
 uint32_t audit_batch_add(struct audit_batch *batch, const struct audit_row *row, uint32_t hint);
+/* Those that are written are in it no more. */
+void audit_batch_drop_done(struct audit_batch *batch);
 /* Takes the mail. */
 void audit_batch_hold(struct audit_batch *batch, struct mail *mail);
 /* Gives what is held, in its order. */

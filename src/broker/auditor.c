@@ -31,6 +31,7 @@ void auditor_init(struct auditor *auditor, const struct broker *broker, struct m
     *auditor = (struct auditor){.broker = broker,
                                 .inbox = inbox,
                                 .is_strict = broker->config->is_audit_strict,
+                                .gathered = store_gathered(broker->store_thread),
                                 .tokens = NAMED_MAX};
     auditor->filling = &auditor->batches[0];
     auditor->sent = &auditor->batches[1];
@@ -273,7 +274,8 @@ int auditor_written(struct auditor *auditor, struct write_message *message, stru
     const struct store_change *change = &message->change;
     int result = change->result;
     bool is_settling = change->audit_how == AUDIT_SETTLE;
-    bool has_settled = is_settling && change->audit_settled == 0; /* else the next of them are to come */
+    bool has_settled =
+        is_settling && change->audit_left == 0; /* else the next of them are to come */
     size_t count = is_settling ? 0 : change->audit_count;
     size_t gathered = result == 0 ? change->audit_gathered : auditor->gathered;
     write_free(message);

@@ -435,15 +435,18 @@ static void *run(void *context)
     while (result == 0 && !is_finished(self)) {
         if (poll(fds, 3, has_jobs || has_intake ? 0 : wait_ms(self)) < 0)
             continue; /* no signal comes to this thread, but a debugger may */
-        if (has_jobs || fds[0].revents)
+        if (has_jobs || fds[0].revents) {
             has_jobs = take_all(self, take_from_jobs);
+            outbox_has_sent(self->outbox); /* before the socket was read to its end */
+        }
         if (has_intake || fds[1].revents)
             has_intake = take_all(self, take_from_intake);
         if (fds[2].revents)
             dispatcher_take_messages(self);
         dispatcher_expire(self, clock_boot_ms(), BURSAR_E_DEADLINE_EXCEEDED);
         auditor_turn(&self->auditor, clock_boot_ms(), false);
-        if (outbox_flush(self->outbox) && take_from_jobs(self))
+        outbox_flush(self->outbox);
+        if (outbox_has_sent(self->outbox) && take_from_jobs(self))
             has_jobs = true;
     }
     dispatcher_expire(self, 0, BURSAR_E_SHUTTING_DOWN);

@@ -15,7 +15,11 @@ struct part {
 struct outbox {
     void *socket;
     struct part *parts;
-    size_t count, cap, replies;
+    size_t count, cap;
+    size_t replies;  /* that wait */
+    size_t of_turn;  /* that were added since the last flush */
+    size_t together; /* so many are sent at a time */
+    bool has_sent;
 };
 
 struct outbox *outbox_new(void *socket)
@@ -23,6 +27,7 @@ struct outbox *outbox_new(void *socket)
     struct outbox *outbox = memory_new(sizeof *outbox);
     outbox->socket = socket;
     outbox->cap = FRAMES_FIRST;
+    outbox->together = 1;
     outbox->parts = memory_new(outbox->cap * sizeof *outbox->parts);
     return outbox;
 }
@@ -44,25 +49,9 @@ static void add(struct outbox *outbox, zmq_msg_t *frame, bool is_last)
     part->is_last = is_last;
 }
 
-void outbox_add(struct outbox *outbox, zmq_msg_t *envelope, size_t count, zmq_msg_t *body)
-{
-    if (outbox->replies == OUTBOX_REPLIES)
-        outbox_flush(outbox);
-    while (outbox->count + count + 1 > outbox->cap) {
-        outbox->cap *= 2;
-        outbox->parts = memory_resize(outbox->parts, outbox->cap * sizeof *outbox->parts);
-    }
-    for (size_t i = 0; i < count; i++)
-        add(outbox, &envelope[i], false);
-    add(outbox, body, true);
-    outbox->replies++;
-}
-
-bool outbox_flush(struct outbox *outbox)
+static void send_all(struct outbox *outbox)
 {
     bool is_sent = true;
-    if (outbox->count == 0)
-        return false;
     for (size_t i = 0; i < outbox->count; i++) {
         struct part *part = &outbox->parts[i];
         int flags = ZMQ_DONTWAIT | (part->is_last ? 0 : ZMQ_SNDMORE);
@@ -74,6 +63,42 @@ bool outbox_flush(struct outbox *outbox)
             LOG(LOG_WARNING, "a reply could not be sent");
         is_sent = is_sent || part->is_last;
     }
+    outbox->has_sent |= outbox->count > 0;
     outbox->count = outbox->replies = 0;
-    return true;
+}
+
+static size_t at_most(size_t replies)
+{
+    return replies < OUTBOX_REPLIES ? replies : OUTBOX_REPLIES;
+}
+
+void outbox_add(struct outbox *outbox, zmq_msg_t *envelope, size_t count, zmq_msg_t *body)
+{
+    while (outbox->count + count + 1 > outbox->cap) {
+        outbox->cap *= 2;
+        outbox->parts = memory_resize(outbox->parts, outbox->cap * sizeof *outbox->parts);
+    }
+    for (size_t i = 0; i < count; i++)
+        add(outbox, &envelope[i], false);
+    add(outbox, body, true);
+    outbox->of_turn++;
+    if (++outbox->replies < outbox->together)
+        return;
+    send_all(outbox);
+    outbox->together = at_most(outbox->together * 2); /* should there be more in this turn */
+}
+
+void outbox_flush(struct outbox *outbox)
+{
+    send_all(outbox);
+    if (outbox->of_turn > 0)
+        outbox->together = at_most(outbox->of_turn);
+    outbox->of_turn = 0;
+}
+
+bool outbox_has_sent(struct outbox *outbox)
+{
+    bool has_sent = outbox->has_sent;
+    outbox->has_sent = false;
+    return has_sent;
 }

@@ -1,6 +1,5 @@
 #include "broker/store_thread.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include <bursar/error.h>
@@ -32,9 +31,9 @@ struct store_thread {
     struct buf *open_error;
     struct write_message *batch[BATCH_MAX];
     size_t count;
-    struct audit_batch gathered; /* what is in the journal of the audit log, counted together */
-    size_t settled;              /* so many of them are rows of the log */
-    unsigned untidy;             /* changes since the log was last moved into the database */
+    struct audit_batch
+        gathered; /* what is in the journal of the audit log, counted together; its done are rows of the log */
+    unsigned untidy; /* changes since the log was last moved into the database */
     int64_t trim_at_ms;
     uint64_t told_seq; /* of the audit log: where it ended when that was told last */
     bool is_failing;
@@ -64,15 +63,26 @@ static void prepare_audit(struct store_thread *self, struct store_change *change
 {
     if (change->type != CHANGE_AUDIT || change->audit_how != AUDIT_SETTLE)
         return;
-    size_t left = self->gathered.count - self->settled;
-    change->audit = self->gathered.rows + self->settled;
+    struct audit_batch *gathered = &self->gathered;
+    size_t left = gathered->count - gathered->done;
+    change->audit = gathered->rows + gathered->done;
     change->audit_count = left < SETTLE_SLICE_ROWS ? left : SETTLE_SLICE_ROWS;
-    change->audit_settled = left > SETTLE_SLICE_ROWS ? self->settled + SETTLE_SLICE_ROWS : 0;
+    change->audit_left = left - change->audit_count;
 }
 
+/* More of what is a row of the log already is another one. */
 static void gather(void *context, const struct audit_row *row)
 {
+    audit_batch_drop_done(context);
     audit_batch_add(context, row, 0);
+}
+
+static void note_mark(void *context, uint64_t settled)
+{
+    struct audit_batch *gathered = context;
+    if (settled < gathered->count - gathered->done)
+        gathered->done += (size_t)settled;
+    /* Else it was changed, as the log says: what is told twice is better than what is not. */
 }
 
 /* Only what is committed is in the journal. */
@@ -81,36 +91,34 @@ static void conclude_audit(struct store_thread *self, struct store_change *chang
     if (change->type != CHANGE_AUDIT)
         return;
     if (change->result == 0 && change->audit_how == AUDIT_SETTLE) {
-        self->settled = change->audit_settled;
-        if (self->settled == 0)
+        self->gathered.done += change->audit_count;
+        if (change->audit_left == 0)
             audit_batch_clear(&self->gathered);
         else
             fault_point("audit-partly-settled");
     }
-    assert(self->settled == 0 ||
-           change->audit_how != AUDIT_GATHER); /* what is counted once would be lost */
     for (size_t i = 0;
          i < change->audit_count && change->result == 0 && change->audit_how == AUDIT_GATHER; i++)
         gather(&self->gathered, &change->audit[i]);
-    change->audit_gathered = self->gathered.count;
+    change->audit_gathered = self->gathered.count - self->gathered.done;
     self->untidy += (unsigned)(change->audit_count / TIDY_AUDIT_ROWS);
 }
 
-/* What a daemon that was killed had not settled. */
+/* What a daemon that was killed had not settled. Where it cannot be written it stays where it is, and who tells the
+ * log settles it when it can. */
 static int settle_left(struct store_thread *self)
 {
     const struct store_engine *store = self->broker->store;
-    int result = store->audit_gathered(self->writer, gather, &self->gathered, &self->settled);
-    if (self->settled >=
-        self->gathered.count) /* it was changed, as the log says: told twice is better than not */
-        self->settled = 0;
+    int result = store->audit_gathered(self->writer, gather, note_mark, &self->gathered);
     while (result == 0 && self->gathered.count > 0) {
         struct store_change change = {.type = CHANGE_AUDIT, .audit_how = AUDIT_SETTLE};
         struct store_change *changes[] = {&change};
         struct store_batch batch = {.changes = changes, .count = 1};
         prepare_audit(self, &change);
-        result = store->apply(self->writer, &batch);
+        note_health(self, store->apply(self->writer, &batch));
         conclude_audit(self, &change);
+        if (change.result < 0)
+            break;
     }
     return result;
 }
@@ -269,6 +277,11 @@ void store_thread_stop(struct store_thread *self)
     audit_batch_free(&self->gathered);
     mailbox_fini(&self->inbox);
     free(self);
+}
+
+size_t store_gathered(const struct store_thread *self)
+{
+    return self->gathered.count;
 }
 
 void store_send(struct store_thread *self, struct write_message *message)

@@ -178,6 +178,8 @@ void worker_close_own(struct worker *self)
     self->http = NULL;
     self->broker->store->reader_close(self->reader);
     self->reader = NULL;
+    process_key_free(self->kept_key);
+    self->kept_key = NULL;
 }
 
 int worker_begin(struct worker *self)
@@ -226,8 +228,7 @@ void worker_end(struct worker *self)
     tree_free(self->grant_tree);
     tree_free(self->metadata_tree);
     tree_free(self->made_tree);
-    self->broker->store->reader_close(self->reader);
-    self->reader = NULL;
+    worker_close_own(self);
 }
 
 void worker_turn(struct worker *self)

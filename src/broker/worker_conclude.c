@@ -24,53 +24,6 @@ enum {
     STEPS_MAX = 16
 };
 
-/* ---- the stored credential ------------------------------------------------------------------------ */
-
-static int open_part(struct worker *self, const struct conn_row *row, enum seal_kind kind,
-                     struct text blob, struct buf *plain, struct tree *tree)
-{
-    struct seal_place place = {row->owner, row->id, kind, row->generation};
-    *plain = buf_make_secret(PLAIN_MAX);
-    int result = blob.data ? unseal(self->broker->keyring, &place, blob, plain) : 0;
-    if (result == 0 && plain->len > 0)
-        return tree_fill(tree, buf_text(plain));
-    tree_fill(tree, TEXT_LITERAL("\x80")); /* an empty map */
-    return result;
-}
-
-int worker_open_credential(struct worker *self, const struct conn_row *row,
-                           struct open_credential *out)
-{
-    int result = open_part(self, row, SEAL_SECRET, row->secret, &out->secret, self->secret_tree);
-    if (result < 0) {
-        buf_free(&out->secret);
-        return result;
-    }
-    if (!row->metadata.data || tree_fill(self->metadata_tree, row->metadata) < 0)
-        tree_fill(self->metadata_tree, TEXT_LITERAL("\x80"));
-    result = open_part(self, row, SEAL_GRANT, row->grant, &out->grant, self->grant_tree);
-    if (result < 0)
-        worker_close_credential(out);
-    return result;
-}
-
-void worker_close_credential(struct open_credential *credential)
-{
-    buf_free(&credential->secret);
-    buf_free(&credential->grant);
-}
-
-struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_t now)
-{
-    return (struct call){.connector = self->connector,
-                         .purpose = purpose,
-                         .now = now,
-                         .secret = tree_root(self->secret_tree),
-                         .grant = tree_root(self->grant_tree),
-                         .metadata = tree_root(self->metadata_tree),
-                         .has_next_secret = self->has_next_secret};
-}
-
 /* ---- the raw reply --------------------------------------------------------------------------------- */
 
 int reply_seal(const struct flight *flight, struct buf *out_sealed)
@@ -515,11 +468,12 @@ static void fail_locally(struct flight *flight, const char *what)
 
 struct write_message *flight_conclude(struct flight *flight)
 {
-    struct call_outcome outcome = {.read = BURSAR_READ_MALFORMED, .shape = REPLY_MALFORMED};
+    struct call_outcome outcome;
     struct open_credential credential = {{0}, {0}};
     struct write_message *message = NULL;
     bool has_reply = flight->end == EXCHANGE_REPLY && !flight->is_local;
-    if (has_reply && worker_open_credential(flight->worker, &flight->row, &credential) < 0)
+    call_outcome_init(&outcome);
+    if (has_reply && flight_open_credential(flight, &credential) < 0)
         fail_locally(flight, "the stored secret does not open");
     else if (has_reply && read_reply(flight, &outcome) < 0)
         fail_locally(flight, "the kept reply cannot be read now");

@@ -71,6 +71,7 @@ static void flight_free(struct flight *flight)
     conn_row_free(&flight->row);
     http_reply_free(&flight->reply);
     forget_prepared(flight);
+    flight_forget_credential(flight);
     call_values_free(&flight->captures);
     write_free(flight->unsaved);
     free(flight->origin);
@@ -208,6 +209,7 @@ static void commit_intent(struct flight *flight)
     secret_fingerprint(doc_part(tree_root(self->grant_tree), "refresh_token"),
                        message->change.token_hash);
     prepare(flight); /* now that it is open: nothing of it has to be opened again to be sent */
+    flight_keep_credential(flight, &credential);
     worker_close_credential(&credential);
     worker_write(self, message, committed, flight);
 }
@@ -299,7 +301,7 @@ static void send_request(struct flight *flight)
     flight->sent_at = clock_wall_s();
     int result = 0;
     if (!prepared->is_made) { /* a further step has no intent of its own */
-        result = worker_open_credential(flight->worker, &flight->row, &credential);
+        result = flight_open_credential(flight, &credential);
         if (result == 0) {
             prepare(flight);
             worker_close_credential(&credential);
@@ -424,6 +426,7 @@ static bool read_again(struct flight *flight)
     struct conn_row row;
     http_reply_free(&flight->reply);
     forget_prepared(flight);
+    flight_forget_credential(flight);
     call_values_free(&flight->captures);
     flight->step = 0;
     flight->end = EXCHANGE_UNSENT;

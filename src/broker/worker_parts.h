@@ -23,6 +23,7 @@
 #include "policy/turns.h"
 #include "policy/verdict.h"
 #include "store/store.h"
+#include "vault/process_key.h"
 #include "wire/tree.h"
 
 #define WORKER_PLAN_FLIGHTS 64  /* the planner begins no flight beyond so many */
@@ -59,6 +60,7 @@ struct flight {
     bool has_pass;           /* the gate counts it among what is under way */
     struct gate_pass pass;
     struct conn_row row; /* as it was when the attempt began; sealed */
+    struct text kept; /* what the row has sealed, under kept_key, from the intent on; absent: not */
     struct request *waiters;
     struct origin *origin; /* whose job began it; NULL: the planner */
     enum exchange_end end;
@@ -98,6 +100,7 @@ struct worker {
     struct mailbox inbox;
     struct store_reader *reader;
     struct http_engine *http;
+    struct process_key *kept_key; /* of what flights keep; NULL: none was kept yet */
     struct buf *open_error;
     /* of the credential that is being worked on; the last for a secret that is being made */
     struct tree *secret_tree, *grant_tree, *metadata_tree, *made_tree;
@@ -276,6 +279,26 @@ void flight_abandon(struct flight *flight);
 /* Another key is active: the sealed copies that flights hold are wrapped under it. Sends the message back. */
 void flight_renew_all(struct worker *self, struct keys_message *message);
 
+/* worker_credential.c */
+
+/* The parsed secret and grant of a row in self's trees, until worker_close_credential(). secret and
+ * grant hold the text they point into. */
+struct open_credential {
+    struct buf secret, grant;
+};
+int worker_open_credential(struct worker *self, const struct conn_row *row,
+                           struct open_credential *out);
+void worker_close_credential(struct open_credential *credential);
+/* Keeps what is open of flight->row under a key of this process, for flight_open_credential(): to open that
+ * is a third of what it is to open what the store has. Without memory nothing is kept. */
+void flight_keep_credential(struct flight *flight, const struct open_credential *credential);
+void flight_forget_credential(struct flight *flight);
+/* As worker_open_credential() of flight->row, also in what becomes of a key that has gone. */
+int flight_open_credential(struct flight *flight, struct open_credential *out);
+
+/* What a call about the row is made of: the parsed credential is that of the last one that was opened. */
+struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_t now);
+
 /* worker_conclude.c */
 
 /* Reads what a flight has and makes the change that says so; also fills flight->outcome. NULL where the
@@ -292,18 +315,6 @@ int64_t worker_hinted_at(const struct connector *connector, const struct call_ou
 /* A raw reply as it is kept, sealed, and back. */
 int reply_seal(const struct flight *flight, struct buf *out_sealed);
 int reply_unseal(struct flight *flight, struct text sealed, uint64_t generation);
-/* The parsed secret and grant of a row in self's trees, until worker_close_credential(). secret and
- * grant hold the text they point into. */
-struct open_credential {
-    struct buf secret, grant;
-};
-int worker_open_credential(struct worker *self, const struct conn_row *row,
-                           struct open_credential *out);
-void worker_close_credential(struct open_credential *credential);
-
-/* What a call about the row is made of: the parsed credential is that of the last
- * worker_open_credential(). */
-struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_t now);
 /* Puts `apply`, as the entry has it, into a secret map that is about to be sealed. Replaces its
  * content; grant and metadata are what goes with it, MessagePack or absent. 0 or a negative error. */
 int worker_add_apply(struct worker *self, struct text grant, struct text metadata,

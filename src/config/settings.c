@@ -120,14 +120,18 @@ const struct setting *settings_find(const struct settings *settings, const char 
     return find(settings, name);
 }
 
-struct text settings_text(const struct settings *settings, const char *name)
+struct text setting_text(const struct setting *setting)
 {
-    const struct setting *setting = find(settings, name);
     if (!setting)
         return (struct text){NULL, 0};
     if (setting->option->type == BURSAR_OPTION_SECRET)
         return secret_text(&setting->secret);
     return text_of(setting->text);
+}
+
+struct text settings_text(const struct settings *settings, const char *name)
+{
+    return setting_text(find(settings, name));
 }
 
 double settings_number(const struct settings *settings, const char *name, double absent)

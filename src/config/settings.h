@@ -52,6 +52,7 @@ const struct setting *settings_find(const struct settings *settings, const char 
 
 /* Short forms; what is absent gives the absent text, the number given or false. Texts are borrowed. */
 struct text settings_text(const struct settings *settings, const char *name); /* secrets too */
+struct text setting_text(const struct setting *setting); /* the same of one; NULL: absent */
 double settings_number(const struct settings *settings, const char *name, double absent);
 bool settings_bool(const struct settings *settings, const char *name);
 size_t settings_rows(const struct settings *settings, const char *name);

@@ -1,6 +1,7 @@
 #include "connector/call.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bursar/error.h>
@@ -19,6 +20,8 @@ struct call_values call_values_make(void)
 void call_values_free(struct call_values *values)
 {
     buf_free(&values->values);
+    free(values->parts);
+    values->parts = NULL;
     values->count = 0;
 }
 
@@ -38,8 +41,14 @@ bool call_values_set(struct call_values *values, const char *name, struct text v
     }
     if (!to && (values->count == CALL_VALUES_MAX || strlen(name) >= sizeof to->name))
         return false;
-    if (!to)
-        to = &values->parts[values->count++];
+    if (!to) {
+        struct call_part *parts =
+            reallocarray(values->parts, values->count + 1, sizeof *values->parts);
+        if (!parts)
+            return false;
+        values->parts = parts;
+        to = &parts[values->count++];
+    }
     *to = (struct call_part){.at = values->values.len, .len = value.len};
     snprintf(to->name, sizeof to->name, "%s", name);
     buf_append_text(&values->values, value);
@@ -105,8 +114,10 @@ static void emit_outcome(const struct bursar_call *call, enum bursar_emit part, 
     }
     if (!to)
         to = &outcome->parts[outcome->part_count++];
-    *to = (struct call_part){.part = part, .at = outcome->values.len, .len = value_len};
-    snprintf(to->name, sizeof to->name, "%s", name ? name : "");
+    to->part = part;
+    to->at = outcome->values.len;
+    to->len = value_len;
+    memcpy(to->name, name ? name : "", name ? strlen(name) + 1 : 1);
     buf_append(&outcome->values, value, value_len);
 }
 
@@ -134,6 +145,15 @@ const char *call_outcome_name(const struct call_outcome *outcome, enum bursar_em
 {
     const struct call_part *found = part_of(outcome, part);
     return found ? found->name : "";
+}
+
+/* Its parts are set as they come: there is room for many, and mostly six. */
+void call_outcome_init(struct call_outcome *outcome)
+{
+    outcome->read = BURSAR_READ_MALFORMED;
+    outcome->shape = REPLY_MALFORMED;
+    outcome->values = buf_make_secret(VALUES_MAX);
+    outcome->part_count = 0;
 }
 
 void call_outcome_free(struct call_outcome *outcome)
@@ -228,8 +248,9 @@ int call_read(const struct call *about, const struct call_reply *reply,
     const struct bursar_exchange *exchange = exchange_of(about->connector, about->purpose);
     if (!exchange->read)
         return BURSAR_E_UNSUPPORTED_OP; /* the provider's kind was changed meanwhile */
-    struct call_outcome outcome = {.values = buf_make_secret(VALUES_MAX)};
+    struct call_outcome outcome;
     struct host host;
+    call_outcome_init(&outcome);
     host_init(&host, about);
     host.outcome = &outcome;
     host.reply = reply;
@@ -247,8 +268,11 @@ int call_read(const struct call *about, const struct call_reply *reply,
                     (outcome.read != BURSAR_READ_OK || is_complete(about->purpose, &outcome));
     if (!is_sound)
         outcome.read = BURSAR_READ_MALFORMED;
-    outcome.shape = shape_of(outcome.read);
-    *out_outcome = outcome;
+    out_outcome->read = outcome.read;
+    out_outcome->shape = shape_of(outcome.read);
+    out_outcome->values = outcome.values;
+    out_outcome->part_count = outcome.part_count;
+    memcpy(out_outcome->parts, outcome.parts, outcome.part_count * sizeof outcome.parts[0]);
     return 0;
 }
 

@@ -49,6 +49,8 @@ struct call_outcome {
     struct call_part parts[CALL_PARTS_MAX];
     size_t part_count;
 };
+/* Nothing was read yet: malformed, without parts. */
+void call_outcome_init(struct call_outcome *outcome);
 void call_outcome_free(struct call_outcome *outcome);
 /* Absent where the module gave none. Borrowed until the outcome ends. */
 struct text call_outcome_part(const struct call_outcome *outcome, enum bursar_emit part);
@@ -59,13 +61,13 @@ const char *call_outcome_name(const struct call_outcome *outcome, enum bursar_em
 /* Named values that go along with a call: its inputs, and what its steps captured. */
 #define CALL_VALUES_MAX 32
 struct call_values {
-    struct buf values; /* secret */
-    struct call_part parts[CALL_VALUES_MAX];
+    struct buf values;       /* secret */
+    struct call_part *parts; /* of `count`; most calls have none */
     size_t count;
 };
 struct call_values call_values_make(void);
 void call_values_free(struct call_values *values);
-/* False where there is no room. */
+/* False where there is no room, or no memory. */
 bool call_values_set(struct call_values *values, const char *name, struct text value);
 struct text call_values_get(const struct call_values *values, const char *name);
 bool call_values_item(const struct call_values *values, size_t index, struct text *out_name,

@@ -63,10 +63,24 @@ static bool read_escape(struct reader *reader, char **to, bool *is_sound)
     return true;
 }
 
+/* Whether eight bytes are all of those that stand for themselves. A byte's high bit is set in `odd` where it is
+ * below 0x20, a quote or a backslash, or perhaps where a lower byte of them is. */
+static bool are_plain(const char *eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t bytes;
+    memcpy(&bytes, eight, sizeof bytes);
+    uint64_t quotes = bytes ^ (ones * '"'), slashes = bytes ^ (ones * '\\');
+    uint64_t odd = (bytes - ones * 0x20) | (quotes - ones) | (slashes - ones) | bytes;
+    return (odd & (ones * 0x80)) == 0;
+}
+
 /* Bytes of what stands for itself, one a character: most strings are nothing else, and a token is long. */
 static size_t plain_len(struct text text)
 {
     size_t len = 0;
+    while (text.len - len >= 8 && are_plain(text.data + len))
+        len += 8;
     while (len < text.len && text.data[len] >= 0x20 && (unsigned char)text.data[len] < 0x80 &&
            text.data[len] != '"' && text.data[len] != '\\')
         len++;

@@ -99,7 +99,7 @@ struct text host_setting(struct host *host, const char *name)
             return node_text(given);
     }
     return setting && setting->option->type == BURSAR_OPTION_LIST ? join_list(host, setting)
-                                                                  : settings_text(settings, name);
+                                                                  : setting_text(setting);
 }
 
 struct text host_secret(struct host *host, const char *name)

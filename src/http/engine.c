@@ -16,14 +16,25 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "http/address.h"
+#include "http/open_header.h"
 
 /* What is read at once: libcurl takes the memory for each transfer anew, and it is wiped each time. */
-enum { READ_MAX = 4096, WAIT_MAX_MS = 60000, CONNECTIONS_MAX = 256, REPLY_FIRST = 4096 };
+enum {
+    READ_MAX = 4096,
+    WAIT_MAX_MS = 60000,
+    CONNECTIONS_MAX = 256,
+    REPLY_FIRST = 4096,
+    KEPT_MAX = 64,          /* handles without a request; 8 kB each */
+    KEPT_VERSION = 0x075801 /* of libcurl: 7.88.1 */
+};
 
 struct http_engine {
     struct http_options options;
     CURLM *multi;
     struct exchange *exchanges; /* under way */
+    struct exchange *kept;      /* ended: of each its handle is kept, see may_keep() */
+    size_t kept_count;
+    bool keeps; /* handles may be kept at all */
 };
 
 struct exchange {
@@ -35,7 +46,9 @@ struct exchange {
     unsigned begun; /* how often libcurl was about to send it */
     struct http_reply reply;
     bool is_address_refused;
-    int64_t started_ms; /* boot time */
+    bool has_closed_header; /* a header came that may have a secret in it */
+    bool is_whole;          /* the reply is there */
+    int64_t started_ms;     /* boot time */
     http_done_fn *done;
     void *context;
 };
@@ -93,6 +106,8 @@ static size_t write_header(char *data, size_t size, size_t count, void *context)
         buf_clear(headers); /* an interim reply stood before */
     while (len > 0 && (data[len - 1] == '\n' || data[len - 1] == '\r'))
         len--;
+    if (len > 0 && !http_header_is_open((struct text){data, len}))
+        exchange->has_closed_header = true;
     if (len > 0 && !memchr(data, 0, len)) {
         buf_append(headers, data, len);
         buf_append_byte(headers, 0);
@@ -131,6 +146,7 @@ struct http_engine *http_engine_new(const struct http_options *options)
     if (!engine)
         return NULL;
     engine->options = *options;
+    engine->keeps = curl_version_info(CURLVERSION_NOW)->version_num == KEPT_VERSION;
     engine->multi = curl_multi_init();
     if (!engine->multi) {
         free(engine);
@@ -142,21 +158,71 @@ struct http_engine *http_engine_new(const struct http_options *options)
     return engine;
 }
 
-static void exchange_free(struct exchange *exchange)
+/* What the handle borrows, and what its transfer was made of. */
+static void forget_request(struct exchange *exchange)
 {
     if (exchange->link) {
         curl_multi_remove_handle(exchange->engine->multi, exchange->easy);
         *exchange->link = exchange->next;
         if (exchange->next)
             exchange->next->link = exchange->link;
+        exchange->link = NULL;
     }
     for (struct curl_slist *line = exchange->headers; line; line = line->next)
         secret_wipe(line->data, strlen(line->data));
     curl_slist_free_all(exchange->headers);
-    curl_easy_cleanup(exchange->easy);
+    exchange->headers = NULL;
     http_request_free(&exchange->request);
     http_reply_free(&exchange->reply);
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    forget_request(exchange);
+    curl_easy_cleanup(exchange->easy);
     free(exchange);
+}
+
+/* Nothing of it stays in a handle but its URL and options that the next one sets, and the URL is no secret. */
+static bool leaves_nothing(const struct http_request *request)
+{
+    return request->is_url_open && request->has_body && strcmp(request->method, "POST") == 0 &&
+           request->tls_certificate.len == 0 && request->sigv4.len == 0;
+}
+
+/* A handle keeps its URL and the header lines of its last reply until its next request, in memory that nobody can
+ * wipe; all else that a transfer had libcurl gives back when it ends, and body and headers of the request are
+ * borrowed. So it is kept only where neither can have a secret in it. What a handle keeps is no part of
+ * libcurl's contract: it was read in the source of one version, and with any other none is kept. */
+static bool may_keep(const struct exchange *exchange)
+{
+    return exchange->engine->keeps && exchange->engine->kept_count < KEPT_MAX &&
+           exchange->is_whole && !exchange->has_closed_header && leaves_nothing(&exchange->request);
+}
+
+static void exchange_end(struct exchange *exchange)
+{
+    struct http_engine *engine = exchange->engine;
+    if (!may_keep(exchange)) {
+        exchange_free(exchange);
+        return;
+    }
+    forget_request(exchange);
+    curl_easy_setopt(exchange->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(exchange->easy, CURLOPT_POSTFIELDS, NULL);
+    exchange->next = engine->kept;
+    engine->kept = exchange;
+    engine->kept_count++;
+}
+
+static void free_kept(struct http_engine *engine)
+{
+    for (struct exchange *kept = engine->kept, *next; kept; kept = next) {
+        next = kept->next;
+        exchange_free(kept);
+    }
+    engine->kept = NULL;
+    engine->kept_count = 0;
 }
 
 void http_engine_free(struct http_engine *engine)
@@ -165,6 +231,7 @@ void http_engine_free(struct http_engine *engine)
         return;
     while (engine->exchanges)
         exchange_free(engine->exchanges);
+    free_kept(engine);
     curl_multi_cleanup(engine->multi);
     free(engine);
 }
@@ -263,14 +330,26 @@ static bool take_room(struct exchange *exchange)
 {
     exchange->reply.body = buf_make_secret(HTTP_BODY_MAX);
     exchange->reply.headers = buf_make_secret(HTTP_HEADERS_MAX);
-    return buf_reserve(&exchange->reply.body, REPLY_FIRST - 1) &&
-           buf_reserve(&exchange->reply.headers, REPLY_FIRST - 1);
+    return buf_make_room(&exchange->reply.body, REPLY_FIRST - 1) &&
+           buf_make_room(&exchange->reply.headers, REPLY_FIRST - 1);
+}
+
+/* One that was kept for a request that its handle may be used for, or a new one. */
+static struct exchange *exchange_of(struct http_engine *engine, const struct http_request *request)
+{
+    struct exchange *exchange = engine->kept;
+    if (!exchange || !leaves_nothing(request))
+        return calloc(1, sizeof *exchange);
+    engine->kept = exchange->next;
+    engine->kept_count--;
+    *exchange = (struct exchange){.easy = exchange->easy};
+    return exchange;
 }
 
 int http_start(struct http_engine *engine, struct http_request *request, http_done_fn *done,
                void *context)
 {
-    struct exchange *exchange = calloc(1, sizeof *exchange);
+    struct exchange *exchange = exchange_of(engine, request);
     if (!exchange) {
         http_request_free(request);
         return BURSAR_E_NOMEM;
@@ -285,12 +364,15 @@ int http_start(struct http_engine *engine, struct http_request *request, http_do
                  buf_error(&exchange->request.headers) == 0 &&
                  buf_error(&exchange->request.body) == 0;
     is_ok = is_ok && take_room(exchange) && add_headers(exchange);
-    exchange->easy = is_ok ? curl_easy_init() : NULL;
-    if (exchange->easy) {
-        set_rules(exchange);
-        set_request(exchange);
+    if (is_ok && !exchange->easy) {
+        exchange->easy = curl_easy_init();
+        if (exchange->easy)
+            set_rules(exchange);
     }
-    if (!exchange->easy || curl_multi_add_handle(engine->multi, exchange->easy) != CURLM_OK) {
+    is_ok = is_ok && exchange->easy;
+    if (is_ok)
+        set_request(exchange);
+    if (!is_ok || curl_multi_add_handle(engine->multi, exchange->easy) != CURLM_OK) {
         exchange_free(exchange);
         return BURSAR_E_NOMEM;
     }
@@ -320,6 +402,7 @@ static void conclude(struct exchange *exchange, CURLcode code)
     curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
     reply->took_ms = clock_boot_ms() - exchange->started_ms;
     if (code == CURLE_OK) {
+        exchange->is_whole = true;
         reply->end = EXCHANGE_REPLY;
         reply->status = (int)status;
         return;
@@ -340,7 +423,7 @@ static void end_exchange(struct exchange *exchange, CURLcode code)
     exchange->reply = (struct http_reply){0};
     http_done_fn *done = exchange->done;
     void *context = exchange->context;
-    exchange_free(exchange);
+    exchange_end(exchange);
     done(context, &reply);
 }
 
@@ -372,7 +455,10 @@ void http_run(struct http_engine *engine, int timeout_ms, int wake_fd)
     /* What is done already has no socket left to be woken by. */
     if (end_all(engine))
         return;
-    curl_multi_poll(engine->multi, &wake, 1, timeout_ms, NULL);
+    int ready = 0;
+    curl_multi_poll(engine->multi, &wake, 1, timeout_ms, &ready);
+    if (ready == 0 && timeout_ms > 0 && !engine->exchanges)
+        free_kept(engine); /* nothing came in the whole of that time */
     curl_multi_perform(engine->multi, &running);
     end_all(engine);
 }

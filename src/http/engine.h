@@ -34,6 +34,7 @@ struct http_request {
     struct buf tls_certificate, tls_key; /* PEM files of a client; empty: none (RFC 8705) */
     struct buf sigv4, sigv4_user;        /* what CURLOPT_AWS_SIGV4 and _USERPWD want; empty: none */
     bool has_body;
+    bool is_url_open; /* nothing of a connection or a client stands in the URL */
     long timeout_ms, connect_timeout_ms;
 };
 void http_request_free(struct http_request *request);

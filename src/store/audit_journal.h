@@ -29,7 +29,9 @@ typedef void audit_journal_fn(void *context, const struct audit_row *row);
 bool audit_journal_read(struct text bytes, audit_journal_fn *each, void *context);
 
 /* The other sort of entry: so many of the different rows of the entries before it, in the order in which they came
- * first, are rows of the log. Appends; buf_error() tells. */
+ * first and behind those of an earlier mark, are rows of the log. */
+typedef void audit_mark_fn(void *context, uint64_t settled);
+/* Appends; buf_error() tells. */
 void audit_journal_write_mark(uint64_t settled, struct buf *out);
 /* False where it is no mark. */
 bool audit_journal_read_mark(struct text bytes, uint64_t *out_settled);

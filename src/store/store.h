@@ -56,8 +56,7 @@ enum change_type {
 enum audit_how {
     AUDIT_DIRECT, /* they are rows of the log */
     AUDIT_GATHER, /* they go to the log's journal, where their writer still counts them together */
-    AUDIT_SETTLE /* they are rows of the log, and the next ones of those in the journal, where none are added before
-                   * all are: behind the last it is emptied */
+    AUDIT_SETTLE /* they are rows of the log, and the next ones of those in the journal: see audit_left */
 };
 
 /* Secret parts of a PUT or REFRESHED. */
@@ -113,8 +112,7 @@ struct store_change {
     const struct audit_row *audit; /* AUDIT: rows without number */
     size_t audit_count;
     enum audit_how audit_how;
-    size_t
-        audit_settled; /* SETTLE: how many of the journal's rows are in the log with these; 0: all */
+    size_t audit_left; /* SETTLE: rows of the journal that come behind these; 0: it is emptied */
     size_t audit_gathered; /* out: different rows that its writer holds for AUDIT_SETTLE */
     struct text
         principal; /* PRINCIPAL: its name. is_new: BURSAR_E_CONFLICT where it is there already,
@@ -237,10 +235,11 @@ struct store_engine {
     int (*audit_open)(struct store_writer *writer, const struct keyring *keyring, int64_t at_ms);
     /* Where it ends now. */
     struct chain_ends (*audit_end)(const struct store_writer *writer);
-    /* What an earlier writer left in the journal, as it was told, for AUDIT_SETTLE, and its audit_settled; behind
-     * audit_open. The texts borrow until `each` returns. 0 or BURSAR_E_STORE_UNAVAILABLE. */
-    int (*audit_gathered)(struct store_writer *writer, audit_journal_fn *each, void *context,
-                          size_t *out_settled);
+    /* What an earlier writer left in the journal, as it was told, for AUDIT_SETTLE; behind audit_open. settled: so many
+     * of the first different ones of those that were given are rows of the log, and not to come any more. The texts
+     * borrow until `each` returns. 0 or BURSAR_E_STORE_UNAVAILABLE. */
+    int (*audit_gathered)(struct store_writer *writer, audit_journal_fn *each,
+                          audit_mark_fn *settled, void *context);
     int (*can_write)(struct store_writer *writer);
     int (*tidy)(struct store_writer *writer);
 

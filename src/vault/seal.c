@@ -159,6 +159,16 @@ static const struct key *target_of(const struct key_set *set, struct text owner,
     return first->role == KEY_ACTIVE ? first : from;
 }
 
+bool seal_has_key(const struct keyring *keyring, struct text blob)
+{
+    struct keyring_hold hold;
+    const uint8_t *id = seal_key_id(blob);
+    const struct key_set *set = keyring_hold(keyring, &hold);
+    bool has_key = id && key_set_find(set, id);
+    keyring_let_go(keyring, &hold);
+    return has_key;
+}
+
 bool seal_is_current(const struct keyring *keyring, struct text owner, struct text blob)
 {
     struct keyring_hold hold;

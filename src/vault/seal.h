@@ -56,6 +56,8 @@ const uint8_t *seal_key_id(struct text blob);
 /* The same as lower-case hex; false for what is no blob. */
 bool seal_key_id_text(struct text blob, char text[static KEYRING_ID_SIZE]);
 
+/* Whether the keyring has the key that a blob needs. */
+bool seal_has_key(const struct keyring *keyring, struct text blob);
 /* Whether a blob is under the key under which it belongs: the one that is active for this owner. A blob under a
  * key of an owner stays with that owner's keys; where none of them is active it stays where it is, for they
  * are about to be destroyed. false where the keyring has no such key. */

@@ -180,23 +180,44 @@ static void test_secret_moves(void **state)
     struct buf buf = buf_make_secret(10000);
     while (buf.len < 9999) {
         const uint8_t *before = buf.data;
-        size_t cap_before = buf.cap;
+        size_t len_before = buf.len;
         buf_append_byte(&buf, (uint8_t)(buf.len % 255 + 1));
         if (before && before != buf.data)
-            assert_true(is_wiped(before, cap_before));
+            assert_true(is_wiped(before, len_before));
     }
     for (size_t i = 0; i < buf.len; i++)
         assert_int_equal(buf.data[i], i % 255 + 1);
     assert_true(secret_arena_info().used_bytes >= buf.cap);
     assert_int_equal(secret_arena_info().overflows, overflows);
     uint8_t *data = buf.data;
-    size_t cap = buf.cap;
+    size_t len = buf.len;
     buf_clear(&buf);
-    assert_true(is_all_zero(data, cap));
+    assert_true(is_all_zero(data, len));
     assert_ptr_equal(buf.data, data);
     buf_append_string(&buf, "a secret that is longer than two pointers");
     buf_free(&buf);
-    assert_true(is_wiped(data, cap));
+    assert_true(is_wiped(data, len));
+    assert_int_equal(secret_arena_info().used_bytes, 0);
+    secret_arena_close();
+}
+
+/* What was written is wiped, be it that it was never added, or cut off again. */
+static void test_secret_touched(void **state)
+{
+    (void)state;
+    assert_int_equal(secret_arena_open(1 << 16), 0);
+    struct buf buf = buf_make_secret(10000);
+    assert_true(buf_make_room(&buf, 5000));
+    uint8_t *data = buf.data;
+    buf_append_string(&buf, "a secret that is longer than two pointers");
+    assert_ptr_equal(buf.data, data);
+    buf_truncate(&buf, 3);
+    memset(buf_reserve(&buf, 3000), 's', 3000);
+    buf_added(&buf, 1);
+    buf_free(&buf);
+    assert_true(is_wiped(data, 3003));
+    assert_false(buf_make_room(&buf, 10001));
+    assert_int_equal(buf_error(&buf), BURSAR_E_TOO_BIG);
     assert_int_equal(secret_arena_info().used_bytes, 0);
     secret_arena_close();
 }
@@ -315,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_truncate),
         cmocka_unit_test(test_printf),
         cmocka_unit_test(test_secret_moves),
+        cmocka_unit_test(test_secret_touched),
         cmocka_unit_test(test_percent),
         cmocka_unit_test(test_json_forms),
         cmocka_unit_test(test_json_round_trip),

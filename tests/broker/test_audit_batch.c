@@ -100,6 +100,32 @@ static void test_many(void **state)
     audit_batch_free(&batch);
 }
 
+/* What was written counts no more of the same, and the others do. */
+static void test_drop_done(void **state)
+{
+    struct audit_batch batch = {0};
+    char name[16];
+    (void)state;
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = 0; i < 1000; i++) {
+            snprintf(name, sizeof name, "c%d", i);
+            struct audit_row row = row_of(name, 7, 100);
+            audit_batch_add(&batch, &row, 0);
+        }
+        if (turn == 0)
+            batch.done = 300;
+        audit_batch_drop_done(&batch);
+        assert_int_equal(batch.done, 0);
+    }
+    assert_int_equal(batch.count, 1000);
+    for (size_t i = 0; i < batch.count; i++) {
+        snprintf(name, sizeof name, "c%zu", (i + 300) % 1000);
+        assert_true(text_is(batch.rows[i].connection, name));
+        assert_int_equal(batch.rows[i].count, i < 700 ? 2 : 1);
+    }
+    audit_batch_free(&batch);
+}
+
 static void test_held(void **state)
 {
     struct audit_batch batch = {0};
@@ -141,6 +167,7 @@ static void test_hints(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_many),
+                                       cmocka_unit_test(test_drop_done),
                                        cmocka_unit_test(test_held), cmocka_unit_test(test_hints)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

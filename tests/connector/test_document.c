@@ -327,6 +327,24 @@ static void test_wrong_json(void **state)
 }
 
 /* Each beginning of a good body is read without harm, and is not the whole. */
+/* A string is read eight bytes at a time: each byte at each place of sixteen. */
+static void test_each_byte(void **state)
+{
+    (void)state;
+    for (unsigned byte = 1; byte < 256; byte++) {
+        for (size_t at = 0; at < 16; at++) {
+            char body[32] = "{\"a\":\"0123456789abcdef\"}";
+            body[6 + at] = (char)byte;
+            struct document *document = document_new(text_of(body), text_of("application/json"));
+            bool is_plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+            struct text found = find(document, "$.a").text;
+            if (is_plain != text_equal(found, (struct text){body + 6, 16}))
+                fail_msg("byte %u at %zu", byte, at);
+            document_free(document);
+        }
+    }
+}
+
 static void test_cut_off(void **state)
 {
     static const char *const bodies[] = {
@@ -539,17 +557,12 @@ static int close_arena(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_wrong_json),
-        cmocka_unit_test(test_cut_off),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_items),
-        cmocka_unit_test(test_many_items),
-        cmocka_unit_test(test_members),
-        cmocka_unit_test(test_nul),
-        cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_leaves_nothing),
+        cmocka_unit_test(test_formats),    cmocka_unit_test(test_values),
+        cmocka_unit_test(test_wrong_json), cmocka_unit_test(test_each_byte),
+        cmocka_unit_test(test_cut_off),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_items),      cmocka_unit_test(test_many_items),
+        cmocka_unit_test(test_members),    cmocka_unit_test(test_nul),
+        cmocka_unit_test(test_copies),     cmocka_unit_test(test_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, open_arena, close_arena);
 }

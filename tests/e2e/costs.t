@@ -22,14 +22,14 @@ OURS_ONCE = 40             # allocations of our own, there, with those of wrappe
 OURS_A_BATCH = 12          # and for each of its batches a message; how many those are is a matter of time
 ZMQ_ALLOCATIONS = 1.02     # ZeroMQ's own: one for a frame that it does not copy, as for one that it does
 JOURNAL_INSTRUCTIONS = 3900 # of the store thread, all of them, for a row that goes to the audit log's journal
-CALLS_ALONE = 16.5         # system calls of the dispatcher for a vend that comes alone: 14 to 15, by chance
+CALLS_ALONE = 15           # system calls of the dispatcher for a vend that comes alone: 12 to 13, by chance
 IO_CALLS_ALONE = 19        # and of ZeroMQ's thread
 CALLS_OF_MANY = 1.4        # of both, for one of a hundred; how many ZeroMQ takes at once is chance
 FSYNCS_ALONE = 3050        # of 1000 refreshes, one after the other: intent, reply, conclusion
 FSYNCS_OF_MANY = 600       # of 1000, all at once; chance: it shows only whether they share their commits
-REFRESH_INSTRUCTIONS = {"bursard": 83000, "libcurl": 79000, "libsqlite3": 33000}  # of a refresh, in its worker
-REFRESH_ALLOCATIONS = 110      # there
-REFRESH_UNSEALS = 4            # there: its secret and its grant, for the request and for the new generation
+REFRESH_INSTRUCTIONS = {"bursard": 73000, "libcurl": 74000, "libsqlite3": 33000}  # of a refresh, in its worker
+REFRESH_ALLOCATIONS = 96       # there
+REFRESH_UNSEALS = 2            # there: its secret and its grant
 WORKER_IDLE_KB = 300           # resident, of a provider that nobody asks for anything
 WORKER_USED_KB = 500           # and of one that has refreshed
 
@@ -229,6 +229,8 @@ def test_refresh(t):
         t.diag(f"{name}: {count / REFRESHES:.0f} instructions a refresh")
     t.eq(found.calls["flight_conclude"], REFRESHES, "each refresh is concluded once")
     t.le(found.calls["unseal"] / REFRESHES, REFRESH_UNSEALS, "what is opened for a refresh")
+    t.eq(found.calls["process_key_open"], REFRESHES, "and kept for its reply")
+    t.le(found.calls["curl_easy_init"], REFRESHES / 4, "handles of libcurl's are used again")
     for name, bound in REFRESH_INSTRUCTIONS.items():
         part = os.path.basename(program("bursard", "BURSARD")[0]) if name == "bursard" else name
         t.le(found.of(part) / REFRESHES, bound, f"instructions of {name} for it, in the worker")

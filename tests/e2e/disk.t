@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, SkipTest, limit, run
 from machine import LONG_MS, PATIENCE_S
-from scene import check_store, events_of, put, record, rows, types_of, until, wait_generation
+from scene import check_store, events_of, make_secret, put, record, rows, types_of, until, wait_generation
 
 SIZE = "16m"
 
@@ -211,6 +211,32 @@ def test_read_only(t):
 
 
 @limit(60)
+def test_full_at_start(t):
+    """A daemon that was killed, whose audit log was still counted together, starts with a full disk, and loses no row."""
+    _, d, c, disk = start(t)
+    ids = [c.ask("credential.put", owner="o", provider="plain", account=f"a{i}",
+                 secret={"kind": "bearer", "token": make_secret("DISK")})["connection"] for i in range(100)]
+    vends = 0
+
+    def gathered():
+        nonlocal vends
+        for job in [c.send("vend", owner="o", connection=one) for one in ids]:
+            c.recv_id(job)
+        vends += len(ids)
+        return rows(d, "SELECT count(*) FROM audit_journal")[0][0]
+    until(gathered, "rows in the journal")
+    d.kill()
+    disk.fill()
+    d.start()
+    c = d.client()
+    t.eq({c.code("vend", owner="o", connection=one) for one in ids}, {"ok"}, "all are served")
+    disk.free()
+    told = c.ask("audit.vends", owner="o", connection=ids[0], limit=10)["vends"]
+    t.ok(sum(one["count"] for one in told) > vends / len(ids) - 2, "what was told before is in the log", told)
+    t.eq(rows(d, "SELECT count(*) FROM audit_journal"), [(0,)], "and nothing is left behind")
+
+
+@limit(60)
 def test_fills_under_way(t):
     """The disk fills while the provider answers: what was received is kept until there is room."""
     sim, d, c, disk = start(t)
@@ -261,4 +287,4 @@ def fills(t, sim, d, c, disk, account, hold_at):
     return True
 
 
-run([test_full, test_nearly_full, test_read_only, test_fills_under_way])
+run([test_full, test_nearly_full, test_read_only, test_full_at_start, test_fills_under_way])

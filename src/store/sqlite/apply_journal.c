@@ -50,8 +50,8 @@ int apply_journal_add(struct store_writer *writer, const struct store_change *ch
 
 int apply_journal_settle(struct store_writer *writer, const struct store_change *change)
 {
-    if (change->audit_settled > 0) {
-        audit_journal_write_mark(change->audit_settled, empty_entry(&writer->audit));
+    if (change->audit_left > 0) {
+        audit_journal_write_mark(change->audit_count, empty_entry(&writer->audit));
         return add_entry(writer);
     }
     struct audit_chain *chain = &writer->audit;
@@ -86,19 +86,20 @@ int apply_journal_look(struct store_writer *writer, struct chain_ends *ends, boo
     return code == SQLITE_DONE ? 0 : db_failed(&writer->db, "audit journal");
 }
 
-int writer_audit_gathered(struct store_writer *writer, audit_journal_fn *each, void *context,
-                          size_t *out_settled)
+int writer_audit_gathered(struct store_writer *writer, audit_journal_fn *each,
+                          audit_mark_fn *settled, void *context)
 {
     sqlite3_stmt *statement = db_statement(&writer->db, JOURNAL_ALL);
-    uint64_t settled = 0;
+    uint64_t count;
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         struct text entry = db_column_text(statement, 1);
-        if (!audit_journal_read_mark(entry, &settled) && !audit_journal_read(entry, each, context))
+        if (audit_journal_read_mark(entry, &count))
+            settled(context, count);
+        else if (!audit_journal_read(entry, each, context))
             LOG(LOG_ERROR, "an entry of the audit log's journal cannot be read",
                 LOG_I("nr", sqlite3_column_int64(statement, 0)));
     }
     sqlite3_reset(statement);
-    *out_settled = settled;
     return code == SQLITE_DONE ? 0 : db_failed(&writer->db, "audit journal");
 }

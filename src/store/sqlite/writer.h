@@ -15,8 +15,8 @@ int writer_apply(struct store_writer *writer, struct store_batch *batch);
 /* apply_audit.c, apply_journal.c: as struct store_engine says. */
 int writer_audit_open(struct store_writer *writer, const struct keyring *keyring, int64_t at_ms);
 struct chain_ends writer_audit_end(const struct store_writer *writer);
-int writer_audit_gathered(struct store_writer *writer, audit_journal_fn *each, void *context,
-                          size_t *out_settled);
+int writer_audit_gathered(struct store_writer *writer, audit_journal_fn *each,
+                          audit_mark_fn *settled, void *context);
 
 /* Whether there is room and permission for what a refresh will write; 0 or
  * BURSAR_E_STORE_UNAVAILABLE. */
