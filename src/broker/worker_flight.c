@@ -14,6 +14,7 @@
 #include "broker/worker_sweep.h"
 #include "connector/call.h"
 #include "policy/retry.h"
+#include "store/refreshed.h"
 #include "vault/seal.h"
 #include "wire/doc.h"
 
@@ -61,6 +62,14 @@ static void forget_prepared(struct flight *flight)
     flight->prepared.is_made = false;
 }
 
+static void forget_now(struct flight *flight)
+{
+    if (flight->now)
+        conn_row_free(flight->now);
+    free(flight->now);
+    flight->now = NULL;
+}
+
 static void flight_free(struct flight *flight)
 {
     struct worker *self = flight->worker;
@@ -69,6 +78,7 @@ static void flight_free(struct flight *flight)
     heap_remove(&self->timers, &flight->timer);
     atomic_fetch_sub(&self->figures.in_flight, 1);
     conn_row_free(&flight->row);
+    forget_now(flight);
     http_reply_free(&flight->reply);
     forget_prepared(flight);
     flight_forget_credential(flight);
@@ -154,12 +164,49 @@ static void prepare(struct flight *flight)
 
 /* ---- commits ------------------------------------------------------------------------------------- */
 
+void flight_note_change(struct worker *self, const struct store_change *change)
+{
+    struct flight *flight, *next;
+    bool is_own = change->type == CHANGE_INTENT || change->type == CHANGE_REPLY ||
+                  change->type == CHANGE_REFRESHED;
+    if (is_own)
+        return;
+    if (change->connection.data) {
+        flight = flight_find(self, change->connection);
+        if (flight)
+            flight->is_touched = true;
+        return;
+    }
+    HASH_ITER(hh, self->flights, flight, next) {
+        flight->is_touched = true;
+    }
+}
+
+/* All that changes rows of this provider comes back to this worker in the order of the commits, but for their seals:
+ * where nothing has since the row was read, it is known as it is now. A secret whose key has gone
+ * is not known: whoever took the key along may have taken the secret, too. */
+static void know_row(struct flight *flight, const struct store_change *change)
+{
+    const struct keyring *keyring = flight->worker->broker->keyring;
+    struct conn_row row;
+    bool is_known = !flight->is_touched && store_row_refreshed(&flight->row, change, &row) &&
+                    seal_has_key(keyring, row.secret) && seal_has_key(keyring, row.grant);
+    forget_now(flight);
+    flight->now = is_known ? malloc(sizeof *flight->now) : NULL;
+    if (flight->now && conn_row_gather(&row, flight->now) < 0) {
+        free(flight->now);
+        flight->now = NULL;
+    }
+}
+
 static void committed(void *context, struct write_message *message)
 {
     struct flight *flight = context;
     int result = message->change.result;
     if (BURSAR_MUTATION == 8 && result == BURSAR_E_STORE_UNAVAILABLE)
         result = 0;
+    if (message->change.type == CHANGE_REFRESHED)
+        know_row(flight, &message->change);
     if (result == BURSAR_E_STORE_UNAVAILABLE && message->change.type != CHANGE_INTENT)
         flight->unsaved = message; /* what it holds must not be lost */
     else
@@ -374,7 +421,14 @@ static void answer(struct flight *flight)
     fault_point("conclusion-committed");
     atomic_fetch_add(verdict == VERDICT_OK ? &self->figures.refreshed : &self->figures.failed, 1);
     struct conn_row row;
-    bool is_read = worker_read_changed(self, text_of(flight->id), &row);
+    bool is_read = flight->now != NULL;
+    if (is_read) {
+        row = *flight->now;
+        *flight->now = (struct conn_row){0};
+        worker_tell_row(self, &row);
+    } else {
+        is_read = worker_read_changed(self, text_of(flight->id), &row);
+    }
     if (verdict == VERDICT_GRANT)
         self->remind_at_ms = 0; /* its owner's first reminder may be the next one */
     if (verdict == VERDICT_OK || verdict == VERDICT_GRANT || verdict == VERDICT_UNCERTAIN) {
@@ -442,6 +496,7 @@ static bool read_again(struct flight *flight)
     bool is_planned = row.next_refresh_at <= clock_wall_s();
     conn_row_free(&flight->row);
     flight->row = row;
+    flight->is_touched = false;
     return is_same && (flight->waiters || is_planned);
 }
 
