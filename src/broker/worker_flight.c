@@ -44,6 +44,7 @@ struct flight *flight_new(struct worker *self, const struct conn_row *row)
         free(flight);
         return NULL;
     }
+    flight->is_touched = seal_is_ending(self->broker->keyring, row->owner);
     HASH_ADD(hh, self->flights, id, row->id.len, flight);
     atomic_fetch_add(&self->figures.in_flight, 1);
     return flight;
@@ -182,15 +183,14 @@ void flight_note_change(struct worker *self, const struct store_change *change)
     }
 }
 
-/* All that changes rows of this provider comes back to this worker in the order of the commits, but for their seals:
- * where nothing has since the row was read, it is known as it is now. A secret whose key has gone
- * is not known: whoever took the key along may have taken the secret, too. */
+/* All that changes rows of this provider comes back to this worker in the order of the commits: where nothing has since the
+ * row was read, it is known as it is now. But key.shred ends rows from another thread. Of its owners nothing
+ * is known: flights that began before are told of it (flight_renew_all), those that begin while it goes on see
+ * it in the keys, and behind it the row is another one. */
 static void know_row(struct flight *flight, const struct store_change *change)
 {
-    const struct keyring *keyring = flight->worker->broker->keyring;
     struct conn_row row;
-    bool is_known = !flight->is_touched && store_row_refreshed(&flight->row, change, &row) &&
-                    seal_has_key(keyring, row.secret) && seal_has_key(keyring, row.grant);
+    bool is_known = !flight->is_touched && store_row_refreshed(&flight->row, change, &row);
     forget_now(flight);
     flight->now = is_known ? malloc(sizeof *flight->now) : NULL;
     if (flight->now && conn_row_gather(&row, flight->now) < 0) {
@@ -282,6 +282,7 @@ void flight_renew_all(struct worker *self, struct keys_message *message)
 {
     struct flight *flight, *next;
     HASH_ITER(hh, self->flights, flight, next) {
+        flight->is_touched = true;
         renew(self, flight->row.secret);
         renew(self, flight->row.grant);
         if (flight->unsaved) {
@@ -496,7 +497,7 @@ static bool read_again(struct flight *flight)
     bool is_planned = row.next_refresh_at <= clock_wall_s();
     conn_row_free(&flight->row);
     flight->row = row;
-    flight->is_touched = false;
+    flight->is_touched = seal_is_ending(self->broker->keyring, row.owner);
     return is_same && (flight->waiters || is_planned);
 }
 
