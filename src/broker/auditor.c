@@ -31,6 +31,7 @@ void auditor_init(struct auditor *auditor, const struct broker *broker, struct m
     *auditor = (struct auditor){.broker = broker,
                                 .inbox = inbox,
                                 .is_strict = broker->config->is_audit_strict,
+                                .gathered = store_gathered(broker->store_thread),
                                 .tokens = NAMED_MAX};
     auditor->filling = &auditor->batches[0];
     auditor->sent = &auditor->batches[1];

@@ -26,7 +26,7 @@ int credential_writer_init(struct credential_writer *writer, const struct keyrin
     *writer = (struct credential_writer){.keyring = keyring,
                                          .plain = buf_make_secret(PLAIN_MAX),
                                          .packed = buf_make_secret(REPLY_MAX)};
-    if (process_key_new(&writer->key) < 0)
+    if (process_key_new(process_key_cipher(), &writer->key) < 0)
         return BURSAR_E_NOMEM;
     return buf_reserve(&writer->plain, BURSAR_MAX_JOB_BYTES * 2) ? 0 : BURSAR_E_NOMEM;
 }

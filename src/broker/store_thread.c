@@ -84,7 +84,8 @@ static void conclude_audit(struct store_thread *self, struct store_change *chang
     self->untidy += (unsigned)(change->audit_count / TIDY_AUDIT_ROWS);
 }
 
-/* What a daemon that was killed had not settled. */
+/* What a daemon that was killed had not settled. Where it cannot be written it stays where it is, and who tells the
+ * log settles it when it can. */
 static int settle_left(struct store_thread *self)
 {
     const struct store_engine *store = self->broker->store;
@@ -95,9 +96,9 @@ static int settle_left(struct store_thread *self)
     if (result < 0 || self->gathered.count == 0)
         return result;
     prepare_audit(self, &change);
-    result = store->apply(self->writer, &batch);
+    note_health(self, store->apply(self->writer, &batch));
     conclude_audit(self, &change);
-    return result;
+    return 0;
 }
 
 /* ---- commits ------------------------------------------------------------------------------------- */
@@ -253,6 +254,11 @@ void store_thread_stop(struct store_thread *self)
     audit_batch_free(&self->gathered);
     mailbox_fini(&self->inbox);
     free(self);
+}
+
+size_t store_gathered(const struct store_thread *self)
+{
+    return self->gathered.count;
 }
 
 void store_send(struct store_thread *self, struct write_message *message)

@@ -77,7 +77,7 @@ void flight_keep_credential(struct flight *flight, const struct open_credential 
     uint32_t secret_len = (uint32_t)credential->secret.len;
     struct buf plain = buf_make_secret(2 * PLAIN_MAX + LENGTH_LEN);
     flight_forget_credential(flight);
-    if (!self->kept_key && process_key_new(&self->kept_key) < 0)
+    if (!self->kept_key && process_key_new(process_key_cipher(), &self->kept_key) < 0)
         return;
     buf_make_room(&plain, LENGTH_LEN + credential->secret.len + credential->grant.len);
     buf_append(&plain, &secret_len, LENGTH_LEN);

@@ -5,15 +5,14 @@
 #include <bursar/error.h>
 
 #include "base/base64.h"
+#include "base/header.h"
 #include "connector/host.h"
 
 enum { HEADER_MAX = 65536 };
 
 static void add_header(struct call_request *request, const char *name, struct text value)
 {
-    bool is_split = memchr(value.data, '\n', value.len) || memchr(value.data, '\r', value.len) ||
-                    memchr(value.data, 0, value.len) || strpbrk(name, "\r\n");
-    if (is_split)
+    if (!header_is_line(text_of(name), value))
         request->headers.error = BURSAR_E_BAD_REQUEST;
     buf_append_string(&request->headers, name);
     buf_append_string(&request->headers, ": ");

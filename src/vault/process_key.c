@@ -1,7 +1,6 @@
 #include "vault/process_key.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -22,21 +21,26 @@ static_assert(crypto_aead_chacha20poly1305_ietf_NPUBBYTES == NONCE_LEN &&
               "both ciphers have the same form");
 
 struct process_key {
-    crypto_aead_aes256gcm_state aes; /* the expanded key; only with has_aes */
+    crypto_aead_aes256gcm_state aes; /* the expanded key; only of PROCESS_AES_GCM */
     uint8_t bytes[KEY_LEN];
     uint64_t sealed; /* how many times: the next nonce */
-    bool has_aes;
+    enum process_cipher cipher;
 };
 
-int process_key_new(struct process_key **out_key)
+enum process_cipher process_key_cipher(void)
+{
+    return crypto_aead_aes256gcm_is_available() ? PROCESS_AES_GCM : PROCESS_CHACHA20;
+}
+
+int process_key_new(enum process_cipher cipher, struct process_key **out_key)
 {
     struct process_key *key = secret_memory_new(sizeof *key);
     if (!key)
         return BURSAR_E_NOMEM;
     memset(key, 0, sizeof *key);
     randombytes_buf(key->bytes, sizeof key->bytes);
-    key->has_aes = crypto_aead_aes256gcm_is_available();
-    if (key->has_aes)
+    key->cipher = cipher;
+    if (cipher == PROCESS_AES_GCM)
         crypto_aead_aes256gcm_beforenm(&key->aes, key->bytes);
     *out_key = key;
     return 0;
@@ -54,7 +58,7 @@ void process_key_seal(struct process_key *key, struct text plain, uint8_t *out_s
     memset(nonce, 0, NONCE_LEN);
     memcpy(nonce, &key->sealed, sizeof key->sealed);
     key->sealed++;
-    if (key->has_aes)
+    if (key->cipher == PROCESS_AES_GCM)
         crypto_aead_aes256gcm_encrypt_afternm(body, NULL, bytes, plain.len, NULL, 0, NULL, nonce,
                                               &key->aes);
     else
@@ -68,7 +72,7 @@ int process_key_open(const struct process_key *key, struct text sealed, uint8_t 
     if (sealed.len < PROCESS_SEAL_OVERHEAD)
         return BURSAR_E_BAD_SEAL;
     size_t len = sealed.len - NONCE_LEN;
-    int result = key->has_aes
+    int result = key->cipher == PROCESS_AES_GCM
                      ? crypto_aead_aes256gcm_decrypt_afternm(out_plain, NULL, NULL, body, len, NULL,
                                                              0, nonce, &key->aes)
                      : crypto_aead_chacha20poly1305_ietf_decrypt(out_plain, NULL, NULL, body, len,

@@ -17,8 +17,12 @@
 
 struct process_key;
 
-/* 0 or BURSAR_E_NOMEM. */
-int process_key_new(struct process_key **out_key);
+enum process_cipher { PROCESS_AES_GCM, PROCESS_CHACHA20 };
+
+/* The one for this processor. */
+enum process_cipher process_key_cipher(void);
+/* 0 or BURSAR_E_NOMEM. PROCESS_AES_GCM only where process_key_cipher() gives it; PROCESS_CHACHA20 is everywhere. */
+int process_key_new(enum process_cipher cipher, struct process_key **out_key);
 void process_key_free(struct process_key *key);
 
 /* Writes plain.len + PROCESS_SEAL_OVERHEAD bytes. */

@@ -522,8 +522,8 @@ struct bursar_client_options fake_options(const struct fake *fake)
                                           .events_endpoint = fake->events,
                                           .server_public_key =
                                               fake->public_key[0] ? fake->public_key : NULL,
-                                          .connect_timeout_ms = 2000,
-                                          .deadline_ms = 5000};
+                                          .connect_timeout_ms = 20000,
+                                          .deadline_ms = 50000};
 }
 
 /* ---- asking and telling --------------------------------------------------------------------- */

@@ -310,7 +310,7 @@ static void test_operator(void **state)
     assert_int_equal(bursar_is_operator(client, "op@example.com", "x", &is_operator, NULL), 0);
     assert_false(is_operator);
     assert_string_equal(fake_last_job(fixture->fake),
-                        "{\"op\":\"principal.is_operator\",\"deadline_ms\":5000,"
+                        "{\"op\":\"principal.is_operator\",\"deadline_ms\":50000,"
                         "\"email\":\"op@example.com\",\"scope\":\"x\"}");
     assert_int_equal(bursar_need_operator(client, "op@example.com", "billing", &failure), 0);
     assert_int_equal(bursar_need_operator(client, "me@example.com", "billing", &failure),

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, SkipTest, run
 from scene import events_of, make_secret, put, record, types_of
-from strangers import NOBODY, as_user, needs_root
+from strangers import NOBODY, SURE_MS, as_user, needs_root
 
 
 def open_up(d):
@@ -25,9 +25,9 @@ def test_sockets_are_private(t):
     for name in ("jobs", "intake", "events", "bursar.db"):
         t.eq(os.stat(d.path(name)).st_mode & 0o077, 0, f"{name}: for its owner alone")
     os.chmod(d.dir, 0o755)
-    found = as_user(NOBODY, d, send=[{"op": "whoami"}], wait_ms=300)
+    found = as_user(NOBODY, d, send=[{"op": "whoami"}])
     t.eq((found["replies"], found["event"]), (0, False), "others do not reach it")
-    t.eq(as_user(0, d, send=[{"op": "whoami"}])["principals"], ["uid:0"], "root does")
+    t.eq(as_user(0, d, send=[{"op": "whoami"}], reply_ms=SURE_MS)["principals"], ["uid:0"], "root does")
 
 
 def test_stranger(t):
@@ -49,7 +49,8 @@ def test_stranger(t):
     t.ok(True, "the log says who was refused")
     t.eq((record(c, connection)["generation"], len(sim.journal()), types_of(c, connection)),
          (1, 0, ["connected"]), "intake: nothing happened")
-    found = as_user(0, d, send=[{"op": "vend", **name}], push=[{"op": "invalidate", **name}])
+    found = as_user(0, d, send=[{"op": "vend", **name}], push=[{"op": "invalidate", **name}], reply_ms=SURE_MS,
+                    event_ms=SURE_MS)
     t.eq((found["ok"], found["event"]), ([True], True), "root is served on all of them")
 
 
@@ -78,11 +79,12 @@ def test_own_user(t):
           secret={"kind": "bearer", "token": make_secret("own")})
     t.eq(c.ask("whoami")["principal"], "uid:0", "root is served")
     found = as_user(NOBODY, d, send=[{"op": "whoami"}, {"op": "vend", "owner": "o",
-                                                       "provider": "plain"}])
+                                                       "provider": "plain"}],
+                    reply_ms=SURE_MS, event_ms=SURE_MS)
     t.eq((found["principals"][0], found["ok"], found["event"]),
          (f"uid:{NOBODY}", [True, True], True), "its own user is served")
     open_up(d)
-    found = as_user(NOBODY - 1, d, send=[{"op": "whoami"}], wait_ms=500)
+    found = as_user(NOBODY - 1, d, send=[{"op": "whoami"}])
     t.eq((found["replies"], found["event"]), (0, False), "a third one is not")
     t.eq(len(events_of(c)), 1, "and all is as it was")
 

@@ -5,6 +5,7 @@ by what a provider's address or a field may hold, and with files that others can
 import os
 import random
 import re
+import resource
 import shutil
 import socket
 import statistics
@@ -130,7 +131,7 @@ def test_removed_while_it_waits(t):
     late = b.client("late")
     sim.script({"hold": "gate"})
     connection = put(ops, sim.issue("alice", ttl=3600), owner="acme")
-    job = late.send("vend", owner="acme", connection=connection, deadline_ms=20000)
+    job = late.send("vend", owner="acme", connection=connection, deadline_ms=600000)
     t.ok(sim.wait_requests(1), "it waits for a refresh")
     first = t.use(Events(b.tcp_events, ["connected/acme/"], setup=b.setup("late"), sync=b.d.round_trip))
     second = t.use(Events(b.tcp_events, ["connected/acme/"], setup=b.setup("acme"), sync=b.d.round_trip))
@@ -392,7 +393,7 @@ def test_addresses(t):
                     "account": "x"}, provider=name, account="x")
             asked[name] = c.send("vend", owner="o", provider=name, account="x", deadline_ms=1500)
         for name, job in asked.items():
-            reply = c.recv_id(job, timeout=20)
+            reply = c.recv_id(job)
             t.ok(not reply["ok"], f"{hosts[name]}: no token comes of it", reply)
         for sock in listening:
             sock.setblocking(False)
@@ -468,11 +469,12 @@ def test_bombs(t):
                    for i in range(12))
     bad = Daemon(f"vars: {{q: 1}}\n{bomb}", start=False)
     t.cleanup(bad.close, None)
-    begin = time.monotonic()
+    begin = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([*program("bursard", "BURSARD"), "-c", bad.config_file, "--check"],
-                          capture_output=True, timeout=20, check=False)
+                          capture_output=True, check=False)
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
     t.eq(done.returncode, 1, "a configuration that unfolds to 9^12 words: refused")
-    t.le(time.monotonic() - begin, 10, "at once")
+    t.le(end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime, 10, "at once, in seconds of a processor")
     t.ok(len(done.stderr) < 20000, "in few words")
 
 

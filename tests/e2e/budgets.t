@@ -8,7 +8,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, limit, run
-from scene import edit, events_of, now, put, record, rows, until, wait_generation
+from scene import Sent, edit, events_of, now, put, record, rows, until, wait_generation
 
 
 def start(t, rotation="strict", **provider):
@@ -25,26 +25,20 @@ def incidents(c):
     return [(e["incident"], e["phase"]) for e in events_of(c) if e["type"] == "incident"]
 
 
-def most_in_window(journal, window_s):
-    """The largest number of requests in any window that begins with one of them."""
-    times = sorted(e["at"] for e in journal)
-    return max(sum(1 for other in times if at <= other < at + window_s) for at in times)
-
-
 # --- ceilings
 
 @limit(120)
 def test_ceiling(t):
     """However much is due at once, the provider's ceiling holds in every window."""
-    sim, _, c = start(t, token_rate={"limit": 20, "window_s": 2})
+    sim, d, c = start(t, token_rate={"limit": 20, "window_s": 2})
+    sent, began = Sent(sim, d), time.time()
     connections = [put(c, g) for g in sim.issue_many(60, ttl=3600)]
     for connection in connections:
-        wait_generation(c, connection, 2, timeout=30)
+        wait_generation(c, connection, 2)
     journal = sim.journal()
     t.eq(len(journal), 60, "each once")
-    # They are counted where they arrive, a little later than they were sent.
-    t.le(most_in_window(journal, 1.9), 20, "never more than the ceiling in a window")
-    t.ok(max(e["at"] for e in journal) - min(e["at"] for e in journal) >= 3.9, "so it took time")
+    t.le(sent.most_in(2), 20, "never more than the ceiling in a window")
+    t.ok(max(e["at"] for e in journal) - began >= 4, "so it took time")
     t.eq(figures(c)["budget"]["token_limit"], 20, "status names the ceiling")
     t.eq({record(c, k)["state"] for k in connections}, {"ACTIVE"}, "nobody's state changes")
 
@@ -52,11 +46,12 @@ def test_ceiling(t):
 @limit(60)
 def test_api_ceiling(t):
     """The API's ceiling bounds token requests too."""
-    sim, _, c = start(t, rate={"limit": 10, "window_s": 1})
+    sim, d, c = start(t, rate={"limit": 10, "window_s": 1})
+    sent = Sent(sim, d)
     connections = [put(c, g) for g in sim.issue_many(20, ttl=3600)]
     for connection in connections:
-        wait_generation(c, connection, 2, timeout=20)
-    t.le(most_in_window(sim.journal(), 0.9), 10, "never more than the ceiling in a window")
+        wait_generation(c, connection, 2)
+    t.le(sent.most_in(1), 10, "never more than the ceiling in a window")
 
 
 @limit(60)
@@ -115,31 +110,38 @@ def test_fair(t):
     """An owner with very many that are due does not keep one with a single one waiting, and
     whoever waits for an answer goes before all that is only planned."""
     sim, _, c = start(t, token_rate={"limit": 20, "window_s": 1})
+    c.ask("provider.pause", provider="acme")  # until all are due
     for grant in sim.issue_many(200, account="many", ttl=3600):
         put(c, grant, owner="many")
     single = put(c, sim.issue("single", ttl=3600), owner="one")
     waited = put(c, sim.issue("waited", ttl=3600), owner="many")
+    t.eq(sim.journal(), [], "nothing is sent yet")
+    c.ask("provider.resume", provider="acme")
     t.ok("secret" in c.ask("vend", owner="many", connection=waited), "a caller is served")
     wait_generation(c, single, 2, owner="one")
     order = [e["account"] for e in sim.journal()]
     t.le(order.index("waited"), 100, "the caller went before the plan")
     t.le(order.index("single"), 150, "the single one before the many")
-    t.ok(len(order) < 200, "which are not done yet")
 
 
 @limit(60)
 def test_throttled_together(t):
     """Where the ceiling is known to be everybody's, Retry-After holds everybody, for that long."""
     sim, _, c = start(t, token_rate={"limit": 1000, "window_s": 1})
-    sim.script({"status": 429, "headers": {"Retry-After": "2"}, "body": b"slow down"})
-    first, second = put(c, sim.issue("first", ttl=3600)), None
-    t.ok(sim.wait_done(1), "one was asked to wait")
-    until(lambda: figures(c).get("held_by") == "budget", "it is noted")
-    second = put(c, sim.issue("second", ttl=3600))
-    wait_generation(c, first, 2)
-    wait_generation(c, second, 2)
-    times = [e["at"] for e in sim.journal()]
-    t.ok(min(times[1:]) - times[0] >= 1.9, "nobody was sent before", repr(times))
+    for wait_s in (2, 8, 32):  # a busy machine may need more than two seconds to see what is held so long
+        before = len(sim.journal())
+        sim.script({"status": 429, "headers": {"Retry-After": str(wait_s)}, "body": b"slow down"})
+        first = put(c, sim.issue(f"first {wait_s}", ttl=3600))
+        t.ok(sim.wait_done(before + 1), "one was asked to wait")
+        seen = until(lambda: figures(c).get("held_by") == "budget" and "held"
+                     or record(c, first)["generation"] == 2 and "over", "it is noted")
+        second = put(c, sim.issue(f"second {wait_s}", ttl=3600))
+        wait_generation(c, first, 2)
+        wait_generation(c, second, 2)
+        if seen == "held":
+            break
+    times = [e["at"] for e in sim.journal()[before:]]
+    t.ok(seen == "held" and min(times[1:]) - times[0] >= wait_s - 0.1, "nobody was sent before", repr(times))
     t.eq(incidents(c), [], "and it is no incident")
 
 
@@ -153,15 +155,17 @@ def test_breaker(t):
     connections = [put(c, g) for g in sim.issue_many(30, ttl=3600)]
     until(lambda: figures(c)["breaker"] != "closed", "the breaker opens")
     until(lambda: figures(c)["in_flight"] - figures(c)["waiting"] == 0, "what was under way ends")
-    error = c.call("vend", owner="o", connection=connections[0], deadline_ms=300)["error"]
+    # Who comes while it is tried waits for that.
+    error = until(lambda: (e := c.call("vend", owner="o", connection=connections[0], deadline_ms=300)["error"])
+                  and e["code"] != "deadline_exceeded" and e, "an answer")
     t.eq((error["code"], error["retryable"]), ("provider_unavailable", True), "callers are told")
     before = len(sim.journal())
-    until(lambda: len(sim.journal()) >= before + 2, "again and again", timeout=20)
+    until(lambda: len(sim.journal()) >= before + 2, "again and again")
     t.eq(incidents(c), [("outage", "begin")], "one incident, however often it was tried")
     t.eq({record(c, k)["state"] for k in connections}, {"ACTIVE"}, "no connection is to blame")
     sim.clear_script()
     for connection in connections:
-        wait_generation(c, connection, 2, timeout=40)
+        wait_generation(c, connection, 2)
     until(lambda: incidents(c) == [("outage", "begin"), ("outage", "end")], "it has ended")
     t.eq(figures(c)["breaker"], "closed", "and the breaker is closed")
 
@@ -169,23 +173,18 @@ def test_breaker(t):
 @limit(60)
 def test_told_while_it_backs_off(t):
     """Who waits behind a failed attempt hears of the breaker, and not of the own deadline."""
-    sim, _, c = start(t, rotation="none", breaker={"failures": 5, "open_s": 60})
+    sim, _, c = start(t, rotation="none", breaker={"failures": 5, "open_s": 300})
     connections = [put(c, g, lives_s=3600) for g in sim.issue_many(6, ttl=3600)]
-    sim.script({"match": {"account": "account-0"}, "status": 503, "headers": {"Retry-After": "4"}},
+    sim.script({"match": {"account": "account-0"}, "status": 503, "headers": {"Retry-After": "60"}},
                {"status": 503, "times": -1})
-    first = c.send("refresh", owner="o", connection=connections[0], force=True, deadline_ms=20000)
+    first = c.send("refresh", owner="o", connection=connections[0], force=True, deadline_ms=150000)
     sim.wait_done(1)
     for connection in connections[1:]:
         c.send("refresh", owner="o", connection=connection, force=True, deadline_ms=3000)
-    began = time.monotonic()
-    replies = {}
-    while first not in replies:
-        reply = c.recv(10)
-        replies[reply["id"]] = reply
-    error = replies[first]["error"]
+    error = c.recv_id(first)["error"]
     t.eq(error["code"], "provider_unavailable", "it cannot be served before its deadline")
-    t.ok(20000 < error["retry_after_ms"] <= 60000, "and hears when it may come again", repr(error))
-    t.le(time.monotonic() - began, 10, "long before its deadline")
+    t.ok(150000 < error["retry_after_ms"] <= 300000, "and hears when it may come again", repr(error))
+    t.eq([e["account"] for e in sim.journal()].count("account-0"), 1, "long before its deadline, or another attempt")
 
 
 @limit(60)
@@ -198,12 +197,12 @@ def test_breaker_after_restart(t):
     d.kill()
     d.start()
     before = len(sim.journal())
-    until(lambda: len(sim.journal()) > before, "tried after the restart", timeout=20)
+    until(lambda: len(sim.journal()) > before, "tried after the restart")
     until(lambda: figures(c)["breaker"] == "open", "it does not answer yet")
     t.eq(incidents(c), [("outage", "begin")], "told once")
     sim.clear_script()
     for connection in connections:
-        wait_generation(c, connection, 2, timeout=40)
+        wait_generation(c, connection, 2)
     until(lambda: incidents(c) == [("outage", "begin"), ("outage", "end")], "it ends")
     t.eq(rows(d, "SELECT count(*) FROM incident")[0][0], 0, "nothing is left open")
 
@@ -221,7 +220,7 @@ def test_fleet_guard(t):
     dead = [k for k in connections if record(c, k)["state"] == "NEEDS_REAUTH"]
     t.le(len(dead), 9, "the one that was too many is not believed any more")
     before = len(sim.journal())
-    until(lambda: len(sim.journal()) >= before + 6, "canaries are sent", timeout=30)
+    until(lambda: len(sim.journal()) >= before + 6, "canaries are sent")
     t.eq([k for k in connections if record(c, k)["state"] == "NEEDS_REAUTH"], dead,
          "what canaries hear kills nobody")
     alive = [k for k in connections if k not in dead]
@@ -230,7 +229,7 @@ def test_fleet_guard(t):
     t.ok(figures(c)["held"] and figures(c)["held_by"] == "guard", "status says what holds it")
     sim.clear_script()
     until(lambda: incidents(c) == [("mass_refusal", "begin"), ("mass_refusal", "end")],
-          "it is over", timeout=40)
+          "it is over")
     for connection in alive:
         reply = c.call("refresh", owner="o", connection=connection, force=True)
         t.eq(reply["ok"], True, "every one of them is alive") if not reply["ok"] else None

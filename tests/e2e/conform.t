@@ -185,9 +185,9 @@ def test_scenarios(t):
     c = d.client()
     refused = wait_state(c, put(c, dead, "box"), "NEEDS_REAUTH")
     t.eq(refused["reason"], "invalid_grant", "a dead grant")
-    record = wait_generation(c, put(c, throttled, "google"), 2, timeout=20)
+    record = wait_generation(c, put(c, throttled, "google"), 2)
     t.eq(record["state"], "ACTIVE", "a provider that asked to wait is asked again")
-    doubtful = wait_state(c, put(c, lost, "zoom"), "NEEDS_REAUTH", timeout=20)
+    doubtful = wait_state(c, put(c, lost, "zoom"), "NEEDS_REAUTH")
     t.eq(doubtful["reason"], "lost_in_flight", "a lost reply cost the only token")
 
 

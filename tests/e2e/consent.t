@@ -24,12 +24,14 @@ from scene import FAULT_POINTS, edit, events_of, rows
 @limit(90)
 def test_consent(t):
     idp, d, c, uri = scene(t)
+    before = int(time.time())
     begun = c.ask("connect.begin", owner="o", provider="acme", redirect_uri=uri)
+    after = time.time()
     asked = parameters(begun["authorize_url"])
     t.eq((asked["response_type"], asked["code_challenge_method"], asked["state"],
           asked["redirect_uri"], asked["scope"]),
          ("code", "S256", begun["state"], uri, "openid offline_access"), "what is asked for")
-    t.ok(590 < begun["expires_at"] - time.time() <= 601, "for ten minutes")
+    t.ok(before + 600 <= begun["expires_at"] <= after + 601, "for ten minutes")
     back = parameters(person(begun["authorize_url"], "alice", uri=uri))
     secrets.add(back["code"])
     t.eq(back["iss"], idp.info["issuer"], "the server says who it is")
@@ -41,7 +43,7 @@ def test_consent(t):
     t.eq(sorted(made["scopes"]), ["offline_access", "openid"], "with what was granted")
     token = c.ask("vend", owner="o", provider="acme", account="alice")["secret"]["access_token"]
     answer = urllib.request.urlopen(urllib.request.Request(
-        idp.info["identity_url"], headers={"Authorization": f"Bearer {token}"}), timeout=10)
+        idp.info["identity_url"], headers={"Authorization": f"Bearer {token}"}))
     t.eq(json.load(answer)["sub"], "alice", "the token works")
     fresh = c.ask("refresh", owner="o", provider="acme", account="alice", force=True)
     t.eq(fresh["generation"], 2, "and its grant is refreshed")
@@ -229,7 +231,7 @@ def test_accounts(t):
 def fetch(url, **headers):
     """(status, headers, body), whatever the status is."""
     try:
-        reply = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10)
+        reply = urllib.request.urlopen(urllib.request.Request(url, headers=headers))
     except urllib.error.HTTPError as error:
         reply = error
     with reply:

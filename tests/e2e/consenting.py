@@ -8,6 +8,7 @@ import time
 import urllib.parse
 
 from harness import ROOT, Child, Daemon, Idp, program, secrets
+from machine import PATIENCE_S
 
 
 def free_port():
@@ -43,7 +44,7 @@ def person(url, account="alice", deny=False, uri=None, follow=False):
     command = ["node", str(ROOT / "tests" / "idp" / "consent.mjs"), "--account", account,
                *(["--deny"] if deny else []), *(["--redirect-uri", uri] if uri else []),
                *(["--follow"] if follow else [])]
-    done = subprocess.run(command, input=url.encode(), timeout=40, capture_output=True, check=False)
+    done = subprocess.run(command, input=url.encode(), timeout=PATIENCE_S, capture_output=True, check=False)
     if done.returncode:
         raise RuntimeError(secrets.mask(done.stderr.decode()))
     return done.stdout.decode().strip()
@@ -64,7 +65,7 @@ def consent(c, uri, who="alice", deny=False, **begin):
 
 def complete(c, back, **over):
     keys = {key: back[key] for key in ("state", "code", "error", "iss") if key in back}
-    return c.call("connect.complete", timeout=20, **{**keys, **over})
+    return c.call("connect.complete", **{**keys, **over})
 
 
 class Command:
@@ -77,7 +78,7 @@ class Command:
                            stderr=subprocess.PIPE, env=environment)
         self.text = b""
 
-    def line(self, timeout=20):
+    def line(self, timeout=PATIENCE_S):
         ends = time.monotonic() + timeout
         source = self.child.proc.stderr.fileno()
         while b"\n" not in self.text:
@@ -95,7 +96,7 @@ class Command:
             if line.startswith("http"):
                 return line
 
-    def end(self, timeout=30):
+    def end(self, timeout=PATIENCE_S):
         """Exit status, output, errors that are left."""
         status = self.child.wait(timeout)
         return (status, self.child.proc.stdout.read().decode(),

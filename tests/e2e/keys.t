@@ -57,12 +57,12 @@ def figures_of(reply):
     return reply["dropped"], reply["count"]
 
 
-def wrapped(client, timeout=60):
+def wrapped(client):
     """The figures, once all rows are under the active keys."""
     def probe():
         figures = client.ask("status")["rewrap"]
         return None if figures["running"] else figures
-    return until(probe, "all wrapped anew", timeout)
+    return until(probe, "all wrapped anew")
 
 
 def start(t, **keys):
@@ -88,17 +88,23 @@ def test_rotation(t):
     t.ok(first in key_ids(d.db) and second not in key_ids(d.db), "new secrets are under the first")
     t.eq(c.ask("key.rotate", key=second)["role"], "active", "it is made active")
     t.eq(keyring(d), {second: ["active"], first: ["old"]}, "in the file before any row")
-    running, served, names = 0, 0, list(tokens)
-    while c.ask("status")["rewrap"]["running"]:
-        running += 1
-        jobs = [c.send("refresh", owner="o", connection=connection, force=True)
-                for connection in refreshed[running % 20::7]]
-        for connection in names[running * 7 % count::max(1, count // 20)]:
-            served += vend(c, connection) == tokens[connection]
-        t.ok(all(c.recv_id(job, 30)["ok"] for job in jobs), "refreshes go on meanwhile")
-        if running > 2000:
-            raise AssertionError("it does not end")
-    t.ok(served > 0, "vends are served meanwhile", served)
+    names = list(tokens)
+
+    def serve_meanwhile(client):
+        """Vends and refreshes while rows are wrapped anew; how many vends were served."""
+        running = served = 0
+        while client.ask("status")["rewrap"]["running"]:
+            running += 1
+            jobs = [client.send("refresh", owner="o", connection=connection, force=True)
+                    for connection in refreshed[running % 20::7]]
+            for connection in names[running * 7 % count::max(1, count // 20)]:
+                served += vend(client, connection) == tokens[connection]
+            t.ok(all(client.recv_id(job)["ok"] for job in jobs), "refreshes go on meanwhile")
+            if running > 2000:
+                raise AssertionError("it does not end")
+        return served
+
+    served = serve_meanwhile(c)
     figures = wrapped(c)
     t.eq((figures["failed"], figures["to_key"]), (0, second), "all could be wrapped")
     t.ok(figures["done"] >= count, "the progress says so", figures)
@@ -114,6 +120,11 @@ def test_rotation(t):
     c = d.client()
     t.eq([connection for connection in names[::50] if vend(c, connection) != tokens[connection]],
          [], "and so after a restart")
+    for _ in range(20):  # on a busy machine all may be wrapped before anybody has looked
+        if served == 0:
+            c.ask("key.rotate")
+            served = serve_meanwhile(c)
+    t.ok(served > 0, "vends are served meanwhile", served)
     check_store(t, d, "rotated")
 
 

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from building import build_folder, build_setting
 from harness import ROOT, Child, Daemon, Endpoint, bound_to_us, limit, run
+from machine import PATIENCE_S
 from scene import make_secret, put, record, scaled, types_of, until
 
 EXAMPLES = ROOT / "doc" / "examples"
@@ -50,7 +51,7 @@ class Built:
                    f"-I{self.dir / 'include'}", "-o", str(target), str(source),
                    f"-L{library}", f"-Wl,-rpath,{library}", "-lbursar", *build_setting("CURL_LIBS"),
                    "-pthread"]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False)
         return (done.stderr.decode(errors="replace") if done.returncode else None), target
 
     def get(self, source):
@@ -75,7 +76,7 @@ def environment(d):
     return {**os.environ, "BURSAR_ENDPOINT": d.jobs, "BURSAR_EVENTS_ENDPOINT": d.events_endpoint}
 
 
-def call(d, command, *args, timeout=100):
+def call(d, command, *args, timeout=PATIENCE_S):
     """Runs a program to its end: (status, what it printed), which must hold no secret."""
     done = subprocess.run(bound_to_us([str(command), *map(str, args)]), timeout=timeout,
                           stdin=subprocess.DEVNULL, capture_output=True, env=environment(d),
@@ -109,7 +110,7 @@ class Running:
         self.child.proc.stdin.write(text.encode())
         self.child.proc.stdin.flush()
 
-    def status(self, timeout=60):
+    def status(self, timeout=PATIENCE_S):
         return self.child.wait(timeout)
 
     def __enter__(self):
@@ -417,7 +418,7 @@ def test_async_herd(t):
     with Running(d, driver(t), "herd", "o", "acme", "alice", MANY) as herd:
         t.eq(herd.line(), "submitted", f"{MANY} vends of one expired secret")
         t.ok(sim.wait_requests(1), "the call is made")
-        until(lambda: c.ask("status")["providers"]["acme"]["queue"] >= MANY, "all wait", timeout=30)
+        until(lambda: c.ask("status")["providers"]["acme"]["queue"] >= MANY, "all wait")
         sim.release("gate")
         n = str(MANY)
         t.eq(report(herd.line()), {"done": n, "once": n, "ok": n, "named": n, "tokens": "1",
@@ -453,7 +454,7 @@ def test_async_restart(t):
     with Running(d, driver(t), "herd", "o", "acme", "alice", 200) as herd:
         t.eq(herd.line(), "submitted", "200 vends")
         t.ok(sim.wait_requests(1), "the call is made")
-        until(lambda: c.ask("status")["providers"]["acme"]["queue"] >= 200, "all wait", timeout=30)
+        until(lambda: c.ask("status")["providers"]["acme"]["queue"] >= 200, "all wait")
         d.kill()
         sim.release("gate")
         d.start()

@@ -1,9 +1,16 @@
 """What the tests ask of the machine: free ports, and files that are written to."""
 
+import contextlib
 import ctypes
 import os
 import select
+import signal
 import socket
+import time
+
+PATIENCE_S = 180  # for what is sure to come, however busy the machine is: only a failure takes so long
+LONG_MS = 600_000  # the deadline of a job that is sure to be answered before
+BUSY = 4  # how much longer a test may take there than its author thought
 
 
 def free_ports(count):
@@ -13,6 +20,27 @@ def free_ports(count):
     for one in held:
         one.close()
     return ports
+
+
+@contextlib.contextmanager
+def standing_still(pid):
+    """Stops all threads of a process where they are, until the block is left; to kill it meanwhile is right."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        while {_state(pid, task) for task in os.listdir(f"/proc/{pid}/task")} - {"T", None}:
+            time.sleep(0.001)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def _state(pid, task):
+    try:
+        with open(f"/proc/{pid}/task/{task}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None  # it had ended before
 
 
 class FileWatch:

@@ -103,7 +103,7 @@ def test_memory_after_use(t):
     t.ok(found_in(d.pid, {sim.client_secret}, in_core=False),
          "and the client's secret, which is in use, in the locked arena")
     # ZeroMQ's own thread sees the end of a connection a moment later; its last frames go with it.
-    t.ok(until(lambda: not found_in(d.pid, known), "none of it in memory", timeout=5),
+    t.ok(until(lambda: not found_in(d.pid, known), "none of it in memory"),
          "no secret that went through it is left in what a core would hold")
     rest = found_in(d.pid, known - {sim.client_secret}, in_core=False)
     t.eq(rest, {}, "nor anywhere else, the client's own one aside")

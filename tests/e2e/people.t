@@ -14,6 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import ROOT, Child, Daemon, Endpoint, cli, limit, program, run, secrets
+from machine import PATIENCE_S
 from scene import edit, events_of, make_secret, record, rows, until, wait_state
 
 CATALOG = str(ROOT / "workers" / "catalog")
@@ -81,7 +82,7 @@ class Terminal:
         os.close(slave)
         self.text = ""
 
-    def expect(self, needle, timeout=20):
+    def expect(self, needle, timeout=PATIENCE_S):
         """Waits for a text behind what was expected before; gives what came until then."""
         ends = time.monotonic() + timeout
         while needle not in self.text:
@@ -101,7 +102,7 @@ class Terminal:
     def answer(self, prompt, line, is_hidden=False):
         """Types a line at a prompt; gives whether the terminal showed it."""
         self.expect(prompt)
-        ends = time.monotonic() + 5  # the prompt is there just before the echo goes
+        ends = time.monotonic() + PATIENCE_S  # the prompt is there just before the echo goes
         while is_hidden and self.echoes() and time.monotonic() < ends:
             select.select([], [], [], 0.005)
         shown = self.echoes()
@@ -118,7 +119,7 @@ class Terminal:
             if not data:
                 break
             self.text += data.decode(errors="replace")
-        return self.child.wait(20), self.text
+        return self.child.wait(PATIENCE_S), self.text
 
     def __enter__(self):
         return self
@@ -334,9 +335,7 @@ def test_recheck(t):
     t.eq(c.code("vend", owner="gone", provider="desk"), "needs_reauth", "and not vended")
     event = events_of(c, type="reauth")[0]
     t.eq((event["owner"], event["reason"]["http_status"]), ("gone", 401), "its owner is told")
-    ends = time.monotonic() + 20
-    while len(desk.seen) < 5 and time.monotonic() < ends:
-        select.select([], [], [], 0.02)
+    until(lambda: len(desk.seen) >= 5, "all are asked")
     t.eq(sorted(key for _, key in desk.seen),
          sorted([key for name, key in keys.items() if name != "young"] + [keys["gone"]]),
          "each old one is asked once, the one that is refused twice")
@@ -369,7 +368,7 @@ def test_recheck_confirms(t):
     new = good(desk, "NEW")
     c.ask("credential.put", owner="replaced", provider="desk",
           secret={"kind": "api_key", "api_key": new, "fields": {"site": "me"}})
-    wait_state(c, ids["silence"], "NEEDS_REAUTH", owner="silence", timeout=30)
+    wait_state(c, ids["silence"], "NEEDS_REAUTH", owner="silence")
     asked = [key for _, key in desk.seen]
     t.eq(asked.count(keys["silence"]), 3, "a look that says nothing is made again")
     until(lambda: [key for _, key in desk.seen].count(keys["mistake"]) == 2, "the second look")

@@ -7,9 +7,10 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, Sim, limit, run
-from scene import (edit, now, put, record, rows, types_of, until, wait_generation, wait_state)
+from machine import LONG_MS
+from scene import (Sent, edit, now, put, record, rows, types_of, until, wait_generation, wait_state)
 
-LEAD = {"expiry_ratio": 0.01}  # what lives 8 s is due after one
+LEAD = {"expiry_ratio": 0.01}  # what lives a minute is due after some seconds
 
 
 def start(t, **provider):
@@ -22,7 +23,7 @@ def test_ahead(t):
     """Two generations, each before the end of the one before, and nobody asked."""
     sim, d, c = start(t, **LEAD)
     events = d.events()
-    connection = put(c, sim.issue("alice", ttl=6), lives_s=6)
+    connection = put(c, sim.issue("alice", ttl=60), lives_s=60)
     ends_at = record(c, connection)["expires_at"]
     for generation in (2, 3):
         event = events.expect("refreshed", generation=generation)
@@ -43,8 +44,8 @@ def test_lead(t):
         dues.append(found["expires_at"] - found["next_refresh_at"])
     t.ok(all(90 <= due <= 110 for due in dues), "100 s ahead, ±10 %", repr(dues))
     t.ok(len(set(dues)) > 5, "spread", repr(dues))
-    short = record(c, put(c, sim.issue("short"), lives_s=60))
-    t.ok(27 <= short["expires_at"] - short["next_refresh_at"] <= 33, "half of a short life")
+    short = record(c, put(c, sim.issue("short"), lives_s=180))
+    t.ok(81 <= short["expires_at"] - short["next_refresh_at"] <= 99, "half of a short life")
     t.eq(len(sim.journal()), 0, "and none was due yet")
 
 
@@ -59,7 +60,7 @@ def test_after_a_pause(t):
     d.stop()
     edit(d, "UPDATE connection SET expires_at = ?1, due_at = ?1, next_refresh_at = ?1", now() - 60)
     d.start()
-    t.ok(sim.wait_done(200, 30), "200 calls right after the start")
+    t.ok(sim.wait_done(200), "200 calls right after the start")
     for connection in connections[::20]:
         wait_generation(c, connection, 2)
     t.eq((sim.stats()["arrived"], sim.stats()["reuse"]), (200, 0), "one each")
@@ -81,7 +82,7 @@ def test_oldest_first(t):
              " WHERE id = ?2", at + order[grants[i]["grant_id"]], connection)
     sim.script({"delay_s": 0.05, "times": -1})
     d.start()
-    t.ok(sim.wait_done(300, 30), "all are refreshed")
+    t.ok(sim.wait_done(300), "all are refreshed")
     places = [order[e["grant"]] for e in sim.journal()]
     # Those of one batch may arrive in any order; a batch is much smaller than all.
     worst = max(abs(place - i) for i, place in enumerate(places))
@@ -122,18 +123,19 @@ def test_hundred_thousand_overdue(t):
     t.le(100_000, c.ask("status")["connections"]["ACTIVE"], "so many are there")
     waiting = put(c, sim.issue("caller", ttl=86400), owner="caller")
     sim.wait_requests(5)
+    sent = Sent(sim, d)
+    job = c.send("vend", owner="caller", connection=waiting, deadline_ms=LONG_MS)
+    until(lambda: c.ask("status")["providers"]["acme"]["queue"] > 0 or c.wait(0), "the caller waits")
     before = len(sim.journal())
-    reply = c.ask("vend", owner="caller", connection=waiting, deadline_ms=10000)
+    reply = c.recv_id(job)
     places = [i for i, e in enumerate(sim.journal()) if e["account"] == "caller"]
     t.eq(reply["generation"], 2, "a caller gets a new secret")
     t.le(places[0] - before, rate // 10 + 1, "in its turn: at once, before all that is only planned")
     status = c.ask("status")["providers"]["acme"]
     t.le(40_000, status["refresh_debt"], "status says how much does not fit into the hour")
-    sim.wait_requests(int(rate * 1.5), 15)
+    sim.wait_requests(int(rate * 2.5))
     journal = sim.journal()
-    times = [e["at"] for e in journal]
-    most = max(sum(1 for other in times if at <= other < at + 0.95 * window_s) for at in times)
-    t.le(most, rate, "the ceiling holds in every window of the provider's own clock")
+    t.le(sent.most_in(window_s), rate, "the ceiling holds in every window of the provider's own clock")
     t.eq(len({e["account"] for e in journal}), len(journal), "one for each: owners in turn")
     t.eq(sim.stats()["reuse"], 0, "and no token twice")
 
@@ -205,7 +207,7 @@ def test_dead_rows(t):
     c = d.client()
     dead = [put(c, g) for g in sim.issue_many(100, account="dead")]
     states = ["NEEDS_REAUTH", "REVOKED"]
-    t.ok(sim.wait_done(100, 20), "they were refreshed once")
+    t.ok(sim.wait_done(100), "they were refreshed once")
     for i, connection in enumerate(dead):
         wait_generation(c, connection, 2)
         if i % 2:
@@ -259,19 +261,24 @@ def test_poison(t):
 def test_backoff_over_restart(t):
     """What the provider asked for is remembered."""
     sim, d, c = start(t)
-    sim.script({"status": 429, "headers": {"Retry-After": "5"}})
-    connection = put(c, sim.issue("alice", ttl=3600))
-    t.ok(sim.wait_done(1), "refused for 5 s")
-    first = sim.journal()[0]["done_at"]
-    until(lambda: record(c, connection)["next_refresh_at"] >= now() + 3, "it is planned")
-    d.kill()
-    d.start()
-    t.eq(c.code("vend", owner="o", connection=connection, deadline_ms=200) in (
-        "rate_limited", "deadline_exceeded"), True, "who asks meanwhile is told")
-    t.ok(sim.wait_requests(2, 15), "it is tried again")
-    wait_generation(c, connection, 2)
-    waited = sim.journal()[1]["at"] - first
-    t.ok(waited >= 4.5, "after the time that was asked for", f"{waited:.1f} s")
+    for wait_s in (5, 20, 80):  # a busy machine may not have restarted before it is over
+        calls = len(sim.journal())
+        sim.script({"status": 429, "headers": {"Retry-After": str(wait_s)}})
+        connection = put(c, sim.issue(f"alice {wait_s}", ttl=3600))
+        t.ok(sim.wait_done(calls + 1), f"refused for {wait_s} s")
+        first = sim.journal()[calls]["at"]
+        until(lambda: record(c, connection).get("next_refresh_at", 0) >= int(first) + wait_s, "it is planned")
+        d.kill()
+        d.start()
+        code = c.code("vend", owner="o", connection=connection, deadline_ms=200)
+        was_in_time = len(sim.journal()) == calls + 1
+        t.ok(sim.wait_requests(calls + 2), "it is tried again")
+        wait_generation(c, connection, 2)
+        waited = sim.journal()[calls + 1]["at"] - first
+        t.ok(waited >= wait_s - 0.5, "after the time that was asked for", f"{waited:.1f} s")
+        if was_in_time:
+            break
+    t.ok(was_in_time and code in ("rate_limited", "deadline_exceeded"), "who asks meanwhile is told", code)
 
 
 def test_never_planned(t):
@@ -310,7 +317,7 @@ def test_invalidation_survives(t):
     t.ok(c.code("vend", owner="o", connection=connection, deadline_ms=200) in (
         "provider_unavailable", "deadline_exceeded"), "the invalidated secret is not served")
     sim.clear_script()
-    wait_generation(c, connection, 2, timeout=30)
+    wait_generation(c, connection, 2)
     t.eq(types_of(c, connection), ["connected", "refreshed"], "until the refresh comes")
     t.eq(rows(d, "SELECT count(*) FROM intent"), [(0,)], "no intent is left")
 

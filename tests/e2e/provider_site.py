@@ -6,6 +6,8 @@ import threading
 import urllib.parse
 from typing import NamedTuple
 
+from machine import PATIENCE_S
+
 
 class Asked(NamedTuple):
     """A request; `form` is its body or query, taken apart."""
@@ -56,7 +58,7 @@ class Site:
     def count(self, place):
         return len(self.of(place))
 
-    def wait(self, place, count=1, timeout=20):
+    def wait(self, place, count=1, timeout=PATIENCE_S):
         """True once so many requests have gone there."""
         def are_there():
             return sum(where == place for where, _ in self._asked) >= count

@@ -10,6 +10,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, limit, run
+from machine import LONG_MS
 from scene import make_secret, put, record, until, wait_generation
 
 IDLE = {"idle_s": 1}
@@ -31,7 +32,7 @@ def workers(d):
 
 def wait_rest(d, who="nobody"):
     expected = set() if who == "nobody" else {who}
-    until(lambda: workers(d) == expected, "all rest", 30)
+    until(lambda: workers(d) == expected, "all rest")
 
 
 def start(t, **providers):
@@ -54,7 +55,8 @@ def test_jobs(t):
     wait_rest(d)
     t.ok(True, "nobody has anything to do")
     connection, token = put_plain(c)
-    t.ok("plain" in workers(d), "one came back for a put")
+    # It rests again after a second: what is looked at later says nothing.
+    t.ok(until(lambda: "plain" in workers(d) or put_plain(c) and False, "it is seen"), "one came back for a put")
     wait_rest(d)
     t.eq(record(c, connection)["state"], "ACTIVE", "and for a question")
     wait_rest(d)
@@ -90,7 +92,7 @@ def test_due(t):
     connection = put(c, sim.issue("alice", ttl=52), lives_s=52)  # due in 46
     wait_rest(d)
     t.eq(sim.journal(), [], "nothing is due yet")
-    t.ok(sim.wait_done(1, 80), "nobody asks for it, and it is refreshed")
+    t.ok(sim.wait_done(1), "nobody asks for it, and it is refreshed")
     fresh = wait_generation(c, connection, 2)
     t.eq((fresh["state"], len(sim.journal())), ("ACTIVE", 1), "once")
 
@@ -104,11 +106,17 @@ def rename(d, before, now):
 def test_unreadable(t):
     """Who cannot read what is due does not rest: it looks again, and does it as soon as it can."""
     sim, d, c = start(t)
-    put(c, sim.issue("alice", ttl=6), lives_s=6)
-    rename(d, "connection", "elsewhere")
-    until(lambda: d.log().count('at="next due"') > 3, "it has looked for longer than it takes to rest", 30)
+    for lives_s in (6, 30, 120):  # a busy machine may take so long to take the table away
+        done = len(sim.journal())
+        put(c, sim.issue(f"alice {lives_s}", ttl=3600), lives_s=lives_s)
+        rename(d, "connection", "elsewhere")
+        if len(sim.journal()) == done:
+            break
+        rename(d, "elsewhere", "connection")
+    until(lambda: d.log().count('at="next due"') > 3, "it has looked for longer than it takes to rest")
+    t.eq(len(sim.journal()), done, "and refreshed nothing")
     rename(d, "elsewhere", "connection")
-    t.ok(sim.wait_done(1, 20), "it is refreshed")
+    t.ok(sim.wait_done(done + 1), "it is refreshed")
 
 
 @limit(120)
@@ -125,14 +133,14 @@ def test_all_at_once(t):
     for turn in range(3):
         for connection in tokens:
             c.send("connection.get", owner="o", connection=connection)
-        t.ok(all(c.recv(30)["ok"] for _ in tokens), f"all answered, turn {turn}")
+        t.ok(all(c.recv()["ok"] for _ in tokens), f"all answered, turn {turn}")
     wait_rest(d)
     key = c.ask("key.new", activate=True)["key"]
-    until(lambda: not c.ask("status")["rewrap"]["running"], "all wrapped anew", 60)
+    until(lambda: not c.ask("status")["rewrap"]["running"], "all wrapped anew")
     t.eq({row["key"]: row["rows"] for row in c.ask("key.list")["keys"]}[key], MANY, "under the new key")
     wait_rest(d)
     sweep = c.ask("connection.freeze", select={"owner": "o"})["sweep"]
-    t.ok(c.call("sweep.get", sweep=sweep, wait=True, timeout=60)["ok"], "a sweep ends")
+    t.ok(c.call("sweep.get", sweep=sweep, wait=True, deadline_ms=LONG_MS)["ok"], "a sweep ends")
     t.eq({c.code("vend", owner="o", connection=one) for one in tokens}, {"frozen"}, "all are frozen")
     wait_rest(d)
 
@@ -167,7 +175,7 @@ def test_no_files(t):
         t.eq(c.code("vend", owner="o", connection=connection), "store_unavailable", attempt)
     frozen = c.ask("connection.freeze", select={"owner": "o"})["sweep"]
     put_back()
-    t.ok(c.call("sweep.get", sweep=frozen, wait=True, timeout=60)["ok"], "a freeze that was begun meanwhile is done")
+    t.ok(c.call("sweep.get", sweep=frozen, wait=True, deadline_ms=LONG_MS)["ok"], "a freeze that was begun meanwhile is done")
     t.eq(c.code("vend", owner="o", connection=connection), "frozen", "and holds")
     other, token = put_plain(c, "b")
     wait_rest(d)
@@ -192,7 +200,7 @@ def test_no_threads(t):
     t.eq(d.log().count("thread cannot be started"), 1, "the log tells of it once")
     frozen = c.ask("connection.freeze", select={"owner": "o"})["sweep"]
     put_back()
-    t.ok(c.call("sweep.get", sweep=frozen, wait=True, timeout=60)["ok"], "nobody asks it, and it comes back")
+    t.ok(c.call("sweep.get", sweep=frozen, wait=True, deadline_ms=LONG_MS)["ok"], "nobody asks it, and it comes back")
     t.eq(c.code("vend", owner="o", connection=connection), "frozen", "and takes up what had come")
     other, token = put_plain(c, "b")
     wait_rest(d)

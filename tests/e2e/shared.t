@@ -117,7 +117,7 @@ def test_dead(t):
     events = d.events(["reauth/-/"])
     sim.revoke(grant_id=grant["grant_id"])
     t.eq(c.code("refresh", ref="wh", force=True), "needs_reauth", "the grant is dead")
-    event = events.expect("reauth", timeout=10)
+    event = events.expect("reauth")
     t.ok("owner" not in event, "nobody's", event)
     t.eq(len(events_of(c, type="reauth")), 1, "said once")
 
@@ -128,6 +128,7 @@ def test_who_is_asked_for(t):
     d = t.use(Daemon({"auth": {name: {"kind": "static", "token": make_secret(name)}
                                for name in ("used", "unused")}}))
     c = d.client()
+    before = now()
     for _ in range(3):
         c.ask("vend", ref="used")
     for ref in ("uesd", "uesd", "other", "No Name!"):
@@ -135,7 +136,7 @@ def test_who_is_asked_for(t):
     status = c.ask("status")
     figures = status["providers"]
     t.eq((figures["@used"]["asked"], figures["@unused"]["asked"]), (3, 0), "how often each is named")
-    t.le(abs(figures["@used"]["asked_at"] - now()), 5, "and when last")
+    t.ok(before <= figures["@used"]["asked_at"] <= now(), "and when last")
     t.ok("asked_at" not in figures["@unused"], "never, if never")
     t.eq(status["unknown_refs"], {"uesd": 2, "other": 1, "": 1}, "and the names that there are not")
     findings = json.loads(cli(d, "doctor", "--json", "--config", d.config_file)[1])["findings"]

@@ -34,6 +34,7 @@ import threading
 import time
 import urllib.parse
 
+from machine import PATIENCE_S
 from sim_http import Connection, Reply, Request, encode, fingerprint
 
 MAX_HOLD_S = 600.0
@@ -248,13 +249,13 @@ class TokenEndpoint:
         with self._changed:
             return list(self._ledger.made) + [self.client_secret]
 
-    def wait_requests(self, count, timeout=10):
+    def wait_requests(self, count, timeout=PATIENCE_S):
         """True once this many token requests have arrived in all."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self._journal) >= count or self._stopping,
                                           min(timeout, MAX_WAIT_S)) and not self._stopping
 
-    def wait_done(self, count, timeout=10):
+    def wait_done(self, count, timeout=PATIENCE_S):
         """True once this many token requests have been dealt with in all, one way or another."""
         with self._changed:
             return self._changed.wait_for(lambda: self._done >= count or self._stopping,

@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 
+from machine import PATIENCE_S
 from tap import SkipTest
 
 NOBODY = 65534
+SURE_MS = PATIENCE_S * 500
 
 # What a stranger tries, in a process of its own: it says what came of it.
 TRY = """
@@ -26,26 +28,27 @@ for sock, endpoint in ((jobs, spec["jobs"]), (push, spec["intake"]), (sub, spec[
 for job in spec["send"]:
     jobs.send_multipart([b"", encode(job)])
 for job in spec["push"]:
-    push.send(encode(job), zmq.DONTWAIT) if push.poll(200, zmq.POLLOUT) else None
+    push.send(encode(job), zmq.DONTWAIT) if push.poll(spec["reply_ms"], zmq.POLLOUT) else None
 replies = []
-while len(replies) < len(spec["send"]) and jobs.poll(spec["wait_ms"]):
+while len(replies) < len(spec["send"]) and jobs.poll(spec["reply_ms"]):
     replies.append(decode(jobs.recv_multipart()[-1]))
 replies.sort(key=lambda r: r.get("id") or 0)
 print(json.dumps({"replies": len(replies), "ok": [r["ok"] for r in replies],
                   "principals": [r.get("principal") for r in replies],
-                  "event": bool(sub.poll(spec["wait_ms"])), "heard": bool(monitor.poll(0))}))
+                  "event": bool(sub.poll(spec["event_ms"])), "heard": bool(monitor.poll(0))}))
 """
 
 
-def as_user(uid, d, send=(), push=(), wait_ms=1000, gid=None):
-    """What a process of this user (and group; else one of the same number) gets from a daemon."""
+def as_user(uid, d, send=(), push=(), reply_ms=500, event_ms=500, gid=None):
+    """What a process of this user (and group; else one of the same number) gets from a daemon: how long it waits
+    for each reply, and for an event. What must come is waited for SURE_MS, and what must not for a moment."""
     spec = {"jobs": d.jobs, "intake": d.intake, "events": d.events_endpoint, "send": list(send),
-            "push": list(push), "wait_ms": wait_ms}
+            "push": list(push), "reply_ms": reply_ms, "event_ms": event_ms}
     command = [sys.executable, "-c", TRY]
     if uid != os.getuid() or gid is not None:
         command = ["setpriv", f"--reuid={uid}", f"--regid={uid if gid is None else gid}", "--clear-groups", *command]
     done = subprocess.run(command, input=json.dumps(spec).encode(), capture_output=True,
-                          timeout=30, check=False, cwd="/")
+                          timeout=PATIENCE_S, check=False, cwd="/")
     if done.returncode:
         raise RuntimeError(done.stderr.decode())
     return json.loads(done.stdout)

@@ -9,7 +9,7 @@ import time
 import traceback
 
 DIAGNOSTIC_LIMIT = 8000
-CLEANUP_S = 90
+CLEANUP_S = 400
 
 
 class TestTimeout(BaseException):
@@ -134,16 +134,16 @@ def run_one(tap, test, timeout, explain=None, after=None):
     tap.diag(f"{name}: {time.monotonic() - start:.1f} s")
 
 
-def run(tests, timeout=60, tap=None, argv=None, explain=None, after=None):
+def run(tests, timeout=60, tap=None, argv=None, explain=None, after=None, stretch=1):
     """Runs test functions f(t) and ends the process. Arguments on the command line choose by name.
 
-    A function's own `timeout` attribute goes before the common one. BURSAR_TEST_TIMEOUT_FACTOR
-    stretches both: sanitizers and valgrind take their time. `explain(tap)` is called when a test
+    A function's own `timeout` attribute goes before the common one. `stretch` and
+    BURSAR_TEST_TIMEOUT_FACTOR lengthen both: sanitizers and valgrind take their time. `explain(tap)` is called when a test
     has failed, before its resources go; `after(tap, name)` when they have gone.
     """
     tap = tap or Tap()
     wanted = sys.argv[1:] if argv is None else argv
-    factor = float(os.environ.get("BURSAR_TEST_TIMEOUT_FACTOR", "1"))
+    factor = stretch * float(os.environ.get("BURSAR_TEST_TIMEOUT_FACTOR", "1"))
     unknown = set(wanted) - {test.__name__ for test in tests}
     if unknown:
         tap.bail(f"no such test: {', '.join(sorted(unknown))}")

@@ -7,6 +7,7 @@ import urllib.parse
 
 import msgpack
 import zmq
+from machine import PATIENCE_S
 from zmq.utils.monitor import recv_monitor_message
 
 SECRET_KEYS = ("secret",)  # the one part of a reply where a secret belongs
@@ -117,7 +118,7 @@ class Client(_Socket):
         self.sock.send_multipart([b"", encode({k: v for k, v in job.items() if v is not None})])
         return job_id
 
-    def recv(self, timeout=10):
+    def recv(self, timeout=PATIENCE_S):
         """The next reply, whichever."""
         if not self.wait(timeout):
             raise NoReply(f"no reply in {timeout} s")
@@ -129,7 +130,7 @@ class Client(_Socket):
         self._capture.write(reply)
         return reply
 
-    def recv_id(self, job_id, timeout=10):
+    def recv_id(self, job_id, timeout=PATIENCE_S):
         """The reply to one job; those that come before it are kept for their own turn."""
         if job_id in self._early:
             return self._early.pop(job_id)
@@ -140,28 +141,28 @@ class Client(_Socket):
                 return reply
             self._early[reply.get("id")] = reply
 
-    def call(self, op, timeout=10, **keys):
+    def call(self, op, timeout=PATIENCE_S, **keys):
         """One job, its reply (ok or not)."""
         return self.recv_id(self.send(op, **keys), timeout)
 
-    def ask(self, op, timeout=10, **keys):
+    def ask(self, op, timeout=PATIENCE_S, **keys):
         """As call, but a refusal is an exception."""
         reply = self.call(op, timeout, **keys)
         if reply.get("ok") is not True:
             raise Refused(reply)
         return reply
 
-    def code(self, op, timeout=10, **keys):
+    def code(self, op, timeout=PATIENCE_S, **keys):
         """The error code of the reply, or "ok"."""
         reply = self.call(op, timeout, **keys)
         return "ok" if reply.get("ok") is True else reply["error"]["code"]
 
-    def raw(self, body, timeout=10):
+    def raw(self, body, timeout=PATIENCE_S):
         """Any bytes as a body, and the next reply."""
         self.sock.send_multipart([b"", body])
         return self.recv(timeout)
 
-    def frames(self, frames, timeout=10):
+    def frames(self, frames, timeout=PATIENCE_S):
         """Any frames, and the frames of the next reply."""
         self.sock.send_multipart(frames)
         if not self.wait(timeout):
@@ -173,7 +174,7 @@ class Client(_Socket):
         self._capture.close()
 
 
-def fan(clients, op, timeout=30, each=1, **keys):
+def fan(clients, op, timeout=PATIENCE_S, each=1, **keys):
     """The same job from all clients at once, `each` times per client; all the replies."""
     for client in clients:
         for _ in range(each):
@@ -181,7 +182,7 @@ def fan(clients, op, timeout=30, each=1, **keys):
     return gather(clients, each, timeout)
 
 
-def gather(clients, each=1, timeout=30):
+def gather(clients, each=1, timeout=PATIENCE_S):
     """As many replies from each client, in the order of their coming."""
     poller, owed, replies = zmq.Poller(), {}, []
     for client in clients:
@@ -223,7 +224,7 @@ class Events(_Socket):
     made behind each handshake, is what makes it all but sure to be there.
     """
 
-    def __init__(self, endpoint, topics=("",), timeout=10, capture=None, setup=None, sync=None):
+    def __init__(self, endpoint, topics=("",), timeout=PATIENCE_S, capture=None, setup=None, sync=None):
         def prepare(sock):
             self._monitor = sock.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
             for topic in topics:
@@ -235,7 +236,7 @@ class Events(_Socket):
         super().__init__(zmq.SUB, endpoint, prepare)
         self.wait_connected(timeout)
 
-    def wait_connected(self, timeout=10):
+    def wait_connected(self, timeout=PATIENCE_S):
         """Waits for the next handshake; to be called after each start of the daemon."""
         if not self._monitor.poll(int(timeout * 1000)):
             raise NoReply(f"no connection to {self.endpoint} in {timeout} s")
@@ -244,7 +245,7 @@ class Events(_Socket):
         if self._sync:
             self._sync()
 
-    def recv(self, timeout=10):
+    def recv(self, timeout=PATIENCE_S):
         """The next event to come; it is in `seen`, too."""
         if not self.wait(timeout):
             raise NoReply(f"no event in {timeout} s")
@@ -264,7 +265,7 @@ class Events(_Socket):
                 and all(event.get(name) == value for name, value in fields.items())
                 and (where is None or where(event)))
 
-    def expect(self, kind=None, timeout=10, where=None, **fields):
+    def expect(self, kind=None, timeout=PATIENCE_S, where=None, **fields):
         """The first event of this type and these fields; others stay for later calls."""
         for i, event in enumerate(self._waiting):
             if self._fits(event, kind, where, fields):

@@ -53,6 +53,12 @@ static int64_t commit_ms(struct world *world)
     return chance_between(&world->chance, 1, COMMIT_MS);
 }
 
+size_t store_gathered(const struct store_thread *thread)
+{
+    (void)thread;
+    return 0; /* the simulated store has no journal */
+}
+
 void store_send(struct store_thread *self, struct write_message *message)
 {
     struct world *world = world_current();

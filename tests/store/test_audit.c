@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sqlite3.h>
 
 #include <bursar/error.h>
 
+#include "../vault/fresh_keyring.h"
 #include "base/secret.h"
 #include "fixture.h"
 
@@ -25,29 +25,13 @@
 
 static struct keyring *keyring, *strange;
 
-static struct keyring *make_keyring(void)
-{
-    char path[] = "/tmp/bursar-audit-XXXXXX";
-    struct keyring *made = NULL;
-    struct buf error = buf_make(500);
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    unlink(path);
-    assert_int_equal(keyring_create_file(path), 0);
-    assert_int_equal(keyring_load_file(path, &made, &error), 0);
-    unlink(path);
-    buf_free(&error);
-    return made;
-}
-
 static int group_set_up(void **state)
 {
     (void)state;
     if (secret_arena_open(1 << 20) != 0)
         return -1;
-    keyring = make_keyring();
-    strange = make_keyring();
+    keyring = fresh_keyring();
+    strange = fresh_keyring();
     return 0;
 }
 

@@ -360,7 +360,7 @@ static struct acknowledged kill_later(pid_t child, int from_child, uint32_t rand
     struct acknowledged last = before, next;
     struct pollfd fd = {.fd = from_child, .events = POLLIN};
     int status;
-    assert_int_equal(poll(&fd, 1, 20000), 1);
+    assert_int_equal(poll(&fd, 1, 120000), 1);
     struct timespec pause = {.tv_nsec = (long)(random % 30000) * 1000};
     nanosleep(&pause, NULL); /* the moment of the blow is the random thing here */
     assert_int_equal(kill(child, SIGKILL), 0);

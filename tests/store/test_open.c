@@ -6,10 +6,12 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -264,6 +266,69 @@ static void test_failed_migration(void **state)
     buf_free(&error);
 }
 
+/* ---- a program that is killed while it brings a file up to date ------------------------------- */
+
+static int commits_left;
+
+static int die_at_commit(void *context)
+{
+    (void)context;
+    if (commits_left-- == 0)
+        kill(getpid(), SIGKILL);
+    return 0;
+}
+
+static int watch_commits(sqlite3 *handle, const char **error,
+                         const struct sqlite3_api_routines *routines)
+{
+    (void)error, (void)routines;
+    sqlite3_commit_hook(handle, die_at_commit, NULL);
+    return SQLITE_OK;
+}
+
+/* Leaves the file with so many steps done, and the next one on the disk but not committed. */
+static void migrate_until_killed(const struct fixture *f, int version)
+{
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct store_writer *writer = NULL;
+        struct buf error = buf_make(500);
+        commits_left = version;
+        sqlite3_auto_extension((void (*)(void))watch_commits);
+        f->engine->writer_open(f->path, &writer, &error);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* From each version that there was the next program goes on, with all that is in the file. */
+static void test_killed_between_versions(void **state)
+{
+    static const char rows[] =
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)"
+        " INSERT INTO connection (id, owner, provider, account, state, prior_state, generation,"
+        "  created_at, updated_at) SELECT 'c.' || i, 'o', 'p', i, i % 6 + 1, 0, 1, 1, 1 FROM n";
+    struct fixture *f = *state;
+    fixture_close(f);
+    for (int version = 1; version < schema_version(); version++) {
+        remove_all(f);
+        migrate_until_killed(f, version);
+        assert_int_equal(fixture_sql(f, "PRAGMA user_version"), version);
+        run_sql(f->path, rows);
+        migrate_until_killed(f, 0);
+        assert_int_equal(fixture_sql(f, "PRAGMA user_version"), version);
+        fixture_open(f);
+        assert_int_equal(fixture_sql(f, "PRAGMA user_version"), schema_version());
+        assert_int_equal(fixture_sql(f, "SELECT sum(count) FROM state_count"), 20);
+        fixture_close(f);
+        fixture_check(f);
+    }
+    fixture_open(f);
+}
+
 static void test_no_place(void **state)
 {
     struct fixture *f = *state;
@@ -289,11 +354,17 @@ static void test_no_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_new_file),      TEST(test_restart),
-        TEST(test_one_writer),    TEST(test_tidy),
-        TEST(test_other_files),   TEST(test_other_versions),
-        TEST(test_first_version), TEST(test_failed_migration),
-        TEST(test_no_place),      cmocka_unit_test(test_engines),
+        TEST(test_new_file),
+        TEST(test_restart),
+        TEST(test_one_writer),
+        TEST(test_tidy),
+        TEST(test_other_files),
+        TEST(test_other_versions),
+        TEST(test_first_version),
+        TEST(test_failed_migration),
+        TEST(test_killed_between_versions),
+        TEST(test_no_place),
+        cmocka_unit_test(test_engines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

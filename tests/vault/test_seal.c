@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bursar/error.h>
 
 #include "base/secret.h"
+#include "fresh_keyring.h"
 #include "vault/seal.h"
 
 #define T(s) TEXT_LITERAL(s)
@@ -22,22 +22,6 @@ enum { PLAIN_MAX = 70000 };
 
 static const struct seal_place place = {T("acme"), T("github.01aryz6s41tsv4rrffq69g5fav"),
                                         SEAL_SECRET, 7};
-
-static struct keyring *make_keyring(void)
-{
-    char path[] = "/tmp/bursar-seal-XXXXXX";
-    struct keyring *keyring = NULL;
-    struct buf error = buf_make(500);
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    unlink(path);
-    assert_int_equal(keyring_create_file(path), 0);
-    assert_int_equal(keyring_load_file(path, &keyring, &error), 0);
-    unlink(path);
-    buf_free(&error);
-    return keyring;
-}
 
 static const struct key *active_key(const struct keyring *keyring)
 {
@@ -51,7 +35,7 @@ static int set_up(void **state)
 {
     if (secret_arena_open(1 << 20) != 0)
         return -1;
-    *state = make_keyring();
+    *state = fresh_keyring();
     return 0;
 }
 
@@ -225,7 +209,7 @@ static void test_parts_exchanged(void **state)
 static void test_other_keyring(void **state)
 {
     struct buf blob = make_blob(*state, T("text"));
-    struct keyring *other = make_keyring();
+    struct keyring *other = fresh_keyring();
     assert_int_equal(open_blob(other, &place, buf_text(&blob), T("text")), BURSAR_E_UNKNOWN_KEY);
     keyring_free(other);
     buf_free(&blob);
