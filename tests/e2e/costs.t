@@ -3,7 +3,6 @@
 system calls, fsyncs, memory."""
 
 import collections
-import ctypes
 import os
 import re
 import sys
@@ -11,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from audit_log import entry_rows, mend, spoil
-from costing import WORKER, Calls, callgrind, callgrind_control, needs, profile
+from costing import WORKER, Calls, callgrind, callgrind_control, curl_keeps, needs, profile
 from harness import Daemon, Endpoint, limit, program, run
 from scene import make_secret, put, rows, until
 
@@ -31,7 +30,6 @@ FSYNCS_OF_MANY = 600       # of 1000, all at once; chance: it shows only whether
 REFRESH_INSTRUCTIONS = {"bursard": 71500, "libcurl": 74000, "libsqlite3": 17500}  # of a refresh, in its worker
 REFRESH_ALLOCATIONS = 87       # there
 REFRESH_UNSEALS = 2            # there: its secret and its grant
-KEPT_CURL = "7.88.1"           # of which http/engine.c keeps handles
 WORKER_IDLE_KB = 300           # resident, of a provider that nobody asks for anything
 WORKER_USED_KB = 500           # and of one that has refreshed
 
@@ -210,12 +208,6 @@ def test_fsyncs(t):
         t.le(count, bound, f"fsyncs of 1000 refreshes, {name}")
 
 
-def curl_version():
-    curl = ctypes.CDLL("libcurl.so.4")
-    curl.curl_version.restype = ctypes.c_char_p
-    return re.match(r"libcurl/(\S+)", curl.curl_version().decode())[1]
-
-
 @limit(180)
 def test_refresh(t):
     needs("callgrind_control")
@@ -239,7 +231,7 @@ def test_refresh(t):
     t.le(found.calls["unseal"] / REFRESHES, REFRESH_UNSEALS, "what is opened for a refresh")
     t.eq(found.calls["process_key_open"], REFRESHES, "and kept for its reply")
     t.le(found.calls["reader_find"], REFRESHES * 1.1, "its row is read once")
-    if curl_version() == KEPT_CURL:
+    if curl_keeps():
         t.le(found.calls["curl_easy_init"], REFRESHES / 4, "handles of libcurl's are used again")
     for name, bound in REFRESH_INSTRUCTIONS.items():
         part = os.path.basename(program("bursard", "BURSARD")[0]) if name == "bursard" else name
