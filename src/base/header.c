@@ -16,3 +16,24 @@ struct text header_find(struct text headers, const char *name)
     }
     return (struct text){NULL, 0};
 }
+
+static bool is_token_char(unsigned char c)
+{
+    bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return is_letter || (c >= '0' && c <= '9') || (c != 0 && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static bool is_value_char(unsigned char c)
+{
+    return c == '\t' || (c >= 0x20 && c != 0x7f);
+}
+
+bool header_is_line(struct text name, struct text value)
+{
+    bool is_line = name.len > 0;
+    for (size_t i = 0; i < name.len; i++)
+        is_line = is_line && is_token_char((unsigned char)name.data[i]);
+    for (size_t i = 0; i < value.len; i++)
+        is_line = is_line && is_value_char((unsigned char)value.data[i]);
+    return is_line;
+}

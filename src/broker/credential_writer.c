@@ -96,7 +96,7 @@ struct kept_reply *credential_keep(struct credential_writer *writer, const struc
         if (kept) {
             kept->pairs = pairs.count;
             kept->len = pairs.packed.len + PROCESS_SEAL_OVERHEAD;
-            process_key_seal(writer->key, pairs.packed, kept->sealed);
+            process_key_seal(writer->key, entry->id, pairs.packed, kept->sealed);
         }
     }
     secret_wipe(reply.data, reply.len);
@@ -104,15 +104,15 @@ struct kept_reply *credential_keep(struct credential_writer *writer, const struc
     return kept;
 }
 
-int credential_give(struct credential_writer *writer, struct text id, const struct kept_reply *kept,
-                    struct buf *reply)
+int credential_give(struct credential_writer *writer, struct text id, const struct warm *entry,
+                    const struct kept_reply *kept, struct buf *reply)
 {
     struct text sealed = {(const char *)kept->sealed, kept->len};
     size_t plain_len = kept->len - PROCESS_SEAL_OVERHEAD;
     buf_reserve(reply, plain_len + id.len + REPLY_ROOM); /* it does not move with a secret in it */
     struct pack map = reply_open(reply, id);
     uint8_t *plain = pack_room(&map, kept->pairs, plain_len);
-    int result = plain ? process_key_open(writer->key, sealed, plain) : buf_error(reply);
+    int result = plain ? process_key_open(writer->key, entry->id, sealed, plain) : buf_error(reply);
     pack_close(&map);
     return result;
 }

@@ -32,8 +32,8 @@ void credential_close(struct credential_writer *writer);
  * there is no memory. */
 struct kept_reply *credential_keep(struct credential_writer *writer, const struct warm *entry);
 /* Its reply to one job. 0, or why there is none; the buffer is of no use then. */
-int credential_give(struct credential_writer *writer, struct text id, const struct kept_reply *kept,
-                    struct buf *reply);
+int credential_give(struct credential_writer *writer, struct text id, const struct warm *entry,
+                    const struct kept_reply *kept, struct buf *reply);
 
 /* The reply that one who waits gets of an answer. */
 void credential_write_answer(struct credential_writer *writer, const struct answer *answer,

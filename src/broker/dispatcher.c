@@ -66,7 +66,7 @@ static bool give_warm(struct dispatcher *self, struct incoming *in, const struct
         warm_table_keep_reply(self->warm, item, kept);
     }
     struct buf reply = frame_pool_take(self->frames, DISPATCHER_REPLY_MAX);
-    if (credential_give(&self->writer, job->id, item->reply, &reply) < 0) {
+    if (credential_give(&self->writer, job->id, item->entry, item->reply, &reply) < 0) {
         buf_free(&reply);
         warm_table_forget(self->warm, item->entry->id);
         return false;

@@ -89,6 +89,7 @@ void worker_take_messages(struct worker *self)
         case MESSAGE_REQUEST: take_request(self, (struct request *)mail); break;
         case MESSAGE_WRITE:
             self->writes--;
+            flight_note_change(self, &((struct write_message *)mail)->change);
             ((struct write_message *)mail)
                 ->done(((struct write_message *)mail)->context, (struct write_message *)mail);
             break;

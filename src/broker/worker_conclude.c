@@ -268,8 +268,8 @@ static void describe(struct flight *flight, const struct call_outcome *outcome)
     struct flight_outcome *to = &flight->outcome;
     struct text error = call_outcome_part(outcome, BURSAR_OUT_ERROR);
     to->status = flight->end == EXCHANGE_REPLY ? flight->reply.status : 0;
-    if (flight->is_local)
-        return; /* it was described where it happened */
+    if (flight->is_local || flight->outcome.verdict == VERDICT_OK)
+        return; /* it was described where it happened, or there is nothing to say */
     struct text subcode = call_outcome_part(outcome, BURSAR_OUT_ERROR_SUBCODE);
     if (error.len > 0)
         keep_printable(to->code, sizeof to->code, error);

@@ -86,7 +86,7 @@ void flight_keep_credential(struct flight *flight, const struct open_credential 
     size_t sealed_len = plain.len + PROCESS_SEAL_OVERHEAD;
     uint8_t *sealed = buf_error(&plain) == 0 ? malloc(sealed_len) : NULL;
     if (sealed) {
-        process_key_seal(self->kept_key, buf_text(&plain), sealed);
+        process_key_seal(self->kept_key, flight->row.id, buf_text(&plain), sealed);
         flight->kept = (struct text){(const char *)sealed, sealed_len};
     }
     buf_free(&plain);
@@ -115,8 +115,8 @@ static int open_kept(struct flight *flight, struct open_credential *out)
     out->secret = buf_make_secret(2 * PLAIN_MAX + LENGTH_LEN);
     out->grant = buf_make_secret(PLAIN_MAX);
     uint8_t *plain = buf_reserve(&out->secret, len);
-    int result =
-        plain ? process_key_open(self->kept_key, flight->kept, plain) : buf_error(&out->secret);
+    int result = plain ? process_key_open(self->kept_key, flight->row.id, flight->kept, plain)
+                       : buf_error(&out->secret);
     if (result == 0) {
         buf_added(&out->secret, len);
         memcpy(&secret_len, plain, LENGTH_LEN);

@@ -14,6 +14,7 @@
 #include "broker/worker_sweep.h"
 #include "connector/call.h"
 #include "policy/retry.h"
+#include "store/refreshed.h"
 #include "vault/seal.h"
 #include "wire/doc.h"
 
@@ -43,6 +44,7 @@ struct flight *flight_new(struct worker *self, const struct conn_row *row)
         free(flight);
         return NULL;
     }
+    flight->is_touched = seal_is_ending(self->broker->keyring, row->owner);
     HASH_ADD(hh, self->flights, id, row->id.len, flight);
     atomic_fetch_add(&self->figures.in_flight, 1);
     return flight;
@@ -61,6 +63,14 @@ static void forget_prepared(struct flight *flight)
     flight->prepared.is_made = false;
 }
 
+static void forget_now(struct flight *flight)
+{
+    if (flight->now)
+        conn_row_free(flight->now);
+    free(flight->now);
+    flight->now = NULL;
+}
+
 static void flight_free(struct flight *flight)
 {
     struct worker *self = flight->worker;
@@ -69,6 +79,7 @@ static void flight_free(struct flight *flight)
     heap_remove(&self->timers, &flight->timer);
     atomic_fetch_sub(&self->figures.in_flight, 1);
     conn_row_free(&flight->row);
+    forget_now(flight);
     http_reply_free(&flight->reply);
     forget_prepared(flight);
     flight_forget_credential(flight);
@@ -154,12 +165,48 @@ static void prepare(struct flight *flight)
 
 /* ---- commits ------------------------------------------------------------------------------------- */
 
+void flight_note_change(struct worker *self, const struct store_change *change)
+{
+    struct flight *flight, *next;
+    bool is_own = change->type == CHANGE_INTENT || change->type == CHANGE_REPLY ||
+                  change->type == CHANGE_REFRESHED;
+    if (is_own)
+        return;
+    if (change->connection.data) {
+        flight = flight_find(self, change->connection);
+        if (flight)
+            flight->is_touched = true;
+        return;
+    }
+    HASH_ITER(hh, self->flights, flight, next) {
+        flight->is_touched = true;
+    }
+}
+
+/* All that changes rows of this provider comes back to this worker in the order of the commits: where nothing has since the
+ * row was read, it is known as it is now. But key.shred ends rows from another thread. Of its owners nothing
+ * is known: flights that began before are told of it (flight_renew_all), those that begin while it goes on see
+ * it in the keys, and behind it the row is another one. */
+static void know_row(struct flight *flight, const struct store_change *change)
+{
+    struct conn_row row;
+    bool is_known = !flight->is_touched && store_row_refreshed(&flight->row, change, &row);
+    forget_now(flight);
+    flight->now = is_known ? malloc(sizeof *flight->now) : NULL;
+    if (flight->now && conn_row_gather(&row, flight->now) < 0) {
+        free(flight->now);
+        flight->now = NULL;
+    }
+}
+
 static void committed(void *context, struct write_message *message)
 {
     struct flight *flight = context;
     int result = message->change.result;
     if (BURSAR_MUTATION == 8 && result == BURSAR_E_STORE_UNAVAILABLE)
         result = 0;
+    if (message->change.type == CHANGE_REFRESHED)
+        know_row(flight, &message->change);
     if (result == BURSAR_E_STORE_UNAVAILABLE && message->change.type != CHANGE_INTENT)
         flight->unsaved = message; /* what it holds must not be lost */
     else
@@ -235,6 +282,7 @@ void flight_renew_all(struct worker *self, struct keys_message *message)
 {
     struct flight *flight, *next;
     HASH_ITER(hh, self->flights, flight, next) {
+        flight->is_touched = true;
         renew(self, flight->row.secret);
         renew(self, flight->row.grant);
         if (flight->unsaved) {
@@ -374,7 +422,14 @@ static void answer(struct flight *flight)
     fault_point("conclusion-committed");
     atomic_fetch_add(verdict == VERDICT_OK ? &self->figures.refreshed : &self->figures.failed, 1);
     struct conn_row row;
-    bool is_read = worker_read_changed(self, text_of(flight->id), &row);
+    bool is_read = flight->now != NULL;
+    if (is_read) {
+        row = *flight->now;
+        *flight->now = (struct conn_row){0};
+        worker_tell_row(self, &row);
+    } else {
+        is_read = worker_read_changed(self, text_of(flight->id), &row);
+    }
     if (verdict == VERDICT_GRANT)
         self->remind_at_ms = 0; /* its owner's first reminder may be the next one */
     if (verdict == VERDICT_OK || verdict == VERDICT_GRANT || verdict == VERDICT_UNCERTAIN) {
@@ -442,6 +497,7 @@ static bool read_again(struct flight *flight)
     bool is_planned = row.next_refresh_at <= clock_wall_s();
     conn_row_free(&flight->row);
     flight->row = row;
+    flight->is_touched = seal_is_ending(self->broker->keyring, row.owner);
     return is_same && (flight->waiters || is_planned);
 }
 

@@ -59,7 +59,9 @@ struct flight {
     uint64_t asked_in_round; /* of the worker's loop, for its turn */
     bool has_pass;           /* the gate counts it among what is under way */
     struct gate_pass pass;
-    struct conn_row row; /* as it was when the attempt began; sealed */
+    struct conn_row row;  /* as it was when the attempt began; sealed */
+    struct conn_row *now; /* as its new generation's commit has left it; NULL: not known */
+    bool is_touched;      /* another change of the row was committed since it was read */
     struct text kept; /* what the row has sealed, under kept_key, from the intent on; absent: not */
     struct request *waiters;
     struct origin *origin; /* whose job began it; NULL: the planner */
@@ -247,6 +249,8 @@ bool worker_can_refresh(const struct worker *self, const struct conn_row *row);
 struct vend_view worker_view(const struct worker *self, const struct conn_row *row);
 /* A change of the row was committed: the warm table follows. */
 void worker_tell_warm(struct worker *self, struct text id);
+/* The same for one that is known. */
+void worker_tell_row(struct worker *self, const struct conn_row *row);
 /* The same, and gives the row as it is now; false where it cannot be read. */
 bool worker_read_changed(struct worker *self, struct text id, struct conn_row *out_row);
 /* The same, and whoever waits for its flight decides anew. */
@@ -275,6 +279,9 @@ void flight_resume(struct flight *flight, bool has_reply);
 struct flight *flight_new(struct worker *self, const struct conn_row *row);
 /* Without any answer or commit: the process ends. */
 void flight_abandon(struct flight *flight);
+
+/* A change was committed that is no step of a flight's own: what flights know of its rows may be old. */
+void flight_note_change(struct worker *self, const struct store_change *change);
 
 /* Another key is active: the sealed copies that flights hold are wrapped under it. Sends the message back. */
 void flight_renew_all(struct worker *self, struct keys_message *message);

@@ -498,23 +498,33 @@ void worker_look_all(struct worker *self, struct request *waiters, const struct 
 }
 
 /* The warm table follows: a row that may be served from memory takes the place of the one that is
- * there, any other takes it out. */
-bool worker_read_changed(struct worker *self, struct text id, struct conn_row *out_row)
+ * there, any other takes it out. row NULL: it cannot be read. */
+static void tell_warm(struct worker *self, struct text id, const struct conn_row *row)
 {
     struct answer *answer = answer_new(TICKET_NONE);
-    static const struct text none = {NULL, 0};
-    bool is_read = self->broker->store->find(self->reader, none, id, none, none, out_row) == 0;
-    if (is_read) {
-        struct vend_view view = worker_view(self, out_row);
+    if (row) {
+        struct vend_view view = worker_view(self, row);
         struct vend_decision decision = vend_decide(&view, clock_wall_s(), 0);
         if (decision.action == VEND_SERVE && !decision.is_stale) {
-            answer->entry = warm_of_row(out_row);
+            answer->entry = warm_of_row(row);
             answer->keep = WARM_IF_KNOWN;
         }
     }
     if (!answer->entry && id.len < sizeof answer->forget)
         memcpy(answer->forget, id.data, id.len);
     give(self, answer);
+}
+
+void worker_tell_row(struct worker *self, const struct conn_row *row)
+{
+    tell_warm(self, row->id, row);
+}
+
+bool worker_read_changed(struct worker *self, struct text id, struct conn_row *out_row)
+{
+    static const struct text none = {NULL, 0};
+    bool is_read = self->broker->store->find(self->reader, none, id, none, none, out_row) == 0;
+    tell_warm(self, id, is_read ? out_row : NULL);
     return is_read;
 }
 

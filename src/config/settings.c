@@ -38,12 +38,15 @@ const char *setting_name(const struct setting *setting)
     return setting->name ? setting->name : setting->option->name;
 }
 
-/* FNV-1a. */
+/* FNV-1a, of the length and both ends: names that begin alike end differently. */
 static size_t hash_of(const char *name)
 {
-    uint32_t hash = 2166136261u;
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * 16777619u;
+    size_t len = strlen(name);
+    uint32_t hash = 2166136261u ^ (uint32_t)len;
+    for (size_t i = 0; i < len && i < 4; i++) {
+        hash = (hash ^ (unsigned char)name[i]) * 16777619u;
+        hash = (hash ^ (unsigned char)name[len - 1 - i]) * 16777619u;
+    }
     return hash;
 }
 

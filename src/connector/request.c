@@ -5,15 +5,14 @@
 #include <bursar/error.h>
 
 #include "base/base64.h"
+#include "base/header.h"
 #include "connector/host.h"
 
 enum { HEADER_MAX = 65536 };
 
 static void add_header(struct call_request *request, const char *name, struct text value)
 {
-    bool is_split = memchr(value.data, '\n', value.len) || memchr(value.data, '\r', value.len) ||
-                    memchr(value.data, 0, value.len) || strpbrk(name, "\r\n");
-    if (is_split)
+    if (!header_is_line(text_of(name), value))
         request->headers.error = BURSAR_E_BAD_REQUEST;
     buf_append_string(&request->headers, name);
     buf_append_string(&request->headers, ": ");
@@ -98,11 +97,12 @@ static void set_method(struct host *host, struct text value)
     bool is_word = value.len > 0 && value.len < sizeof host->request->method;
     for (size_t i = 0; i < value.len; i++)
         is_word = is_word && value.data[i] >= 'A' && value.data[i] <= 'Z';
-    if (is_word)
-        snprintf(host->request->method, sizeof host->request->method, "%.*s", (int)value.len,
-                 value.data);
-    else
+    if (!is_word) {
         host->error = BURSAR_E_BAD_REQUEST;
+        return;
+    }
+    memcpy(host->request->method, value.data, value.len);
+    host->request->method[value.len] = 0;
 }
 
 static void set_sigv4(struct call_request *request, const char *scope, struct text user)
@@ -179,7 +179,7 @@ int host_finish_request(struct host *host)
         buf_error(&request->sigv4_user) || request->url.len == 0)
         return BURSAR_E_INTERNAL;
     if (request->method[0] == 0)
-        snprintf(request->method, sizeof request->method, "%s", request->has_body ? "POST" : "GET");
+        strcpy(request->method, request->has_body ? "POST" : "GET");
     /* Servers ask for a length where a method means a body (RFC 9110 section 8.6). */
     if (!request->has_body &&
         (strcmp(request->method, "POST") == 0 || strcmp(request->method, "PUT") == 0 ||

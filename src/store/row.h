@@ -44,6 +44,8 @@ struct conn_row {
 void conn_row_free(struct conn_row *row);
 /* 0 or BURSAR_E_NOMEM. */
 int conn_row_copy(const struct conn_row *row, struct conn_row *out_copy);
+/* The same with all of its texts in a new block, wherever they lie now. */
+int conn_row_gather(const struct conn_row *row, struct conn_row *out_copy);
 struct vend_view conn_row_view(const struct conn_row *row);
 
 /* A refresh that was begun and not ended. Lists of these are one array, free() ends it. */

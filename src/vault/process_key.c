@@ -51,31 +51,35 @@ void process_key_free(struct process_key *key)
     secret_memory_free(key, sizeof *key);
 }
 
-void process_key_seal(struct process_key *key, struct text plain, uint8_t *out_sealed)
+void process_key_seal(struct process_key *key, struct text whose, struct text plain,
+                      uint8_t *out_sealed)
 {
+    const uint8_t *about = (const uint8_t *)whose.data;
     const uint8_t *bytes = (const uint8_t *)plain.data;
     uint8_t *nonce = out_sealed, *body = out_sealed + NONCE_LEN;
     memset(nonce, 0, NONCE_LEN);
     memcpy(nonce, &key->sealed, sizeof key->sealed);
     key->sealed++;
     if (key->cipher == PROCESS_AES_GCM)
-        crypto_aead_aes256gcm_encrypt_afternm(body, NULL, bytes, plain.len, NULL, 0, NULL, nonce,
-                                              &key->aes);
+        crypto_aead_aes256gcm_encrypt_afternm(body, NULL, bytes, plain.len, about, whose.len, NULL,
+                                              nonce, &key->aes);
     else
-        crypto_aead_chacha20poly1305_ietf_encrypt(body, NULL, bytes, plain.len, NULL, 0, NULL,
-                                                  nonce, key->bytes);
+        crypto_aead_chacha20poly1305_ietf_encrypt(body, NULL, bytes, plain.len, about, whose.len,
+                                                  NULL, nonce, key->bytes);
 }
 
-int process_key_open(const struct process_key *key, struct text sealed, uint8_t *out_plain)
+int process_key_open(const struct process_key *key, struct text whose, struct text sealed,
+                     uint8_t *out_plain)
 {
+    const uint8_t *about = (const uint8_t *)whose.data;
     const uint8_t *nonce = (const uint8_t *)sealed.data, *body = nonce + NONCE_LEN;
     if (sealed.len < PROCESS_SEAL_OVERHEAD)
         return BURSAR_E_BAD_SEAL;
     size_t len = sealed.len - NONCE_LEN;
     int result = key->cipher == PROCESS_AES_GCM
-                     ? crypto_aead_aes256gcm_decrypt_afternm(out_plain, NULL, NULL, body, len, NULL,
-                                                             0, nonce, &key->aes)
-                     : crypto_aead_chacha20poly1305_ietf_decrypt(out_plain, NULL, NULL, body, len,
-                                                                 NULL, 0, nonce, key->bytes);
+                     ? crypto_aead_aes256gcm_decrypt_afternm(out_plain, NULL, NULL, body, len,
+                                                             about, whose.len, nonce, &key->aes)
+                     : crypto_aead_chacha20poly1305_ietf_decrypt(
+                           out_plain, NULL, NULL, body, len, about, whose.len, nonce, key->bytes);
     return result == 0 ? 0 : BURSAR_E_BAD_SEAL;
 }

@@ -169,6 +169,15 @@ bool seal_has_key(const struct keyring *keyring, struct text blob)
     return has_key;
 }
 
+bool seal_is_ending(const struct keyring *keyring, struct text owner)
+{
+    struct keyring_hold hold;
+    const struct key *own = key_set_of_owner(keyring_hold(keyring, &hold), owner);
+    bool is_ending = own && owner.len > 0 && own->role != KEY_ACTIVE;
+    keyring_let_go(keyring, &hold);
+    return is_ending;
+}
+
 bool seal_is_current(const struct keyring *keyring, struct text owner, struct text blob)
 {
     struct keyring_hold hold;

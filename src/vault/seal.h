@@ -58,6 +58,8 @@ bool seal_key_id_text(struct text blob, char text[static KEYRING_ID_SIZE]);
 
 /* Whether the keyring has the key that a blob needs. */
 bool seal_has_key(const struct keyring *keyring, struct text blob);
+/* Whether the owner has keys and none of them is active: they are about to be destroyed. */
+bool seal_is_ending(const struct keyring *keyring, struct text owner);
 /* Whether a blob is under the key under which it belongs: the one that is active for this owner. A blob under a
  * key of an owner stays with that owner's keys; where none of them is active it stays where it is, for they
  * are about to be destroyed. false where the keyring has no such key. */

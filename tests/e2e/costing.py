@@ -1,6 +1,7 @@
 """What a daemon does, counted and not timed: instructions and calls by callgrind, system calls by strace."""
 
 import collections
+import ctypes
 import glob
 import os
 import re
@@ -23,6 +24,13 @@ def needs(tool):
         raise SkipTest("counts are of what is built with -O2 and no sanitizer")
     if not shutil.which(tool):
         raise SkipTest(f"{tool} is not installed")
+
+
+def curl_keeps():
+    """Whether a handle of libcurl's is kept for the next request: http/engine.c knows of one version what is in it."""
+    curl = ctypes.CDLL("libcurl.so.4")
+    curl.curl_version.restype = ctypes.c_char_p
+    return curl.curl_version().startswith(b"libcurl/7.88.1 ")
 
 
 class Profile:

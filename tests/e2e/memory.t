@@ -10,6 +10,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from building import module
+from costing import curl_keeps
 from harness import Daemon, Endpoint, SkipTest, run
 from scene import SANITIZED, make_secret, put, until, wait_generation
 
@@ -109,6 +110,25 @@ def test_memory_after_use(t):
     t.eq(rest, {}, "nor anywhere else, the client's own one aside")
 
 
+def test_headers_of_replies(t):
+    """libcurl keeps header lines for as long as a handle is kept for the next request: not these."""
+    needs_root()
+    sim, d = start(t)
+    c = d.client()
+    connection = put(c, sim.issue("alice", ttl=3600), lives_s=3600)
+    told, secret = make_secret("told"), [make_secret("cookie"), make_secret("header") + "x" * 300]
+    sim.script({"headers": {"Via": told}})
+    sim.script({"headers": {"Set-Cookie": f"sid={secret[0]}"}})
+    sim.script({"headers": {"X-Session": secret[1]}})
+    for generation in (2, 3, 4):
+        c.ask("refresh", owner="o", connection=connection, force=True)
+        wait_generation(c, connection, generation)
+        t.eq(found_in(d.pid, set(secret), in_core=False), {}, f"no secret of a header after generation {generation}")
+        if generation == 2 and curl_keeps():
+            t.ok(found_in(d.pid, {told}, in_core=False), "while what anybody is told is with the handle that is kept")
+    c.close()
+
+
 def test_no_core(t):
     """A forced end leaves no core, and what is locked would not be in one."""
     needs_root()
@@ -180,4 +200,4 @@ def test_sandbox_off(t):
     t.eq(d.proc("Seccomp"), 0, "no filter where the configuration says so")
 
 
-run([test_memory_after_use, test_no_core, test_no_ambient_files, test_sandbox, test_sandbox_off])
+run([test_memory_after_use, test_headers_of_replies, test_no_core, test_no_ambient_files, test_sandbox, test_sandbox_off])

@@ -9,6 +9,7 @@
 
 #include "fixture.h"
 #include "policy/expiry.h"
+#include "store/refreshed.h"
 
 #define T(s) TEXT_LITERAL(s)
 
@@ -65,6 +66,96 @@ static void test_refresh(void **state)
     assert_true(row.last_refresh_at == NOW_S && row.last_outcome == VERDICT_OK);
     conn_row_free(&row);
     apply_refused(f, refreshed, BURSAR_E_CONFLICT); /* an older secret never wins */
+}
+
+static void expect_same(const struct conn_row *a, const struct conn_row *b)
+{
+    const struct text of_a[] = {a->id,         a->owner,  a->provider, a->account,
+                                a->last_error, a->reason, a->kind,     a->scopes,
+                                a->metadata,   a->tags,   a->secret,   a->grant},
+                      of_b[] = {b->id,         b->owner,  b->provider, b->account,
+                                b->last_error, b->reason, b->kind,     b->scopes,
+                                b->metadata,   b->tags,   b->secret,   b->grant};
+    for (size_t i = 0; i < sizeof of_a / sizeof of_a[0]; i++) {
+        assert_int_equal(of_a[i].data != NULL, of_b[i].data != NULL);
+        assert_true(text_equal(of_a[i], of_b[i]));
+    }
+    assert_true(a->state == b->state && a->prior_state == b->prior_state);
+    assert_true(a->generation == b->generation && a->invalid_generation == b->invalid_generation);
+    assert_true(a->issued_at == b->issued_at && a->expires_at == b->expires_at);
+    assert_true(a->due_at == b->due_at && a->next_refresh_at == b->next_refresh_at);
+    assert_true(a->refresh_expires_at == b->refresh_expires_at && a->lost_at == b->lost_at);
+    assert_true(a->created_at == b->created_at && a->updated_at == b->updated_at);
+    assert_true(a->last_refresh_at == b->last_refresh_at && a->last_outcome == b->last_outcome);
+    assert_true(a->failures == b->failures && a->is_probed == b->is_probed);
+    assert_true(a->can_refresh == b->can_refresh && a->suspect == b->suspect);
+}
+
+/* What the change leaves is what the store has then, whatever the row was. */
+static void test_known(void **state)
+{
+    struct fixture *f = *state;
+    struct conn_row before, known, gathered, after;
+    put(f, "c.1");
+    for (unsigned turn = 0; turn < 32; turn++) {
+        uint64_t generation = turn + 1;
+        if (turn & 1) { /* not the first attempt */
+            apply_right(f, change_intent("c.1", generation), EVENT_NONE);
+            apply_right(f, change_failed("c.1", generation, MOVE_END, VERDICT_THROTTLED),
+                        EVENT_NONE);
+        }
+        if (turn & 2) {
+            struct store_change invalidate = change_of(CHANGE_INVALIDATE, "c.1");
+            invalidate.expect_generation = generation;
+            assert_int_equal(apply_one(f, &invalidate), 0);
+        }
+        if (turn & 4) {
+            struct store_change update = change_of(CHANGE_UPDATE, "c.1");
+            update.metadata = T("\x81\xa1m\x01");
+            update.tags = T("\x81\xa1t\xa1v");
+            apply_right(f, update, EVENT_NONE);
+        }
+        before = row_of(f, "c.1");
+        apply_right(f, change_intent("c.1", generation), EVENT_NONE);
+        struct store_change refreshed = change_refreshed("c.1", generation);
+        refreshed.at_ms += 5000 * (turn + 1);
+        refreshed.secret.secret = T("new");
+        refreshed.secret.refresh_expires_at = NOW_S + turn;
+        if (turn & 8)
+            refreshed.secret.scopes = (struct text){NULL, 0};
+        if (turn & 16)
+            refreshed.secret.expires_at = EXPIRY_NEVER;
+        assert_false(store_row_refreshed(&before, &refreshed, &known)); /* nobody has said yet */
+        assert_int_equal(apply_one(f, &refreshed), 0);
+        assert_true(store_row_refreshed(&before, &refreshed, &known));
+        assert_int_equal(conn_row_gather(&known, &gathered), 0);
+        after = row_of(f, "c.1");
+        expect_same(&known, &after);
+        conn_row_free(&before);
+        expect_same(&gathered, &after);
+        conn_row_free(&gathered);
+        conn_row_free(&after);
+    }
+}
+
+/* A row that was set aside, or refreshed by somebody else: the change alone does not say what it is now. */
+static void test_unknown(void **state)
+{
+    struct fixture *f = *state;
+    struct conn_row before, known;
+    put(f, "c.1");
+    before = row_of(f, "c.1");
+    struct store_change refreshed = change_refreshed("c.1", 1), late = change_refreshed("c.1", 1);
+    apply_right(f, change_intent("c.1", 1), EVENT_NONE);
+    apply_right(f, change_move("c.1", MOVE_FREEZE), EVENT_FROZEN);
+    assert_int_equal(apply_one(f, &refreshed), 0);
+    assert_false(store_row_refreshed(&before, &refreshed, &known));
+    assert_int_equal(apply_one(f, &late), BURSAR_E_CONFLICT);
+    assert_false(store_row_refreshed(&before, &late, &known));
+    conn_row_free(&before);
+    before = row_of(f, "c.1");
+    assert_false(store_row_refreshed(&before, &refreshed, &known));
+    conn_row_free(&before);
 }
 
 static void test_failed(void **state)
@@ -306,6 +397,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_refresh),
+        TEST(test_known),
+        TEST(test_unknown),
         TEST(test_failed),
         TEST(test_kept_intent),
         TEST(test_plan),

@@ -171,9 +171,14 @@ static void test_owners(void **state)
     seal_renew(fixture->keyring, early.data, early.len);
     assert_under(&early, own_too);
     assert_int_equal(opens(fixture, &early), 0);
+    assert_false(seal_is_ending(fixture->keyring, T("acme"))); /* one of two is active */
     /* Before they are destroyed none of its keys is active: nothing leaves them, what is new goes elsewhere. */
     key_set_turn(change(fixture), own_too, KEY_OLD);
     publish(fixture);
+    assert_true(seal_is_ending(fixture->keyring, T("acme")));
+    assert_false(seal_is_ending(fixture->keyring, T("acmf"))); /* it has none of its own */
+    assert_false(seal_is_ending(fixture->keyring, T("")));
+    assert_true(seal_has_key(fixture->keyring, buf_text(&early)));
     assert_false(rewrap(fixture, T("acme"), &early));
     seal_renew(fixture->keyring, late.data, late.len);
     assert_under(&late, own);
@@ -184,6 +189,10 @@ static void test_owners(void **state)
     key_set_remove(set, own_too);
     assert_null(key_set_of_owner(set, T("acme")));
     publish(fixture);
+    assert_false(seal_is_ending(fixture->keyring, T("acme")));
+    assert_false(seal_has_key(fixture->keyring, buf_text(&early)));
+    assert_true(seal_has_key(fixture->keyring, buf_text(&fresh)));
+    assert_false(seal_has_key(fixture->keyring, T("no blob")));
     assert_int_equal(opens(fixture, &early), BURSAR_E_UNKNOWN_KEY);
     assert_int_equal(opens(fixture, &late), BURSAR_E_UNKNOWN_KEY);
     assert_int_equal(opens(fixture, &fresh), 0);
