@@ -12,6 +12,7 @@ import tempfile
 import time
 
 START_S = 60
+QUIET_S = 60
 
 
 class Failed(Exception):
@@ -71,6 +72,18 @@ def wakeups(pid):
         count = int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.MULTILINE)[1])
         counts[name] = counts.get(name, 0) + count
     return counts
+
+
+def wait_quiet(pid):
+    """Until no thread has had anything to do for a second. The kernel's figures tell nobody: they are looked at."""
+    ends, before = time.monotonic() + QUIET_S, wakeups(pid)
+    while time.monotonic() < ends:
+        time.sleep(1)
+        after = wakeups(pid)
+        if after == before:
+            return
+        before = after
+    raise Failed("a daemon that nobody asks for anything goes on working")
 
 
 def run(*words, timeout=1200):
