@@ -18,13 +18,17 @@ from scene import make_secret, put, rows, until
 # makes one better lowers its bound. doc/testing.md says how to look into a count.
 OUR_INSTRUCTIONS = 5400   # of a warm vend, in the dispatcher
 ZMQ_INSTRUCTIONS = 3650    # libzmq's, there
-OURS_ONCE = 40             # allocations of our own, there, with those of wrappers: none for a vend. The tables of the audit log,
-OURS_A_BATCH = 12          # and for each of its batches a message; how many those are is a matter of time
+# Allocations of our own, there, each counted up to three times, with the wrappers': none for a vend. The tables of the audit
+# log; memory for replies that ZeroMQ has not done with, of which the pool keeps as many as there ever were; and for each
+# batch of audit rows a message. How many come together, and how many batches that takes, is a matter of time.
+OURS_ONCE = 40
+OURS_A_REPLY_UNDER_WAY = 3
+OURS_A_BATCH = 12
 ZMQ_ALLOCATIONS = 1.02     # ZeroMQ's own: one for a frame that it does not copy, as for one that it does
 JOURNAL_INSTRUCTIONS = 3900 # of the store thread, all of them, for a row that goes to the audit log's journal
 CALLS_ALONE = 15           # system calls of the dispatcher for a vend that comes alone: 12 to 13, by chance
 IO_CALLS_ALONE = 19        # and of ZeroMQ's thread
-CALLS_OF_MANY = 1.4        # of both, for one of a hundred; how many ZeroMQ takes at once is chance
+CALLS_OF_MANY = 1.4        # of both, for one of a hundred that come together
 FSYNCS_ALONE = 3050        # of 1000 refreshes, one after the other: intent, reply, conclusion
 FSYNCS_OF_MANY = 600       # of 1000, all at once; chance: it shows only whether they share their commits
 REFRESH_INSTRUCTIONS = {"bursard": 71500, "libcurl": 74000, "libsqlite3": 17500}  # of a refresh, in its worker
@@ -105,7 +109,7 @@ def test_instructions(t):
             makers[maker] += count
     t.diag(f"allocations: {dict(makers)}")
     t.le(sum(count for maker, count in makers.items() if not maker.startswith("libzmq")),
-         OURS_ONCE + OURS_A_BATCH * found.calls["write_new"],
+         OURS_ONCE + OURS_A_REPLY_UNDER_WAY * AT_ONCE + OURS_A_BATCH * found.calls["write_new"],
          "allocations of our own, and of all libraries but ZeroMQ: none for a vend")
     t.le(sum(count for maker, count in makers.items() if maker.startswith("libzmq")) / VENDS, ZMQ_ALLOCATIONS,
          "ZeroMQ's")
@@ -186,11 +190,15 @@ def test_system_calls(t):
     t.le(sum(alone["dispatcher"].values()), CALLS_ALONE, "system calls of the dispatcher for one vend")
     t.le(sum(alone["ZMQbg/IO/0"].values()), IO_CALLS_ALONE, "of ZeroMQ's thread")
     t.eq([name for name in alone if "worker" in name or name in ("plain", "query")], [], "no other thread has to do")
-    with Calls(d) as calls:
-        vend(c, connection, 2000, AT_ONCE)
-    many = each(t, calls.counts, 2000)
-    t.le(sum(sum(many[name].values()) for name in ("dispatcher", "ZMQbg/IO/0")), CALLS_OF_MANY,
-         "system calls of both for one of a hundred vends")
+    # Whether they come together is chance on a busy machine, so the fewest of a few count; sent one by one, they never
+    # are few.
+    found = []
+    while len(found) < 8 and (not found or min(found) > CALLS_OF_MANY):
+        with Calls(d) as calls:
+            vend(c, connection, 2000, AT_ONCE)
+        many = each(t, calls.counts, 2000)
+        found.append(sum(sum(many[name].values()) for name in ("dispatcher", "ZMQbg/IO/0")))
+    t.le(min(found), CALLS_OF_MANY, "system calls of both for one of a hundred vends")
 
 
 @limit(120)
