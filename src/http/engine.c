@@ -25,6 +25,7 @@ enum {
     CONNECTIONS_MAX = 256,
     REPLY_FIRST = 4096,
     KEPT_MAX = 64,          /* handles without a request; 8 kB each */
+    KEPT_MS = 30000,        /* for so long behind the last request */
     KEPT_VERSION = 0x075801 /* of libcurl: 7.88.1 */
 };
 
@@ -34,7 +35,8 @@ struct http_engine {
     struct exchange *exchanges; /* under way */
     struct exchange *kept;      /* ended: of each its handle is kept, see may_keep() */
     size_t kept_count;
-    bool keeps; /* handles may be kept at all */
+    int64_t ended_ms; /* boot time of the last end of a request */
+    bool keeps;       /* handles may be kept at all */
 };
 
 struct exchange {
@@ -423,6 +425,7 @@ static void end_exchange(struct exchange *exchange, CURLcode code)
     exchange->reply = (struct http_reply){0};
     http_done_fn *done = exchange->done;
     void *context = exchange->context;
+    exchange->engine->ended_ms = clock_boot_ms();
     exchange_end(exchange);
     done(context, &reply);
 }
@@ -457,8 +460,8 @@ void http_run(struct http_engine *engine, int timeout_ms, int wake_fd)
         return;
     int ready = 0;
     curl_multi_poll(engine->multi, &wake, 1, timeout_ms, &ready);
-    if (ready == 0 && timeout_ms > 0 && !engine->exchanges)
-        free_kept(engine); /* nothing came in the whole of that time */
+    if (!engine->exchanges && engine->kept && clock_boot_ms() - engine->ended_ms >= KEPT_MS)
+        free_kept(engine);
     curl_multi_perform(engine->multi, &running);
     end_all(engine);
 }
