@@ -23,7 +23,6 @@ from world import SLOW, World
 from scene import FAULT_POINTS, until
 
 REST_S = 2.5 * min(SLOW, 2)  # what is in doubt has been probed by then, mostly
-SETTLE_S = 120 + 10 * SLOW   # a backoff is 90 s at most
 MAX_WRONGS = 20
 
 
@@ -119,7 +118,7 @@ class Run:
         world.wrongs.clear()
         world.drain()
         try:
-            until(self.book.at_rest, "rest", SETTLE_S, 0.1)
+            until(self.book.at_rest, "rest", every=0.1)  # a backoff is 90 s at most
             for account in world.accounts.values():
                 world.works_again(account)
             self.book.check()

@@ -367,7 +367,7 @@ class World:
             return last == ["ok"]
         last = []
         try:
-            until(probe, account.name, 20 * SLOW, 0.1)
+            until(probe, account.name, every=0.1)
         except Exception as error:  # pylint: disable=broad-except
             self.wrong(f"it does not work again: {error}: {last}")
 
