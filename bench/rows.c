@@ -97,6 +97,7 @@ void rows_open(struct rows *rows, const char *uri, size_t count, size_t secret_b
     const char *where;
     struct buf error = buf_make(1024);
     rows->engine = store_engine_of(uri, &where);
+    rows->engine->own_process(); /* as bursard does */
     if (rows->engine->writer_open(where, &rows->writer, &error) != 0)
         give_up((const char *)error.data);
     buf_free(&error);

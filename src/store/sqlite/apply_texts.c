@@ -1,8 +1,9 @@
 /* The statements of the write side. */
 #include "store/sqlite/apply.h"
 
-/* state: what sets it. A statement that names the column, whatever the value, runs the trigger that counts states, and
- * for that SQLite keeps a copy of each page that it changes. */
+/* state: what sets it, and what is so in one state alone. A statement that names that column, whatever the value, runs the
+ * trigger that counts states, and for that SQLite keeps a copy of each page that it changes; one that names remind_at
+ * looks into its index, where only rows that need reauth are. */
 #define SET_SECRET_TEXT(state)                                                         \
     "UPDATE connection SET prior_secret = secret, prior_grant = \"grant\","            \
     " generation = ?2," state " issued_at = ?4, expires_at = ?5, due_at = ?6,"         \
@@ -11,7 +12,7 @@
     " can_refresh = ?14, last_refresh_at = coalesce(?15, last_refresh_at),"            \
     " last_outcome = iif(?15 IS NULL, last_outcome, 0), failures = 0, is_probed = 0,"  \
     " last_error = iif(?15 IS NULL, last_error, NULL),"                                \
-    " reason = NULL, remind_at = NULL, lost_at = NULL,"                                \
+    " reason = NULL, lost_at = NULL,"                                                  \
     " prior_state = iif(?3 IN (5, 6), 2, prior_state),"                                \
     " suspect = iif(?15 IS NULL, 0, suspect),"                                         \
     " cut_short = iif(?15 IS NULL OR invalid_generation <> generation, 0, cut_short)," \
@@ -28,7 +29,7 @@ const char *const apply_texts[] = {
     [INSERT] = "INSERT INTO connection (id, owner, provider, account, state, prior_state,"
                " generation, created_at, updated_at, metadata, tags)"
                " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?6, ?7, ?8)",
-    [SET_SECRET] = SET_SECRET_TEXT(" state = ?3,"),
+    [SET_SECRET] = SET_SECRET_TEXT(" state = ?3, remind_at = NULL,"),
     [SET_SECRET_ALONE] = SET_SECRET_TEXT(""),
     [SET_DATA] = "UPDATE connection SET metadata = coalesce(?2, metadata),"
                  " tags = coalesce(?3, tags), updated_at = ?4 WHERE rowid = ?1",
