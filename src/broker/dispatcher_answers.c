@@ -153,11 +153,11 @@ static bool tell_of_all(struct dispatcher *self, const struct answer *answer)
     return has_told;
 }
 
+/* The row in the audit log of what is about to be given to those who wait. */
 enum row {
-    ROW_FIRST, /* the audit log is told of each, who is answered at once: one look at those who wait, of whom
-                 * there may be ten thousand */
-    ROW_WRITTEN,
-    ROW_MISSING /* it could not be written: nothing is given away */
+    ROW_FIRST, /* is told now, and who it is about is answered: one look at each, of whom there may be ten thousand */
+    ROW_WRITTEN, /* is there */
+    ROW_MISSING  /* could not be written: nothing is given away */
 };
 
 /* Takes the answer. */
