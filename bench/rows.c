@@ -55,6 +55,7 @@ static void make_change(const struct rows *rows, size_t row, struct row_change *
         .account = text_of(out->id),
         .is_new = generation == 0,
         .expect_generation = generation,
+        .place = rows->places[row],
         .secret = {.kind = text_of("oauth2"),
                    .scopes = text_of("read write offline_access"),
                    .secret = {(const char *)out->secret, rows->secret_bytes},
@@ -81,7 +82,9 @@ static void commit(struct rows *rows, enum rows_order order, uint64_t i, size_t 
     for (size_t k = 0; k < count; k++) {
         if (list[k]->result != 0)
             give_up("a change was refused");
-        rows->generations[rows_pick(rows->count, order, i + k)]++;
+        size_t row = rows_pick(rows->count, order, i + k);
+        rows->generations[row]++;
+        rows->places[row] = list[k]->place;
     }
     rows->changes += count;
 }
@@ -104,7 +107,8 @@ void rows_open(struct rows *rows, const char *uri, size_t count, size_t secret_b
     rows->count = count;
     rows->secret_bytes = secret_bytes;
     rows->generations = calloc(count, sizeof *rows->generations);
-    if (!rows->generations)
+    rows->places = calloc(count, sizeof *rows->places);
+    if (!rows->generations || !rows->places)
         give_up("no memory");
 }
 
@@ -112,6 +116,7 @@ void rows_close(struct rows *rows)
 {
     rows->engine->writer_close(rows->writer);
     free(rows->generations);
+    free(rows->places);
 }
 
 void rows_fill(struct rows *rows)

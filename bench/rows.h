@@ -22,6 +22,7 @@ struct rows {
     const struct store_engine *engine;
     struct store_writer *writer;
     uint64_t *generations;
+    int64_t *places; /* of the rows: who refreshes one has read it */
     size_t count, secret_bytes;
     uint64_t changes; /* so far */
 };
