@@ -53,20 +53,20 @@ static _Noreturn void give_up(const char *what)
     exit(1);
 }
 
-static void seal(struct sealed *sealed, size_t len)
+/* What is random of one sealed text. */
+struct fresh {
+    unsigned char data_key[KEY_LEN], wrap_nonce[NONCE_LEN], nonce[NONCE_LEN];
+};
+
+static void seal(struct sealed *sealed, size_t len, const struct fresh *fresh)
 {
-    struct {
-        unsigned char data_key[KEY_LEN], wrap_nonce[NONCE_LEN], nonce[NONCE_LEN];
-    } made;
-    randombytes_buf(&made, sizeof made);
-    memcpy(sealed->wrap_nonce, made.wrap_nonce, NONCE_LEN);
-    memcpy(sealed->nonce, made.nonce, NONCE_LEN);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed->wrapped, NULL, made.data_key, KEY_LEN, place,
-                                               sizeof place, NULL, sealed->wrap_nonce, key);
+    memcpy(sealed->wrap_nonce, fresh->wrap_nonce, NONCE_LEN);
+    memcpy(sealed->nonce, fresh->nonce, NONCE_LEN);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed->wrapped, NULL, fresh->data_key, KEY_LEN,
+                                               place, sizeof place, NULL, sealed->wrap_nonce, key);
     crypto_aead_xchacha20poly1305_ietf_encrypt(sealed->body, NULL, plain, len, place, sizeof place,
-                                               NULL, sealed->nonce, made.data_key);
+                                               NULL, sealed->nonce, fresh->data_key);
     sealed->len = len;
-    sodium_memzero(&made, sizeof made);
 }
 
 static void unseal(const struct sealed *sealed)
@@ -82,10 +82,21 @@ static void unseal(const struct sealed *sealed)
     sodium_memzero(data_key, sizeof data_key);
 }
 
+static void seal_reply(void)
+{
+    struct fresh fresh;
+    randombytes_buf(&fresh, sizeof fresh);
+    seal(&reply, REPLY_LEN, &fresh);
+    sodium_memzero(&fresh, sizeof fresh);
+}
+
 static void seal_credential(void)
 {
-    seal(&secret, SECRET_LEN);
-    seal(&grant, GRANT_LEN);
+    struct fresh fresh[2];
+    randombytes_buf(fresh, sizeof fresh);
+    seal(&secret, SECRET_LEN, &fresh[0]);
+    seal(&grant, GRANT_LEN, &fresh[1]);
+    sodium_memzero(fresh, sizeof fresh);
 }
 
 static void open_credential(void)
@@ -156,7 +167,7 @@ static size_t end_done(CURLM *multi, size_t *left)
         curl_multi_remove_handle(multi, easy);
         done++;
         if (has_seals) {
-            seal(&reply, REPLY_LEN);
+            seal_reply();
             seal_credential();
         }
         if (*left > 0) {

@@ -10,7 +10,7 @@
 
 #include "base/secret.h"
 
-enum { FIRST_CAP = 64 };
+enum { FIRST_CAP = 64, FIRST_WHOLE = 256 };
 
 struct buf buf_make(size_t max)
 {
@@ -88,7 +88,8 @@ bool buf_make_room(struct buf *buf, size_t len)
     }
     size_t need = buf->len + len + 1; /* far from the end of size_t: doubling comes to an end */
     if (need > buf->cap) {
-        size_t cap = buf->cap > 0 ? buf->cap : FIRST_CAP;
+        /* What is large at once mostly stays as it is, and grows from there where it does not. */
+        size_t cap = buf->cap > 0 ? buf->cap : need > FIRST_WHOLE ? need : FIRST_CAP;
         while (cap < need)
             cap *= 2;
         if (!move_to(buf, cap)) {

@@ -28,12 +28,20 @@ static bool is_value_char(unsigned char c)
     return c == '\t' || (c >= 0x20 && c != 0x7f);
 }
 
+static bool is_value(struct text value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        if (!is_value_char((unsigned char)value.data[i]))
+            return false;
+    }
+    return true;
+}
+
 bool header_is_line(struct text name, struct text value)
 {
-    bool is_line = name.len > 0;
-    for (size_t i = 0; i < name.len; i++)
-        is_line = is_line && is_token_char((unsigned char)name.data[i]);
-    for (size_t i = 0; i < value.len; i++)
-        is_line = is_line && is_value_char((unsigned char)value.data[i]);
-    return is_line;
+    for (size_t i = 0; i < name.len; i++) {
+        if (!is_token_char((unsigned char)name.data[i]))
+            return false;
+    }
+    return name.len > 0 && is_value(value);
 }

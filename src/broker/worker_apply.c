@@ -67,7 +67,10 @@ static bool add_row(struct worker *self, const struct call *call, size_t row, st
 
 static int fill(struct tree *tree, struct text packed)
 {
-    return tree_fill(tree, packed.len > 0 ? packed : TEXT_LITERAL("\x80")); /* an empty map */
+    if (packed.len > 0)
+        return tree_fill(tree, packed);
+    tree_clear(tree);
+    return 0;
 }
 
 int worker_add_apply(struct worker *self, struct text grant, struct text metadata,

@@ -19,6 +19,8 @@
 enum {
     PLAIN_MAX = 1 << 20,
     REPLY_PLAIN_MAX = 2 << 20,
+    REPLY_ROOM = 256,     /* of a kept reply, beside what came */
+    SECRET_ROOM = 256,    /* of a new secret, the same */
     LOCAL_RETRY_S = 3600, /* a row that does not open: somebody has to look at it */
     PROBE_AFTER_S = 1,
     STEPS_MAX = 16
@@ -31,6 +33,7 @@ int reply_seal(const struct flight *flight, struct buf *out_sealed)
     struct buf plain = buf_make_secret(REPLY_PLAIN_MAX);
     struct seal_place place = {flight->row.owner, flight->row.id, SEAL_REPLY,
                                flight->row.generation};
+    buf_make_room(&plain, flight->reply.headers.len + flight->reply.body.len + REPLY_ROOM);
     struct pack map = pack_map(&plain);
     pack_int(&map, "status", flight->reply.status);
     pack_int(&map, "at", flight->replied_at);
@@ -197,9 +200,13 @@ static int seal_new(struct flight *flight, const struct call_outcome *outcome,
     struct worker *self = flight->worker;
     struct doc_change changes[CALL_PARTS_MAX + 8];
     struct buf secret = buf_make_secret(PLAIN_MAX), grant = buf_make_secret(PLAIN_MAX);
-    struct seal_place place = {flight->row.owner, flight->row.id, SEAL_SECRET,
-                               flight->row.generation + 1};
+    struct seal_piece pieces[] = {
+        {.place = {flight->row.owner, flight->row.id, SEAL_SECRET, flight->row.generation + 1},
+         .out_blob = &message->secret},
+        {.place = {flight->row.owner, flight->row.id, SEAL_GRANT, flight->row.generation + 1},
+         .out_blob = &message->grant}};
     size_t count = secret_changes(outcome, made_kind(self->connector), changes);
+    buf_make_room(&secret, outcome->values.len + SECRET_ROOM);
     doc_merge(tree_root(self->secret_tree), changes, count, &secret);
     struct text token = call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN);
     struct doc_change rotated = {.name = "refresh_token", .value = token};
@@ -207,11 +214,10 @@ static int seal_new(struct flight *flight, const struct call_outcome *outcome,
     int result = buf_error(&secret) != 0 ? buf_error(&secret) : buf_error(&grant);
     if (result == 0)
         result = worker_add_apply(self, buf_text(&grant), flight->row.metadata, &secret);
+    pieces[0].plain = buf_text(&secret);
+    pieces[1].plain = buf_text(&grant);
     if (result == 0)
-        result = seal(self->broker->keyring, &place, buf_text(&secret), &message->secret);
-    place.kind = SEAL_GRANT;
-    if (result == 0)
-        result = seal(self->broker->keyring, &place, buf_text(&grant), &message->grant);
+        result = seal_all(self->broker->keyring, pieces, sizeof pieces / sizeof pieces[0]);
     buf_free(&secret);
     buf_free(&grant);
     return result;

@@ -15,7 +15,7 @@ enum { PLAIN_MAX = 1 << 20, LENGTH_LEN = sizeof(uint32_t) };
 static void fill(struct tree *tree, struct text packed, int *result)
 {
     if (packed.len == 0 || *result < 0)
-        tree_fill(tree, TEXT_LITERAL("\x80")); /* an empty map */
+        tree_clear(tree);
     else
         *result = tree_fill(tree, packed);
 }
@@ -23,7 +23,7 @@ static void fill(struct tree *tree, struct text packed, int *result)
 static void fill_metadata(struct worker *self, const struct conn_row *row)
 {
     if (!row->metadata.data || tree_fill(self->metadata_tree, row->metadata) < 0)
-        tree_fill(self->metadata_tree, TEXT_LITERAL("\x80"));
+        tree_clear(self->metadata_tree);
 }
 
 static int open_part(struct worker *self, const struct conn_row *row, enum seal_kind kind,

@@ -78,7 +78,7 @@ void exchange_set_secret(struct exchange *exchange, struct text secret, struct t
 static void fill(struct tree *tree, const struct buf *packed)
 {
     if (packed->len == 0 || tree_fill(tree, buf_text(packed)) < 0)
-        tree_fill(tree, TEXT_LITERAL("\x80")); /* an empty map */
+        tree_clear(tree);
 }
 
 /* The worker's trees hold this exchange's values until the next one's call. */

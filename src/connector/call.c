@@ -8,7 +8,16 @@
 
 #include "connector/host.h"
 
-enum { URL_MAX = 16384, BODY_MAX = 262144, HEADERS_MAX = 65536, VALUES_MAX = 1 << 20 };
+enum {
+    URL_MAX = 16384,
+    BODY_MAX = 262144,
+    HEADERS_MAX = 65536,
+    VALUES_MAX = 1 << 20,
+    URL_USUAL = 127, /* bytes that a request is begun with room for */
+    HEADERS_USUAL = 511,
+    BODY_USUAL = 511,
+    VALUES_USUAL = 2047 /* and an outcome */
+};
 
 /* ---- named values -------------------------------------------------------------------------------- */
 
@@ -199,6 +208,10 @@ int call_build(const struct call *about, struct call_request *out_request)
                                    .sigv4 = buf_make(256),
                                    .sigv4_user = buf_make_secret(4096)};
     struct host host;
+    /* A usual one does not grow. Where there is no room the first append says so. */
+    buf_make_room(&request.url, URL_USUAL);
+    buf_make_room(&request.headers, HEADERS_USUAL);
+    buf_make_room(&request.body, BODY_USUAL);
     host_init(&host, about);
     host.request = &request;
     host.json = buf_make_secret(BODY_MAX);
@@ -251,6 +264,7 @@ int call_read(const struct call *about, const struct call_reply *reply,
     struct call_outcome outcome;
     struct host host;
     call_outcome_init(&outcome);
+    buf_make_room(&outcome.values, reply->body.len < VALUES_USUAL ? reply->body.len : VALUES_USUAL);
     host_init(&host, about);
     host.outcome = &outcome;
     host.reply = reply;

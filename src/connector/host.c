@@ -15,7 +15,7 @@
 #include "connector/predicate.h"
 #include "connector/sign.h"
 
-enum { MADE_MAX = 262144, COOKIE_HEADERS_MAX = 64 };
+enum { MADE_MAX = 262144, COOKIE_HEADERS_MAX = 64, SMALL_BYTES = 1023 };
 
 static struct bursar_text give(struct text text)
 {
@@ -41,6 +41,19 @@ struct buf *host_make(struct host *host, size_t max)
     struct buf *made = &host->made[host->made_count++];
     *made = buf_make_secret(max);
     return made;
+}
+
+char *host_small(struct host *host, size_t len)
+{
+    struct buf *small = &host->small;
+    if (small->cap == 0)
+        buf_make_room(small, SMALL_BYTES);
+    if (buf_error(small) != 0 || len >= SMALL_BYTES - small->len)
+        return NULL;
+    char *room = (char *)buf_reserve(small, len + 1); /* it does not move */
+    room[len] = 0;
+    buf_added(small, len + 1);
+    return room;
 }
 
 static struct bursar_text made_text(struct host *host, const struct buf *made)
@@ -93,8 +106,8 @@ struct text host_setting(struct host *host, const char *name)
     if (host->call->has_next_secret && strcmp(name, "client_secret") == 0)
         return settings_text(settings, "client_secret_next");
     const struct setting *setting = settings_find(settings, name);
-    if (may_be_given(setting, name)) {
-        const struct node *given = node_get(node_get(host->call->grant, "grant"), name);
+    if (host->given && may_be_given(setting, name)) {
+        const struct node *given = node_get(host->given, name);
         if (node_type(given) == NODE_TEXT)
             return node_text(given);
     }
@@ -106,7 +119,7 @@ struct text host_secret(struct host *host, const char *name)
 {
     struct text part = doc_part(host->call->grant, name);
     if (!part.data) {
-        const struct node *given = node_get(node_get(host->call->grant, "grant"), name);
+        const struct node *given = node_get(host->given, name);
         if (node_type(given) == NODE_TEXT)
             part = node_text(given);
     }
@@ -184,6 +197,12 @@ static struct bursar_text expand(const struct bursar_call *call, struct bursar_t
                                  bool is_url)
 {
     struct host *host = call->host;
+    bool is_plain = text.data && !memchr(text.data, '{', text.len);
+    char *small = is_plain ? host_small(host, text.len) : NULL;
+    if (small) {
+        memcpy(small, text.data, text.len);
+        return (struct bursar_text){small, text.len};
+    }
     struct buf *made = text.data ? host_make(host, MADE_MAX) : NULL;
     if (!made || host_expand(host, take(text), is_url, made) < 0)
         return (struct bursar_text){NULL, 0};
@@ -275,6 +294,16 @@ static struct bursar_text join(const struct bursar_call *call, const struct burs
                                size_t count)
 {
     struct host *host = call->host;
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    char *small = host_small(host, len);
+    for (size_t i = 0, at = 0; small && i < count; at += parts[i].len, i++) {
+        if (parts[i].len > 0)
+            memcpy(small + at, parts[i].data, parts[i].len);
+    }
+    if (small)
+        return (struct bursar_text){small, len};
     struct buf *made = host_make(host, MADE_MAX);
     for (size_t i = 0; made && i < count; i++)
         buf_append_text(made, take(parts[i]));
@@ -391,6 +420,8 @@ void host_init(struct host *host, const struct call *about)
 {
     memset(host, 0, offsetof(struct host, made));
     host->call = about;
+    host->given = node_get(about->grant, "grant");
+    host->small = buf_make_secret(SMALL_BYTES);
 }
 
 struct bursar_call host_call(struct host *host)
@@ -435,6 +466,7 @@ void host_fini(struct host *host)
 {
     for (size_t i = 0; i < host->made_count; i++)
         buf_free(&host->made[i]);
+    buf_free(&host->small);
     buf_free(&host->json);
     buf_free(&host->fragment);
     if (host->locals)

@@ -14,7 +14,9 @@ struct host {
     struct call_outcome *outcome; /* while a reply is read */
     const struct call_reply *reply;
     struct document *document; /* of the reply's body, once it is asked for */
+    const struct node *given;  /* what the connection gave in place of settings; NULL: nothing */
     size_t made_count;
+    struct buf small;    /* short texts that services made, in memory that is taken once; secret */
     struct buf json;     /* members of a JSON body that is being built; secret */
     struct buf fragment; /* of the URL that is being built */
     struct call_values
@@ -33,6 +35,8 @@ struct bursar_call host_call(struct host *host);
 struct bursar_response host_response(struct host *host);
 void host_fini(struct host *host);
 
+/* Room for a short text of the call's life and the NUL behind it; NULL where it is too long, or no more is left. */
+char *host_small(struct host *host, size_t len);
 /* A buffer of the call's life; NULL where there are too many. */
 struct buf *host_make(struct host *host, size_t max);
 

@@ -25,18 +25,16 @@ static void add_basic(struct call_request *request, struct text user, struct tex
                       bool is_form_encoded)
 {
     struct buf plain = buf_make_secret(HEADER_MAX);
-    struct buf value = buf_make_secret(HEADER_MAX);
     void (*append)(struct buf *, struct text) = is_form_encoded ? buf_append_form : buf_append_text;
     append(&plain, user);
     buf_append_byte(&plain, ':');
     append(&plain, password);
-    buf_append_string(&value, "Basic ");
-    base64_append(&value, buf_text(&plain));
-    if (buf_error(&plain) != 0 || buf_error(&value) != 0)
+    buf_append_string(&request->headers, "Authorization: Basic ");
+    base64_append(&request->headers, buf_text(&plain)); /* of which any is a line */
+    buf_append_byte(&request->headers, 0);
+    if (buf_error(&plain) != 0)
         request->headers.error = BURSAR_E_TOO_BIG;
-    add_header(request, "Authorization", buf_text(&value));
     buf_free(&plain);
-    buf_free(&value);
 }
 
 static void add_pair(struct buf *to, struct text name, struct text value)

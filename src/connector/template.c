@@ -309,7 +309,14 @@ int host_expand(struct host *host, struct text text, bool is_url, struct buf *ou
     for (size_t i = 0; i < text.len;) {
         char name[NAME_MAX_BYTES + 1];
         struct text rest = {text.data + i, text.len - i};
-        size_t len = rest.data[0] == '{' ? name_at(rest, name) : 0;
+        const char *brace = memchr(rest.data, '{', rest.len);
+        size_t before = brace ? (size_t)(brace - rest.data) : rest.len;
+        if (before > 0) {
+            buf_append(out, rest.data, before);
+            i += before;
+            continue;
+        }
+        size_t len = name_at(rest, name);
         if (len == 0) {
             bool is_escape = rest.len > 1 && rest.data[0] == '{' && rest.data[1] == '{';
             buf_append_byte(out, (uint8_t)rest.data[0]);

@@ -24,10 +24,17 @@ enum {
     WAIT_MAX_MS = 60000,
     CONNECTIONS_MAX = 256,
     REPLY_FIRST = 4096,
-    KEPT_MAX = 64,          /* handles without a request; 8 kB each */
-    KEPT_MS = 30000,        /* for so long behind the last request */
-    KEPT_VERSION = 0x075801 /* of libcurl: 7.88.1 */
+    KEPT_MAX = 64,           /* handles without a request; 8 kB each */
+    KEPT_MS = 30000,         /* for so long behind the last request */
+    KEPT_VERSION = 0x075801, /* of libcurl: 7.88.1 */
+    LINES_USUAL = 8,         /* header lines of a request */
+    EXPECT_FROM = 1024       /* bytes of a body: no libcurl waits for a 100 (Continue) with fewer */
 };
+
+/* libcurl adds it by itself where a body is posted, and faster than a line that it is given. */
+static const char form_line[] = "Content-Type: application/x-www-form-urlencoded";
+static char agent_line[] = "User-Agent: bursar/" BURSAR_VERSION;
+static char no_expect_line[] = "Expect:";
 
 struct http_engine {
     struct http_options options;
@@ -43,7 +50,12 @@ struct exchange {
     struct http_engine *engine;
     struct exchange *next, **link;
     CURL *easy;
-    struct curl_slist *headers;
+    CURLU *url;           /* what the handle has been given, taken apart; NULL: only as a text */
+    struct text url_text; /* of `url`, own memory; the settings', no secret */
+    long timeout_ms, connect_timeout_ms; /* that the handle has */
+    struct curl_slist usual_lines[LINES_USUAL];
+    struct curl_slist
+        *lines; /* the request's header lines, where they stand in it; usual_lines, or own memory */
     struct http_request request;
     unsigned begun; /* how often libcurl was about to send it */
     struct http_reply reply;
@@ -139,7 +151,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
-
+/* ---- engines and their handles ------------------------------------------------------------------ */
 /* ---- starting ---------------------------------------------------------------------------------- */
 
 struct http_engine *http_engine_new(const struct http_options *options)
@@ -160,6 +172,14 @@ struct http_engine *http_engine_new(const struct http_options *options)
     return engine;
 }
 
+static void forget_url(struct exchange *exchange)
+{
+    curl_url_cleanup(exchange->url);
+    free((void *)(uintptr_t)exchange->url_text.data);
+    exchange->url = NULL;
+    exchange->url_text = (struct text){NULL, 0};
+}
+
 /* What the handle borrows, and what its transfer was made of. */
 static void forget_request(struct exchange *exchange)
 {
@@ -170,10 +190,9 @@ static void forget_request(struct exchange *exchange)
             exchange->next->link = exchange->link;
         exchange->link = NULL;
     }
-    for (struct curl_slist *line = exchange->headers; line; line = line->next)
-        secret_wipe(line->data, strlen(line->data));
-    curl_slist_free_all(exchange->headers);
-    exchange->headers = NULL;
+    if (exchange->lines != exchange->usual_lines)
+        free(exchange->lines);
+    exchange->lines = NULL;
     http_request_free(&exchange->request);
     http_reply_free(&exchange->reply);
 }
@@ -182,6 +201,7 @@ static void exchange_free(struct exchange *exchange)
 {
     forget_request(exchange);
     curl_easy_cleanup(exchange->easy);
+    forget_url(exchange);
     free(exchange);
 }
 
@@ -238,44 +258,115 @@ void http_engine_free(struct http_engine *engine)
     free(engine);
 }
 
-static bool add_header(struct exchange *exchange, const char *line)
-{
-    struct curl_slist *more = curl_slist_append(exchange->headers, line);
-    if (more)
-        exchange->headers = more;
-    return more != NULL;
-}
+/* ---- a request's options --------------------------------------------------------------------------- */
 
 /* libcurl signs every header of the list, also one that only takes its own away. The digest of a body is
  * told it: not all of its versions that are supported know it themselves. */
-static bool add_signed(struct exchange *exchange)
+static void add_digest(struct http_request *request)
 {
-    char line[128], digest[65];
-    if (!exchange->request.has_body)
-        return true;
-    secret_sha256_hex(buf_text(&exchange->request.body), digest);
-    snprintf(line, sizeof line, "X-Amz-Content-Sha256: %s", digest);
-    return add_header(exchange, line);
+    char digest[65];
+    if (!request->has_body)
+        return;
+    secret_sha256_hex(buf_text(&request->body), digest);
+    buf_append_string(&request->headers, "X-Amz-Content-Sha256: ");
+    buf_append_string(&request->headers, digest);
+    buf_append_byte(&request->headers, 0);
 }
 
-static bool add_headers(struct exchange *exchange)
+static bool is_agent(const char *line)
 {
-    const struct buf *headers = &exchange->request.headers;
-    const char *line = (const char *)headers->data;
-    const char *end = line ? line + headers->len : NULL;
-    bool is_signed = exchange->request.sigv4.len > 0;
-    bool is_ok = is_signed ? add_signed(exchange) : add_header(exchange, "Expect:");
-    for (; is_ok && line && line < end; line += strlen(line) + 1)
-        is_ok = add_header(exchange, line);
-    return is_ok;
+    static const char name[] = "User-Agent:";
+    return strncasecmp(line, name, sizeof name - 1) == 0;
 }
 
-static void set_request(struct exchange *exchange)
+static size_t count_lines(const struct buf *headers)
+{
+    size_t count = 0, at = 0;
+    for (; at < headers->len; count++)
+        at += strlen((const char *)headers->data + at) + 1;
+    return count;
+}
+
+static void add_line(struct exchange *exchange, size_t *count, char *line)
+{
+    struct curl_slist *added = &exchange->lines[*count];
+    *added = (struct curl_slist){.data = line};
+    if (*count > 0)
+        added[-1].next = added;
+    ++*count;
+}
+
+/* libcurl borrows the list: its lines stay where they are, in locked memory. */
+static bool list_lines(struct exchange *exchange)
+{
+    struct http_request *request = &exchange->request;
+    bool is_signed = request->sigv4.len > 0, has_agent = is_signed;
+    bool adds_type = request->has_body && !is_signed && strcmp(request->method, "POST") == 0;
+    size_t count = 0;
+    if (is_signed)
+        add_digest(request);
+    size_t most = count_lines(&request->headers) + 2;
+    exchange->lines =
+        most <= LINES_USUAL ? exchange->usual_lines : calloc(most, sizeof *exchange->lines);
+    if (!exchange->lines || buf_error(&request->headers) != 0)
+        return false;
+    char *line = (char *)request->headers.data, *end = line ? line + request->headers.len : NULL;
+    for (; line && line < end; line += strlen(line) + 1) {
+        has_agent = has_agent || is_agent(line);
+        if (!adds_type || strcmp(line, form_line) != 0)
+            add_line(exchange, &count, line);
+    }
+    if (!has_agent)
+        add_line(exchange, &count, agent_line);
+    if (!is_signed && request->body.len >= EXPECT_FROM)
+        add_line(exchange, &count, no_expect_line);
+    curl_easy_setopt(exchange->easy, CURLOPT_HTTPHEADER, count > 0 ? exchange->lines : NULL);
+    return true;
+}
+
+/* One that the next request has, too, is taken apart once; where that fails libcurl does it, and says why. */
+static void set_url(struct exchange *exchange)
+{
+    const struct http_request *request = &exchange->request;
+    struct text text = buf_text(&request->url);
+    if (exchange->url && text_equal(exchange->url_text, text))
+        return;
+    curl_easy_setopt(exchange->easy, CURLOPT_CURLU, NULL);
+    curl_easy_setopt(exchange->easy, CURLOPT_URL, text.data);
+    forget_url(exchange);
+    if (!exchange->engine->keeps || !request->is_url_open)
+        return;
+    char *copy = strdup(text.data);
+    CURLU *url = copy ? curl_url() : NULL;
+    if (!url || curl_url_set(url, CURLUPART_URL, copy, 0) != CURLUE_OK) {
+        curl_url_cleanup(url);
+        free(copy);
+        return;
+    }
+    exchange->url = url;
+    exchange->url_text = (struct text){copy, text.len};
+    curl_easy_setopt(exchange->easy, CURLOPT_CURLU, url);
+}
+
+static void set_timeouts(struct exchange *exchange)
+{
+    const struct http_request *request = &exchange->request;
+    if (exchange->timeout_ms != request->timeout_ms)
+        curl_easy_setopt(exchange->easy, CURLOPT_TIMEOUT_MS, request->timeout_ms);
+    if (exchange->connect_timeout_ms != request->connect_timeout_ms)
+        curl_easy_setopt(exchange->easy, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout_ms);
+    exchange->timeout_ms = request->timeout_ms;
+    exchange->connect_timeout_ms = request->connect_timeout_ms;
+}
+
+/* Also of a handle that was kept: what it still has is not set again. */
+static bool set_request(struct exchange *exchange)
 {
     CURL *easy = exchange->easy;
     const struct http_request *request = &exchange->request;
-    curl_easy_setopt(easy, CURLOPT_URL, (const char *)request->url.data);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers);
+    if (!list_lines(exchange))
+        return false;
+    set_url(exchange);
     if (request->has_body) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
@@ -294,10 +385,13 @@ static void set_request(struct exchange *exchange)
     if (request->sigv4.len > 0) {
         curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, (const char *)request->sigv4.data);
         curl_easy_setopt(easy, CURLOPT_USERPWD, (const char *)request->sigv4_user.data);
+        curl_easy_setopt(easy, CURLOPT_USERAGENT, agent_line + sizeof "User-Agent: " - 1);
     }
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout_ms);
+    set_timeouts(exchange);
+    return true;
 }
+
+/* ---- starting ---------------------------------------------------------------------------------- */
 
 static void set_rules(struct exchange *exchange)
 {
@@ -315,7 +409,6 @@ static void set_rules(struct exchange *exchange)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "bursar/" BURSAR_VERSION);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, begin_once);
@@ -344,7 +437,11 @@ static struct exchange *exchange_of(struct http_engine *engine, const struct htt
         return calloc(1, sizeof *exchange);
     engine->kept = exchange->next;
     engine->kept_count--;
-    *exchange = (struct exchange){.easy = exchange->easy};
+    *exchange = (struct exchange){.easy = exchange->easy,
+                                  .url = exchange->url,
+                                  .url_text = exchange->url_text,
+                                  .timeout_ms = exchange->timeout_ms,
+                                  .connect_timeout_ms = exchange->connect_timeout_ms};
     return exchange;
 }
 
@@ -365,15 +462,13 @@ int http_start(struct http_engine *engine, struct http_request *request, http_do
     bool is_ok = buf_error(&exchange->request.url) == 0 &&
                  buf_error(&exchange->request.headers) == 0 &&
                  buf_error(&exchange->request.body) == 0;
-    is_ok = is_ok && take_room(exchange) && add_headers(exchange);
+    is_ok = is_ok && take_room(exchange);
     if (is_ok && !exchange->easy) {
         exchange->easy = curl_easy_init();
         if (exchange->easy)
             set_rules(exchange);
     }
-    is_ok = is_ok && exchange->easy;
-    if (is_ok)
-        set_request(exchange);
+    is_ok = is_ok && exchange->easy && set_request(exchange);
     if (!is_ok || curl_multi_add_handle(engine->multi, exchange->easy) != CURLM_OK) {
         exchange_free(exchange);
         return BURSAR_E_NOMEM;

@@ -71,32 +71,51 @@ static int unwrap(const struct key *key, const uint8_t *blob, uint8_t *out_data_
                : BURSAR_E_BAD_SEAL;
 }
 
-int seal(const struct keyring *keyring, const struct seal_place *place, struct text plain,
-         struct buf *out_blob)
+/* What is random of one blob. */
+struct fresh {
+    uint8_t data_key[KEY_LEN], wrap_nonce[NONCE_LEN], nonce[NONCE_LEN];
+};
+
+static int seal_piece(const struct keyring *keyring, const struct seal_piece *piece,
+                      const struct fresh *fresh)
 {
     struct keyring_hold hold;
     uint8_t ad[PLACE_USUAL];
-    size_t ad_len = add_place(ad, place);
-    uint8_t *blob = buf_reserve(out_blob, SEAL_OVERHEAD + plain.len);
+    size_t ad_len = add_place(ad, &piece->place);
+    size_t blob_len = SEAL_OVERHEAD + piece->plain.len;
+    uint8_t *blob = buf_reserve(piece->out_blob, blob_len);
     if (!blob)
-        return buf_error(out_blob);
-    /* All that is random at once: each time is a system call. */
-    struct {
-        uint8_t data_key[KEY_LEN], wrap_nonce[NONCE_LEN], nonce[NONCE_LEN];
-    } *made = secret_memory_new(sizeof *made);
-    if (!made)
-        return BURSAR_E_NOMEM;
-    randombytes_buf(made, sizeof *made);
-    wrap(key_set_active(keyring_hold(keyring, &hold), place->owner), made->data_key,
-         made->wrap_nonce, blob);
+        return buf_error(piece->out_blob);
+    wrap(key_set_active(keyring_hold(keyring, &hold), piece->place.owner), fresh->data_key,
+         fresh->wrap_nonce, blob);
     keyring_let_go(keyring, &hold);
-    memcpy(blob + AT_NONCE, made->nonce, NONCE_LEN);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(blob + AT_BODY, NULL, (const uint8_t *)plain.data,
-                                               plain.len, ad, ad_len, NULL, blob + AT_NONCE,
-                                               made->data_key);
-    secret_memory_free(made, sizeof *made);
-    buf_added(out_blob, SEAL_OVERHEAD + plain.len);
+    memcpy(blob + AT_NONCE, fresh->nonce, NONCE_LEN);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(blob + AT_BODY, NULL,
+                                               (const uint8_t *)piece->plain.data, piece->plain.len,
+                                               ad, ad_len, NULL, blob + AT_NONCE, fresh->data_key);
+    buf_added(piece->out_blob, blob_len);
     return 0;
+}
+
+int seal_all(const struct keyring *keyring, const struct seal_piece *pieces, size_t count)
+{
+    size_t fresh_len = count * sizeof(struct fresh);
+    struct fresh *fresh = count <= SEAL_PIECES_MAX ? secret_memory_new(fresh_len) : NULL;
+    if (!fresh)
+        return BURSAR_E_NOMEM;
+    randombytes_buf(fresh, fresh_len);
+    int result = 0;
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = seal_piece(keyring, &pieces[i], &fresh[i]);
+    secret_memory_free(fresh, fresh_len);
+    return result;
+}
+
+int seal(const struct keyring *keyring, const struct seal_place *place, struct text plain,
+         struct buf *out_blob)
+{
+    const struct seal_piece piece = {*place, plain, out_blob};
+    return seal_all(keyring, &piece, 1);
 }
 
 static const uint8_t *check_head(struct text blob)

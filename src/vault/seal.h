@@ -46,6 +46,16 @@ struct seal_place {
 int seal(const struct keyring *keyring, const struct seal_place *place, struct text plain,
          struct buf *out_blob);
 
+/* Several at once, each as seal() makes it, with data keys and nonces of one call to the kernel. Not all of them
+ * need be there where one fails. */
+struct seal_piece {
+    struct seal_place place;
+    struct text plain;
+    struct buf *out_blob;
+};
+#define SEAL_PIECES_MAX 4
+int seal_all(const struct keyring *keyring, const struct seal_piece *pieces, size_t count);
+
 /* Appends what is in the blob to a secret buffer; 0, BURSAR_E_BAD_SEAL, BURSAR_E_UNKNOWN_KEY,
  * BURSAR_E_NOMEM or BURSAR_E_TOO_BIG. */
 int unseal(const struct keyring *keyring, const struct seal_place *place, struct text blob,

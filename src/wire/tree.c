@@ -151,6 +151,12 @@ int tree_fill(struct tree *tree, struct text body)
     return BURSAR_E_BAD_REQUEST;
 }
 
+void tree_clear(struct tree *tree)
+{
+    msgpack_zone_clear(&tree->zone);
+    tree->root = (msgpack_object){.type = MSGPACK_OBJECT_MAP};
+}
+
 /* A node is a msgpack object under a name that tells nobody else of msgpack. */
 static const struct node *node_of(const msgpack_object *object)
 {

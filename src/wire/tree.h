@@ -36,7 +36,9 @@ void tree_free(struct tree *tree);
 /* Parses one body; texts point into it. 0, BURSAR_E_BAD_REQUEST for what is not exactly one value
  * within the bounds, or BURSAR_E_NOMEM. */
 int tree_fill(struct tree *tree, struct text body);
-/* Only after a tree_fill() that returned 0. */
+/* As if it were filled with an empty map. */
+void tree_clear(struct tree *tree);
+/* Only after a tree_fill() that returned 0, or a tree_clear(). */
 const struct node *tree_root(const struct tree *tree);
 
 /* NULL counts as NODE_NIL throughout. */

@@ -233,6 +233,30 @@ static void test_no_room(void **state)
     buf_free(&blob);
 }
 
+/* What is sealed together opens alone, each in its own place, and has nothing in common. */
+static void test_together(void **state)
+{
+    struct buf blobs[2] = {buf_make(1000), buf_make(1000)}, opened = buf_make_secret(100);
+    struct seal_place places[2] = {place, place};
+    places[1].kind = SEAL_GRANT;
+    const struct seal_piece pieces[2] = {{places[0], T("a secret"), &blobs[0]},
+                                         {places[1], T("a secret"), &blobs[1]}};
+    assert_int_equal(seal_all(*state, pieces, 2), 0);
+    for (size_t i = 0; i < 2; i++) {
+        buf_clear(&opened);
+        assert_int_equal(unseal(*state, &places[i], buf_text(&blobs[i]), &opened), 0);
+        assert_true(text_is(buf_text(&opened), "a secret"));
+        assert_int_equal(unseal(*state, &places[!i], buf_text(&blobs[i]), &opened),
+                         BURSAR_E_BAD_SEAL);
+    }
+    for (size_t i = 1 + KEYRING_ID_LEN; i + 8 <= blobs[0].len; i++)
+        assert_memory_not_equal(blobs[0].data + i, blobs[1].data + i, 8);
+    for (size_t i = 0; i < 2; i++)
+        buf_free(&blobs[i]);
+    buf_free(&opened);
+    assert_int_equal(seal_all(*state, pieces, SEAL_PIECES_MAX + 1), BURSAR_E_NOMEM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,7 +264,7 @@ int main(void)
         cmocka_unit_test(test_places),          cmocka_unit_test(test_place_without_owner),
         cmocka_unit_test(test_every_bit),       cmocka_unit_test(test_every_length),
         cmocka_unit_test(test_parts_exchanged), cmocka_unit_test(test_other_keyring),
-        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_no_room),         cmocka_unit_test(test_together),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

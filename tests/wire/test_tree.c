@@ -407,6 +407,19 @@ static void test_filled_again(void **state)
     }
 }
 
+static void test_cleared(void **state)
+{
+    struct buf packed = buf_make(10);
+    assert_int_equal(tree_fill(*state, T("\x81\xa1k\x01")), 0);
+    tree_clear(*state);
+    assert_int_equal(node_type(tree_root(*state)), NODE_MAP);
+    assert_int_equal(node_count(tree_root(*state)), 0);
+    assert_null(node_get(tree_root(*state), "k"));
+    node_pack(tree_root(*state), &packed);
+    assert_true(text_is(buf_text(&packed), "\x80"));
+    buf_free(&packed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_random_bodies), cmocka_unit_test(test_mutated_bodies),
         cmocka_unit_test(test_numbers),       cmocka_unit_test(test_other_values),
         cmocka_unit_test(test_maps),          cmocka_unit_test(test_filled_again),
+        cmocka_unit_test(test_cleared),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
