@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <bursar/error.h>
+#include <msgpack.h>
 
 #include "body.h"
 #include "wire/pack.h"
@@ -195,12 +196,36 @@ static void test_repacked(void **state)
     buf_free(&body);
 }
 
+/* Short texts are written without the packer: byte for byte as it writes them. */
+static void test_text_lengths(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len <= 300; len++) {
+        char text[300];
+        msgpack_sbuffer expected;
+        msgpack_packer packer;
+        struct buf out = buf_make(400);
+        memset(text, 'x', sizeof text);
+        msgpack_sbuffer_init(&expected);
+        msgpack_packer_init(&packer, &expected, msgpack_sbuffer_write);
+        msgpack_pack_str_with_body(&packer, text, len);
+        struct pack list = pack_array(&out);
+        size_t head = out.len;
+        pack_item_text(&list, (struct text){text, len});
+        pack_close(&list);
+        assert_int_equal(out.len - head, expected.size);
+        assert_memory_equal(out.data + head, expected.data, expected.size);
+        msgpack_sbuffer_destroy(&expected);
+        buf_free(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_splice),
         cmocka_unit_test(test_counts),     cmocka_unit_test(test_every_max),
-        cmocka_unit_test(test_repacked),
+        cmocka_unit_test(test_repacked),   cmocka_unit_test(test_text_lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
