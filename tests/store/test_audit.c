@@ -363,6 +363,20 @@ static bool write_given(void *context, const struct store_given *given)
     return true;
 }
 
+/* A clock that was ahead for a while does not keep the log for ever. */
+static void test_trim_future(void **state)
+{
+    struct fixture *f = *state;
+    int64_t days[] = {0, 36500, 1, 36501}; /* that each row lies behind NOW_MS */
+    for (size_t i = 0; i < sizeof days / sizeof days[0]; i++)
+        assert_int_equal(add_given(f, "ci", "c1", 1, NOW_MS + days[i] * DAY_MS, 1, AUDIT_VEND), 0);
+    assert_int_equal(trim(f, NOW_MS + 2 * DAY_MS), 4); /* with the first one, and without the last */
+    expect_sound(f);
+    reopen(f, keyring);
+    expect_sound(f);
+    assert_int_equal(trim(f, NOW_MS + 2 * DAY_MS), 0);
+}
+
 static void expect_given(struct fixture *f, struct store_given_filter filter, const char *right)
 {
     struct buf list = buf_make(1 << 16);
@@ -587,6 +601,7 @@ int main(void)
                                        TEST(test_cut_off_under_way),
                                        TEST(test_strange_key),
                                        TEST(test_trim),
+                                       TEST(test_trim_future),
                                        TEST(test_given),
                                        TEST(test_journal),
                                        cmocka_unit_test(test_journal_edited),
