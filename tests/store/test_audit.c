@@ -332,8 +332,10 @@ static void test_trim(void **state)
     struct fixture *f = *state;
     struct store_audit_ends ends;
     assert_int_equal(trim(f, NOW_MS - DAY_MS), 0);
+    int days[] = {0, 36500, 2, 3,
+                  4, 5}; /* a clock that was ahead for a while does not keep the log for ever */
     for (int i = 0; i < 6; i++)
-        assert_int_equal(add_given(f, "ci", "c1", 1, NOW_MS + i * DAY_MS, 1, AUDIT_VEND), 0);
+        assert_int_equal(add_given(f, "ci", "c1", 1, NOW_MS + days[i] * DAY_MS, 1, AUDIT_VEND), 0);
     assert_int_equal(trim(f, NOW_MS + 3 * DAY_MS), 4); /* the first row there is, too */
     expect_sound(f);
     assert_int_equal(f->engine->audit_ends(f->reader, keyring, &ends), 0);
@@ -361,20 +363,6 @@ static bool write_given(void *context, const struct store_given *given)
                (unsigned long long)given->count, (long long)(given->first_ms - NOW_MS),
                (long long)(given->last_ms - NOW_MS), given->has_export ? " export" : "");
     return true;
-}
-
-/* A clock that was ahead for a while does not keep the log for ever. */
-static void test_trim_future(void **state)
-{
-    struct fixture *f = *state;
-    int64_t days[] = {0, 36500, 1, 36501}; /* that each row lies behind NOW_MS */
-    for (size_t i = 0; i < sizeof days / sizeof days[0]; i++)
-        assert_int_equal(add_given(f, "ci", "c1", 1, NOW_MS + days[i] * DAY_MS, 1, AUDIT_VEND), 0);
-    assert_int_equal(trim(f, NOW_MS + 2 * DAY_MS), 4); /* with the first one, and without the last */
-    expect_sound(f);
-    reopen(f, keyring);
-    expect_sound(f);
-    assert_int_equal(trim(f, NOW_MS + 2 * DAY_MS), 0);
 }
 
 static void expect_given(struct fixture *f, struct store_given_filter filter, const char *right)
@@ -601,7 +589,6 @@ int main(void)
                                        TEST(test_cut_off_under_way),
                                        TEST(test_strange_key),
                                        TEST(test_trim),
-                                       TEST(test_trim_future),
                                        TEST(test_given),
                                        TEST(test_journal),
                                        cmocka_unit_test(test_journal_edited),
