@@ -235,7 +235,7 @@ static void test_first_version(void **state)
             " DROP TABLE consent; DROP TABLE incident; DROP INDEX connection_grant_end;"
             " DROP TABLE sweep; DROP TABLE sweep_part; DROP TABLE receipt; DROP TABLE pause;"
             " DROP TABLE principal; DROP TABLE audit; DROP TABLE audit_ends;"
-            " DROP TABLE audit_journal;"
+            " DROP TABLE audit_journal; CREATE INDEX intent_provider ON intent (provider);"
             " ALTER TABLE connection DROP COLUMN suspect;"
             " ALTER TABLE connection DROP COLUMN cut_short;"
             " ALTER TABLE connection DROP COLUMN lost_at;"

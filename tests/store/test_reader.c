@@ -363,6 +363,10 @@ static void test_indexes(void **state)
     assert_int_equal(fixture_sql(f, "SELECT sql LIKE '%WHERE next_refresh_at IS NOT NULL' FROM"
                                     " sqlite_schema WHERE name = 'connection_planned'"),
                      1);
+    /* Each refresh puts an intent in and takes it out: it has its key's index and no other. */
+    assert_int_equal(fixture_sql(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'index'"
+                                    " AND tbl_name = 'intent'"),
+                     1);
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */
