@@ -20,10 +20,21 @@
 
 enum {
     LOOK_TOGETHER = 64,  /* messages, by one view of the store */
+    SEND_TOGETHER = 16,  /* changes, to the store */
     OPEN_AGAIN_MS = 1000 /* while what was closed for a rest cannot be opened */
 };
 
 /* ---- messages ------------------------------------------------------------------------------------ */
+
+/* What one part of a turn has for the store goes there together: the store thread, which sleeps whenever it has
+ * nothing, is woken once. None is held while the worker waits. */
+static void send_writes(struct worker *self)
+{
+    if (self->newest_write)
+        store_send_all(self->broker->store_thread, self->newest_write, self->oldest_write);
+    self->newest_write = self->oldest_write = NULL;
+    self->held_writes = 0;
+}
 
 void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,
                   void *context)
@@ -34,7 +45,12 @@ void worker_write(struct worker *self, struct write_message *message, write_done
     if (message->request && message->request->origin)
         message->change.origin = &message->request->origin->audit;
     self->writes++;
-    store_send(self->broker->store_thread, message);
+    message->message.mail.next = self->newest_write;
+    self->newest_write = &message->message.mail;
+    if (!self->oldest_write)
+        self->oldest_write = self->newest_write;
+    if (++self->held_writes == SEND_TOGETHER)
+        send_writes(self);
 }
 
 int64_t worker_remind_at(const struct worker *self)
@@ -235,6 +251,7 @@ void worker_end(struct worker *self)
 void worker_turn(struct worker *self)
 {
     http_run(self->http, worker_wait_ms(self), mailbox_fd(&self->inbox));
+    send_writes(self);
     self->round++;
     worker_take_messages(self);
     fire_timers(self);
@@ -246,6 +263,7 @@ void worker_turn(struct worker *self)
         worker_poll_devices(self);
     if (self->is_draining)
         drain(self);
+    send_writes(self);
 }
 
 /* Until it is told to end, or rests. */
@@ -264,9 +282,11 @@ static void *run(void *context)
 {
     struct worker *self = context;
     int result = worker_begin(self);
+    send_writes(self);
     while (result < 0 && self->writes > 0) { /* they come back to this mailbox */
         mailbox_wait(&self->inbox, -1);
         worker_take_messages(self);
+        send_writes(self);
     }
     self->open_error = NULL;
     thread_ready(&self->threads[self->thread], result);
@@ -306,6 +326,7 @@ static void *run_again(void *context)
         worker_take_messages(self);
         if (self->is_draining)
             drain(self);
+        send_writes(self);
         if (self->is_stopping)
             break;
         mailbox_wait(&self->inbox, OPEN_AGAIN_MS);
@@ -402,6 +423,10 @@ void worker_free(struct worker *self)
 {
     if (!self)
         return;
+    for (struct mail *mail = self->newest_write, *next; mail; mail = next) {
+        next = mail->next;
+        write_free((struct write_message *)mail);
+    }
     for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
         struct message *message = (struct message *)mail;
         next = mail->next;

@@ -113,10 +113,12 @@ struct worker {
     int64_t clock_offset_ms;  /* wall clock less boot time, as it was seen last */
     int64_t remind_at_ms;     /* boot time at which it looks for owners to remind */
     int64_t next_reminder_at; /* when the first one is due that it has not seen to; wall clock */
-    size_t writes;            /* changes that are with the store */
-    size_t reminders;         /* of which so many are reminders */
-    size_t errands;           /* exchanges that are no refresh and are with the provider */
-    struct heap polls;        /* devices whose owners are to say yes */
+    size_t writes;            /* changes that are with the store, or about to be */
+    struct mail *newest_write, *oldest_write; /* of those that are about to be */
+    size_t held_writes;                       /* so many */
+    size_t reminders;                         /* of which so many are reminders */
+    size_t errands;                 /* exchanges that are no refresh and are with the provider */
+    struct heap polls;              /* devices whose owners are to say yes */
     struct completion *completions; /* consents that came back and are not put yet */
     struct exchange *exchanges;     /* under way: no refreshes */
     struct recheck *recheck;        /* a walk through stored keys; NULL: none yet */
