@@ -63,12 +63,19 @@ struct sweep_message *sweep_message_new(struct text sweep, struct text provider,
 static struct request *request_with(struct text body, bool is_secret, uint64_t ticket,
                                     int64_t deadline_ms)
 {
-    struct request *request = memory_new(sizeof *request);
+    struct request *request = memory_new(sizeof *request + (is_secret ? 0 : body.len));
     request->message.type = MESSAGE_REQUEST;
     request->ticket = ticket;
     request->deadline_ms = deadline_ms;
-    request->body = is_secret ? buf_make_secret(body.len) : buf_make(body.len);
-    buf_append_text(&request->body, body);
+    request->secret = buf_make_secret(body.len);
+    if (is_secret) {
+        buf_append_text(&request->secret, body);
+        request->body = buf_text(&request->secret);
+    } else {
+        request->body = (struct text){(char *)(request + 1), body.len};
+        if (body.len > 0)
+            memcpy(request + 1, body.data, body.len);
+    }
     return request;
 }
 
@@ -77,9 +84,9 @@ struct request *request_new(struct text body, bool is_secret, uint64_t ticket, i
     struct request *request = request_with(body, is_secret, ticket, deadline_ms);
     struct buf error = buf_make(TEXT_MAX);
     request->reader = job_reader_new();
-    int result = request->reader ? buf_error(&request->body) : BURSAR_E_NOMEM;
+    int result = request->reader ? buf_error(&request->secret) : BURSAR_E_NOMEM;
     if (result == 0)
-        result = job_read(request->reader, buf_text(&request->body), &request->job, &error);
+        result = job_read(request->reader, request->body, &request->job, &error);
     buf_free(&error);
     if (result == 0)
         return request;
@@ -92,7 +99,7 @@ struct request *request_of_job(const struct job *job, struct text body, bool is_
 {
     struct job copy = *job;
     struct request *request = request_with(body, is_secret, ticket, deadline_ms);
-    if (buf_error(&request->body) == 0 && job_move(&copy, body, buf_text(&request->body))) {
+    if (buf_error(&request->secret) == 0 && job_move(&copy, body, request->body)) {
         request->job = copy;
         return request;
     }
@@ -109,8 +116,16 @@ void request_free(struct request *request)
     job_reader_free(request->reader);
     principals_release(request->principals);
     free(request->origin);
-    buf_free(&request->body);
+    buf_free(&request->secret);
     free(request);
+}
+
+void request_free_all(struct request *first)
+{
+    for (struct request *next; first; first = next) {
+        next = first->next;
+        request_free(first);
+    }
 }
 
 /* ---- principals -------------------------------------------------------------------------------- */

@@ -58,7 +58,8 @@ struct request {
     struct message message;
     uint64_t ticket;
     int64_t deadline_ms;       /* boot time */
-    struct buf body;           /* secret where it is a put */
+    struct text body;          /* lies behind the request, or in `secret` */
+    struct buf secret;         /* the body where it is one, of a put; else empty */
     struct job_reader *reader; /* NULL: the job needs none */
     struct job job;            /* borrows from body and reader */
     bool may_export;
@@ -88,6 +89,7 @@ struct request *request_new(struct text body, bool is_secret, uint64_t ticket, i
 struct request *request_of_job(const struct job *job, struct text body, bool is_secret,
                                uint64_t ticket, int64_t deadline_ms);
 void request_free(struct request *request);
+void request_free_all(struct request *first); /* and what comes `next` */
 
 /* ---- a secret that may be answered from memory --------------------------------------------------- */
 

@@ -5,7 +5,7 @@
 
 #include "broker/memory.h"
 
-enum { INDEX_BITS = 20, INDEX_MASK = (1 << INDEX_BITS) - 1, CHUNK = 256, ID_MAX = 4096 };
+enum { INDEX_BITS = 20, INDEX_MASK = (1 << INDEX_BITS) - 1, CHUNK = 256 };
 enum { CHUNKS_MAX = PENDING_MAX / CHUNK };
 
 /* Slots lie in chunks that never move, so that a pending can be pointed to. */
@@ -32,10 +32,7 @@ static void clear(struct pending *pending)
 {
     for (size_t i = 0; i < pending->envelope_count; i++)
         zmq_msg_close(&pending->envelope[i]);
-    free(pending->envelope);
-    buf_free(&pending->id);
-    free(pending->about_texts);
-    pending->about_texts = NULL;
+    free(pending->envelope); /* and all that lies behind it */
     pending->envelope = NULL;
     pending->envelope_count = 0;
     pending->ticket = 0;
@@ -71,25 +68,27 @@ struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, si
 {
     if (table->count == PENDING_MAX)
         return NULL;
-    size_t index = take_slot(table);
+    size_t index = take_slot(table), texts_len = audit_texts_len(about);
+    /* One block, since thousands of them come and go together: the envelope, the texts, the id. */
+    zmq_msg_t *kept = memory_new(count * sizeof *kept + texts_len + job->id.len + 1);
+    char *texts = (char *)(kept + count), *id = texts + texts_len;
     struct pending *pending = slot_at(table, index);
     *pending = (struct pending){.ticket = ++table->serial << INDEX_BITS | index,
-                                .envelope = memory_new(count * sizeof(zmq_msg_t) + 1),
+                                .envelope = kept,
                                 .envelope_count = count,
-                                .id = buf_make(ID_MAX),
+                                .id = {job->id.data ? id : NULL, job->id.len},
                                 .wants_secret =
                                     job->op == OP_VEND || (job->op == OP_INVALIDATE && job->vend),
                                 .may_export = job->include_refresh_token,
                                 .op = job->op,
-                                .about = *about,
-                                .about_texts = memory_new(audit_texts_len(about) + 1)};
-    audit_move_texts(&pending->about, pending->about_texts);
+                                .about = *about};
+    audit_move_texts(&pending->about, texts);
     for (size_t i = 0; i < count; i++) {
         zmq_msg_init(&pending->envelope[i]);
         zmq_msg_move(&pending->envelope[i], &envelope[i]);
     }
     if (job->id.data)
-        buf_append_text(&pending->id, job->id);
+        memcpy(id, job->id.data, job->id.len);
     heap_set(&table->by_deadline, &pending->deadline, deadline_ms);
     table->count++;
     return pending;
@@ -130,7 +129,7 @@ void pending_remove(struct pending_table *table, struct pending *pending)
 
 struct text pending_id(const struct pending *pending)
 {
-    return pending->id.len > 0 ? buf_text(&pending->id) : (struct text){NULL, 0};
+    return pending->id;
 }
 
 size_t pending_count(const struct pending_table *table)

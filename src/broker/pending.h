@@ -9,8 +9,8 @@
 
 #include <zmq.h>
 
-#include "base/buf.h"
 #include "base/heap.h"
+#include "base/text.h"
 #include "store/audit.h"
 #include "wire/job.h"
 
@@ -23,14 +23,13 @@ struct pending {
     uint64_t ticket;           /* 0: free */
     zmq_msg_t *envelope;       /* identity and what else came before the body */
     size_t envelope_count;
-    struct buf id;     /* the job's, packed; empty: none */
+    struct text id;    /* the job's, packed; NULL: none */
     struct load *load; /* whose principal's it counts as; borrowed */
     bool wants_secret;
     bool may_export;
     bool is_unseen; /* about an owner that it may not see */
     enum job_op op;
     struct audit_row about; /* for the audit log: who asks for what */
-    char *about_texts;
     uint32_t next_free;
 };
 
@@ -39,7 +38,7 @@ struct pending_table;
 struct pending_table *pending_new(void);
 void pending_free(struct pending_table *table);
 
-/* Takes the envelope's frames (the array stays the caller's), copies about. NULL where PENDING_MAX wait
+/* Takes the envelope's frames (the array stays the caller's), copies about and the job's id. NULL where PENDING_MAX wait
  * already. */
 struct pending *pending_add(struct pending_table *table, zmq_msg_t *envelope, size_t count,
                             const struct job *job, const struct audit_row *about,

@@ -92,10 +92,7 @@ static void flight_free(struct flight *flight)
 
 void flight_abandon(struct flight *flight)
 {
-    for (struct request *request = flight->waiters, *next; request; request = next) {
-        next = request->next;
-        request_free(request);
-    }
+    request_free_all(flight->waiters);
     flight_free(flight);
 }
 

@@ -16,7 +16,12 @@
 #include "wire/doc.h"
 #include "wire/pack.h"
 
-enum { TRIES_MAX = 3, PLAIN_MAX = 1 << 20 };
+enum {
+    TRIES_MAX = 3,
+    PLAIN_MAX = 1 << 20,
+    SHARED_MAX =
+        512 /* who share an answer: of ten thousand the first have theirs while the last are gone through */
+};
 
 /* ---- small answers ------------------------------------------------------------------------------- */
 
@@ -461,6 +466,7 @@ void worker_look_all(struct worker *self, struct request *waiters, const struct 
 {
     struct conn_row row;
     struct answer *shared = NULL;
+    struct request *served = NULL;
     if (!waiters)
         return;
     int result = 0;
@@ -489,10 +495,16 @@ void worker_look_all(struct worker *self, struct request *waiters, const struct 
             shared = credential_answer(self, &row, &view, &decision, request->ticket);
         else
             answer_add_ticket(shared, request->ticket);
-        request_free(request);
+        request->next = served;
+        served = request;
+        if (shared->ticket_count == SHARED_MAX) {
+            give(self, shared);
+            shared = NULL;
+        }
     }
     if (shared)
         give(self, shared);
+    request_free_all(served); /* when all are told */
     if (result == 0 && !known)
         conn_row_free(&row);
 }

@@ -70,6 +70,9 @@ def quickest(t, most_s, name, action, tries=8):
     t.ok(min(took) <= most_s, name, f"not within {most_s} s, but after {took}")
 
 
+HELD_UP_MS = 50
+
+
 class Sent:
     """When the daemon began each token request, by its own clock: the intent that it has written before. What
     arrives tells less, for some of them may have been on their way for longer than others."""
@@ -85,10 +88,12 @@ class Sent:
             self.at_ms.append(found[0][0])
 
     def most_in(self, window_s):
-        """The largest number of them in any window that begins with one of them."""
+        """The largest number of them in any window that begins with one of them. It ends a little early: between the
+        look at the ceiling and the note of the time a thread may have had no processor."""
         with self._lock:
             times = sorted(self.at_ms)
-        return max(sum(1 for other in times if at <= other < at + window_s * 1000) for at in times)
+        long_ms = window_s * 1000 - HELD_UP_MS
+        return max(sum(1 for other in times if at <= other < at + long_ms) for at in times)
 
 
 def wait_state(client, connection, state, owner="o"):
