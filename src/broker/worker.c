@@ -36,6 +36,12 @@ static void send_writes(struct worker *self)
     self->held_writes = 0;
 }
 
+void worker_wait(struct worker *self, int timeout_ms)
+{
+    send_writes(self);
+    mailbox_wait(&self->inbox, timeout_ms);
+}
+
 void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,
                   void *context)
 {
@@ -269,6 +275,7 @@ void worker_turn(struct worker *self)
 /* Until it is told to end, or rests. */
 static void *live(struct worker *self)
 {
+    send_writes(self); /* of its beginning */
     while (!self->is_stopping) {
         worker_turn(self);
         if (worker_rest(self))
@@ -282,11 +289,9 @@ static void *run(void *context)
 {
     struct worker *self = context;
     int result = worker_begin(self);
-    send_writes(self);
     while (result < 0 && self->writes > 0) { /* they come back to this mailbox */
-        mailbox_wait(&self->inbox, -1);
+        worker_wait(self, -1);
         worker_take_messages(self);
-        send_writes(self);
     }
     self->open_error = NULL;
     thread_ready(&self->threads[self->thread], result);
@@ -326,10 +331,9 @@ static void *run_again(void *context)
         worker_take_messages(self);
         if (self->is_draining)
             drain(self);
-        send_writes(self);
         if (self->is_stopping)
             break;
-        mailbox_wait(&self->inbox, OPEN_AGAIN_MS);
+        worker_wait(self, OPEN_AGAIN_MS);
     }
     return live(self);
 }
