@@ -332,8 +332,10 @@ static void test_trim(void **state)
     struct fixture *f = *state;
     struct store_audit_ends ends;
     assert_int_equal(trim(f, NOW_MS - DAY_MS), 0);
+    int days[] = {0, 36500, 2, 3,
+                  4, 5}; /* a clock that was ahead for a while does not keep the log for ever */
     for (int i = 0; i < 6; i++)
-        assert_int_equal(add_given(f, "ci", "c1", 1, NOW_MS + i * DAY_MS, 1, AUDIT_VEND), 0);
+        assert_int_equal(add_given(f, "ci", "c1", 1, NOW_MS + days[i] * DAY_MS, 1, AUDIT_VEND), 0);
     assert_int_equal(trim(f, NOW_MS + 3 * DAY_MS), 4); /* the first row there is, too */
     expect_sound(f);
     assert_int_equal(f->engine->audit_ends(f->reader, keyring, &ends), 0);

@@ -218,21 +218,28 @@ int apply_audit_change(struct store_writer *writer, const struct store_change *c
 
 /* ---- old rows ------------------------------------------------------------------------------------ */
 
-/* The last row that is old, of those at the beginning; 0: none is. */
+/* The last row that is old, of those at the beginning; 0: none is. What a clock has dated in the future, which was
+ * set back since, goes with an old row behind it. */
 static int find_old(struct store_writer *writer, const struct store_change *change,
                     struct chain_ends *ends, uint64_t *out_count)
 {
     sqlite3_stmt *statement = db_statement(&writer->db, AUDIT_OLD);
+    int64_t now_ms = clock_wall_ms();
+    uint64_t looked_at = 0;
     int code;
     db_bind_int(statement, 1, STORE_TRIM_ROWS);
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW &&
-           sqlite3_column_int64(statement, 2) < change->at_ms) {
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         struct text link = db_column_text(statement, 1);
-        if (link.len != CHAIN_LINK_LEN)
-            break; /* no row of ours: it stays, to be seen */
+        int64_t last_ms = sqlite3_column_int64(statement, 2);
+        bool is_old = last_ms < change->at_ms;
+        if (link.len != CHAIN_LINK_LEN || (!is_old && last_ms <= now_ms))
+            break; /* the first is no row of ours: it stays, to be seen */
+        looked_at++;
+        if (!is_old)
+            continue;
         ends->anchor_seq = (uint64_t)sqlite3_column_int64(statement, 0);
         memcpy(ends->anchor, link.data, CHAIN_LINK_LEN);
-        ++*out_count;
+        *out_count = looked_at;
     }
     sqlite3_reset(statement);
     return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&writer->db, "old audit rows");
