@@ -116,6 +116,7 @@ def idle(row):
 
 LIMITS = {"warm, latency": "echo", "warm, throughput": "echo", "warm, one connection, latency": "echo",
           "warm, one connection, throughput": "echo", "cold": "SQLite and unseal", "commits": "SQLite",
+          "commits, SQLite with the planner's index": "SQLite",
           "two of ZeroMQ's threads": "by one"}
 
 

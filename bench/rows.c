@@ -33,9 +33,44 @@ enum {
     EARLIER_S = 300 /* is a refresh due, less some jitter */
 };
 
-size_t rows_pick(size_t rows, enum rows_order order, uint64_t i)
+/* Primes, so that each row has its turn and rows of one commit are no neighbours. Where rows are is by the first of them:
+ * those that are taken by chance are by another one. */
+enum { PUT_STEP = 15485863, REFRESH_STEP = 7919, CHANCE_STEP = 32452843 };
+
+static uint32_t spread(const struct rows *rows, uint64_t i, uint64_t step)
 {
-    return (size_t)(i % rows * (order == ROWS_AS_DUE ? ROWS_STEP : ROWS_LEAP) % rows);
+    return (uint32_t)(i % rows->count * step % rows->count);
+}
+
+struct due_row {
+    int64_t due_at, place;
+    uint32_t row;
+};
+
+static int by_index(const void *a, const void *b)
+{
+    const struct due_row *one = a, *other = b;
+    if (one->due_at != other->due_at)
+        return one->due_at < other->due_at ? -1 : 1;
+    return (one->place > other->place) - (one->place < other->place);
+}
+
+void rows_choose(const struct rows *rows, enum rows_order order, uint32_t start, size_t count,
+                 uint32_t out_rows[])
+{
+    for (size_t i = 0; i < count && order == ROWS_BY_CHANCE; i++)
+        out_rows[i] = spread(rows, (uint64_t)start + i, CHANCE_STEP);
+    if (order == ROWS_BY_CHANCE)
+        return;
+    struct due_row *all = calloc(rows->count, sizeof *all);
+    if (!all)
+        give_up("no memory");
+    for (size_t i = 0; i < rows->count; i++)
+        all[i] = (struct due_row){rows->due_at[i], rows->places[i], (uint32_t)i};
+    qsort(all, rows->count, sizeof *all, by_index);
+    for (size_t i = 0; i < count; i++)
+        out_rows[i] = all[i % rows->count].row;
+    free(all);
 }
 
 /* The next generation of a row, as a refresh or the first put makes it. */
@@ -43,18 +78,19 @@ static void make_change(const struct rows *rows, size_t row, struct row_change *
 {
     uint64_t generation = rows->generations[row];
     int64_t now_s_wall = BEGUN_AT_S + (int64_t)(rows->changes * LIFE_S / rows->count);
-    snprintf(out->id, sizeof out->id, "provider.%026zu", row);
+    snprintf(out->id, sizeof out->id, ROWS_PROVIDER ".%026zu", row);
     id_random(out->secret, rows->secret_bytes); /* what is sealed looks like this */
     id_random(out->grant, sizeof out->grant);
     out->change = (struct store_change){
         .type = generation == 0 ? CHANGE_PUT : CHANGE_REFRESHED,
         .at_ms = now_s_wall * 1000,
-        .owner = text_of("a-tenant-of-ours"),
+        .owner = text_of(ROWS_OWNER),
         .connection = text_of(out->id),
-        .provider = text_of("provider"),
+        .provider = text_of(ROWS_PROVIDER),
         .account = text_of(out->id),
         .is_new = generation == 0,
         .expect_generation = generation,
+        .place = rows->places[row],
         .secret = {.kind = text_of("oauth2"),
                    .scopes = text_of("read write offline_access"),
                    .secret = {(const char *)out->secret, rows->secret_bytes},
@@ -66,22 +102,24 @@ static void make_change(const struct rows *rows, size_t row, struct row_change *
                    .can_refresh = true}};
 }
 
-/* Commits the next generation of count rows, from the i-th of the order on. */
-static void commit(struct rows *rows, enum rows_order order, uint64_t i, size_t count)
+/* Commits the next generation of so many rows. */
+static void commit(struct rows *rows, const uint32_t list[], size_t count)
 {
     static struct row_change changes[ROWS_FILL_BATCH];
-    struct store_change *list[ROWS_FILL_BATCH];
+    struct store_change *made[ROWS_FILL_BATCH];
     for (size_t k = 0; k < count; k++) {
-        make_change(rows, rows_pick(rows->count, order, i + k), &changes[k]);
-        list[k] = &changes[k].change;
+        make_change(rows, list[k], &changes[k]);
+        made[k] = &changes[k].change;
     }
-    struct store_batch batch = {.changes = list, .count = count};
+    struct store_batch batch = {.changes = made, .count = count};
     if (rows->engine->apply(rows->writer, &batch) != 0)
         give_up("a batch could not be written");
     for (size_t k = 0; k < count; k++) {
-        if (list[k]->result != 0)
+        if (made[k]->result != 0)
             give_up("a change was refused");
-        rows->generations[rows_pick(rows->count, order, i + k)]++;
+        rows->generations[list[k]]++;
+        rows->places[list[k]] = made[k]->place;
+        rows->due_at[list[k]] = made[k]->secret.due_at;
     }
     rows->changes += count;
 }
@@ -104,7 +142,9 @@ void rows_open(struct rows *rows, const char *uri, size_t count, size_t secret_b
     rows->count = count;
     rows->secret_bytes = secret_bytes;
     rows->generations = calloc(count, sizeof *rows->generations);
-    if (!rows->generations)
+    rows->places = calloc(count, sizeof *rows->places);
+    rows->due_at = calloc(count, sizeof *rows->due_at);
+    if (!rows->generations || !rows->places || !rows->due_at)
         give_up("no memory");
 }
 
@@ -112,13 +152,18 @@ void rows_close(struct rows *rows)
 {
     rows->engine->writer_close(rows->writer);
     free(rows->generations);
+    free(rows->places);
+    free(rows->due_at);
 }
 
 void rows_fill(struct rows *rows)
 {
+    uint32_t list[ROWS_FILL_BATCH];
     for (size_t pass = 0; pass < 2; pass++) {
         for (size_t done = 0; done < rows->count; done += ROWS_FILL_BATCH) {
-            commit(rows, pass == 0 ? ROWS_BY_CHANCE : ROWS_AS_DUE, done, ROWS_FILL_BATCH);
+            for (size_t k = 0; k < ROWS_FILL_BATCH; k++)
+                list[k] = spread(rows, done + k, pass == 0 ? PUT_STEP : REFRESH_STEP);
+            commit(rows, list, ROWS_FILL_BATCH);
             if (done % (ROWS_FILL_BATCH * 10) == 0)
                 rows_tidy(rows);
         }
@@ -127,15 +172,11 @@ void rows_fill(struct rows *rows)
     rows_tidy(rows);
 }
 
-double rows_measure(struct rows *rows, enum rows_order order, uint64_t start, size_t commits,
-                    size_t count)
+void rows_commit(struct rows *rows, const uint32_t list[], size_t commits, size_t count)
 {
-    rows_tidy(rows);
-    double begun_at_s = rows_now_s();
     for (size_t i = 0; i < commits; i++) {
-        commit(rows, order, start + i * count, count);
+        commit(rows, list + i * count, count);
         if (i % ROWS_TIDY_EVERY == ROWS_TIDY_EVERY - 1)
             rows_tidy(rows);
     }
-    return (double)(commits * count) / (rows_now_s() - begun_at_s);
 }

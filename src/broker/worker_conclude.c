@@ -269,6 +269,7 @@ static struct write_message *make_refreshed(struct flight *flight,
 {
     const struct connector *connector = flight->worker->connector;
     struct write_message *message = write_new(CHANGE_REFRESHED, flight->row.id);
+    message->change.place = flight->row.place;
     struct text scopes = call_outcome_part(outcome, BURSAR_OUT_SCOPES);
     int64_t expires_at = worker_expires_at(connector, outcome, flight->replied_at);
     int result = seal_new(flight, outcome, message);
@@ -423,6 +424,7 @@ static int64_t lost_at(const struct flight *flight)
 static struct write_message *make_failed(struct flight *flight)
 {
     struct write_message *message = write_new(CHANGE_FAILED, flight->row.id);
+    message->change.place = flight->row.place;
     struct flight_outcome *outcome = &flight->outcome;
     int64_t now_ms = clock_wall_ms();
     message->change.outcome = outcome->verdict;

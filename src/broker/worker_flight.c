@@ -247,6 +247,7 @@ static void commit_intent(struct flight *flight)
         return;
     }
     struct write_message *message = write_new(CHANGE_INTENT, flight->row.id);
+    message->change.place = flight->row.place;
     message->change.at_ms = clock_wall_ms();
     message->change.expect_generation = flight->row.generation;
     message->change.node = text_of(self->broker->node);

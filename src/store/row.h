@@ -38,6 +38,7 @@ struct conn_row {
     struct text scopes;         /* space-delimited */
     struct text metadata, tags; /* MessagePack */
     struct text secret, grant;  /* sealed */
+    int64_t place;              /* the store's own: see store_change.place */
     void *block;
     size_t block_len;
 };

@@ -69,10 +69,13 @@ struct change_secret {
 
 struct store_change {
     enum change_type type;
-    int64_t at_ms;              /* now, since 1970 UTC */
-    int64_t now_ms;             /* TRIM, whose at is long ago: no event can be of a later time */
-    struct text owner;          /* condition where it is not absent: the row is this owner's */
-    struct text connection;     /* which row */
+    int64_t at_ms;          /* now, since 1970 UTC */
+    int64_t now_ms;         /* TRIM, whose at is long ago: no event can be of a later time */
+    struct text owner;      /* condition where it is not absent: the row is this owner's */
+    struct text connection; /* which row */
+    int64_t place; /* where it was when it was read (conn_row.place), 0: not known. The row is
+                                 * found without a search if it still is there; that changes nothing else.
+                                 * Out: where it was found */
     uint64_t expect_generation; /* condition of all but MOVE, UPDATE without has_expect, TRIM … */
     bool has_expect_generation; /* UPDATE only */
     bool is_new;                /* PUT: the row is made, under the id given */

@@ -157,6 +157,28 @@ def test_principals(t):
          "whose connection was asked for is told as it was asked")
 
 
+def test_refused_unheard(t):
+    """The intake answers nobody: who was refused there is told by the log alone."""
+    me = {"uids": [os.getuid()], "owners": ["o"], "roles": ["vend", "connect"]}
+    d = t.use(Daemon({"providers": {"plain": {"kind": "static"}}, "principals": {"ci": me}}))
+    connection = store(d.client(), "one")
+    d.push().send("refresh", owner="o", connection=connection)
+    until(lambda: (4, "ci", "refresh", "o", connection, "forbidden") in rows(
+        d, "SELECT kind, principal, op, owner, connection, outcome FROM audit"), "the row of the intake's job")
+    t.ok(True, "a job of the intake that was refused has a row")
+
+
+def test_some_providers(t):
+    """Rows are of all providers: who may use some alone does not read the log, whatever provider it names."""
+    me = {"uids": [os.getuid()], "owners": ["*"], "roles": ["vend", "connect", "admin"], "providers": ["plain"]}
+    d = t.use(Daemon({"providers": {"plain": {"kind": "static"}, "other": {"kind": "static"}},
+                      "principals": {"ci": me}}))
+    c = d.client()
+    store(c, "one")
+    t.eq(c.code("audit.since"), "forbidden", "the log")
+    t.eq(c.code("audit.since", owner="o", provider="plain"), "forbidden", "nor with its own provider's name")
+
+
 # --- what is found
 
 
@@ -511,6 +533,6 @@ def test_commands(t):
         t.eq(cli(d, *words).status, 2, f"{words}: how it is used")
 
 
-run([test_rows, test_principals, test_refreshes, test_counts, test_flood_of_refusals, test_on_the_disk_in_time,
-     test_tampering, test_trim_and_export, test_strict, test_buffered, test_kill,
+run([test_rows, test_principals, test_refused_unheard, test_some_providers, test_refreshes, test_counts, test_flood_of_refusals,
+     test_on_the_disk_in_time, test_tampering, test_trim_and_export, test_strict, test_buffered, test_kill,
      test_keys, test_who_was_given_what, test_commands])

@@ -391,6 +391,49 @@ static void test_decision_during_flight(void **state)
     }
 }
 
+/* A place spares a search and says nothing about the row: another connection may have come to be there. */
+static void test_places(void **state)
+{
+    struct fixture *f = *state;
+    apply_right(f, change_put("c.1", "c.1", 0), EVENT_CONNECTED);
+    apply_right(f, change_put("c.2", "c.2", 0), EVENT_CONNECTED);
+    struct conn_row first = row_of(f, "c.1"), last = row_of(f, "c.2");
+    assert_true(first.place != 0 && last.place != 0 && first.place != last.place);
+
+    struct store_change change = change_intent("c.1", 1);
+    change.place = first.place;
+    apply_right(f, change, EVENT_NONE);
+    change = change_refreshed("c.1", 1);
+    change.place = last.place; /* where c.2 is */
+    assert_int_equal(apply_one(f, &change), 0);
+    assert_true(change.generation == 2 && change.place == first.place);
+    change = change_refreshed("c.1", 2);
+    change.place = INT64_C(1) << 40; /* where nothing is */
+    apply_right(f, change, EVENT_REFRESHED);
+    change = change_refreshed("c.1", 1);
+    change.place = first.place;
+    apply_refused(f, change, BURSAR_E_CONFLICT);
+    change.owner = text_of("other");
+    apply_refused(f, change, BURSAR_E_NOT_FOUND);
+
+    apply_right(f, change_move("c.2", MOVE_DELETE), EVENT_DELETED);
+    apply_right(f, change_put("c.3", "c.3", 0), EVENT_CONNECTED);
+    struct conn_row other = row_of(f, "c.3");
+    assert_true(other.place == last.place);
+    change = change_refreshed("c.2", 1);
+    change.place = last.place;
+    apply_refused(f, change, BURSAR_E_NOT_FOUND);
+    conn_row_free(&other);
+    other = row_of(f, "c.3");
+    assert_true(other.generation == 1);
+    struct conn_row row = row_of(f, "c.1");
+    assert_true(row.generation == 3);
+    conn_row_free(&first);
+    conn_row_free(&last);
+    conn_row_free(&other);
+    conn_row_free(&row);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -411,6 +454,7 @@ int main(void)
         TEST(test_delete_during_flight),
         TEST(test_put_during_flight),
         TEST(test_decision_during_flight),
+        TEST(test_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,13 +33,33 @@ static struct text keep_text(struct store_writer *writer, struct text text)
     return (struct text){(const char *)writer->text.data + at, text.len};
 }
 
-/* 0, BURSAR_E_NOT_FOUND or BURSAR_E_STORE_UNAVAILABLE. A row of another owner is not found. */
-static int load(struct store_writer *writer, const struct store_change *change,
-                struct loaded *out_row)
+/* Where it was when it was read, or, where something else is there now, by its id: among very many rows that is
+ * a page of the index that nobody else needs. */
+static int find(struct store_writer *writer, const struct store_change *change,
+                sqlite3_stmt **out_statement)
 {
-    sqlite3_stmt *statement = db_statement(&writer->db, LOAD);
-    db_bind_text(statement, 1, change->connection);
-    int code = sqlite3_step(statement);
+    int code = SQLITE_DONE;
+    if (change->place != 0) {
+        *out_statement = db_statement(&writer->db, LOAD_PLACED);
+        db_bind_text(*out_statement, 1, change->connection);
+        db_bind_int(*out_statement, 2, change->place);
+        code = sqlite3_step(*out_statement);
+        if (code == SQLITE_DONE)
+            sqlite3_reset(*out_statement);
+    }
+    if (code == SQLITE_DONE) {
+        *out_statement = db_statement(&writer->db, LOAD);
+        db_bind_text(*out_statement, 1, change->connection);
+        code = sqlite3_step(*out_statement);
+    }
+    return code;
+}
+
+/* 0, BURSAR_E_NOT_FOUND or BURSAR_E_STORE_UNAVAILABLE. A row of another owner is not found. */
+static int load(struct store_writer *writer, struct store_change *change, struct loaded *out_row)
+{
+    sqlite3_stmt *statement;
+    int code = find(writer, change, &statement);
     if (code != SQLITE_ROW) {
         sqlite3_reset(statement);
         return code == SQLITE_DONE ? BURSAR_E_NOT_FOUND : db_failed(&writer->db, "load");
@@ -72,6 +92,7 @@ static int load(struct store_writer *writer, const struct store_change *change,
         .suspect = (enum spender_sign)sqlite3_column_int(statement, 15),
     };
     sqlite3_reset(statement);
+    change->place = out_row->rowid;
     writer->about = (struct audit_about){out_row->owner, out_row->provider, out_row->account};
     if (change->owner.data && !text_equal(change->owner, out_row->owner))
         return BURSAR_E_NOT_FOUND;

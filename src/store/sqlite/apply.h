@@ -42,6 +42,7 @@ enum apply_statement {
     COMMIT,
     ROLLBACK,
     LOAD,
+    LOAD_PLACED,
     INSERT,
     SET_SECRET,
     SET_SECRET_ALONE, /* the state stays */

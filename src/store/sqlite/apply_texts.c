@@ -19,13 +19,18 @@
     " metadata = coalesce(?16, metadata)"                                              \
     " WHERE rowid = ?1"
 
+/* What struct loaded has, in its order. */
+#define LOAD_TEXT                                                                            \
+    "SELECT rowid, owner, provider, account, tags, state, prior_state, generation, due_at,"  \
+    " is_probed, can_refresh, expires_at, invalid_generation, issued_at, cut_short, suspect" \
+    " FROM connection "
+
 const char *const apply_texts[] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [LOAD] = "SELECT rowid, owner, provider, account, tags, state, prior_state, generation, due_at,"
-             " is_probed, can_refresh, expires_at, invalid_generation, issued_at, cut_short,"
-             " suspect FROM connection WHERE id = ?1",
+    [LOAD] = LOAD_TEXT "WHERE id = ?1",
+    [LOAD_PLACED] = LOAD_TEXT "WHERE rowid = ?2 AND id = ?1",
     [INSERT] = "INSERT INTO connection (id, owner, provider, account, state, prior_state,"
                " generation, created_at, updated_at, metadata, tags)"
                " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?6, ?7, ?8)",

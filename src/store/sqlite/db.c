@@ -43,13 +43,9 @@ static int bring_up_to_date(struct db *db, const char *path, struct buf *error)
     return result;
 }
 
-/* WAL: readers never wait for the writer. FULL: a commit is on the disk when it returns. The writer
- * checkpoints by itself when there is time (tidy), not in the middle of a commit. */
 static int set_up(struct db *db, bool is_writer)
 {
-    return db_exec(db, is_writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                   "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768;"
-                                   "PRAGMA temp_store = MEMORY"
+    return db_exec(db, is_writer ? DB_WRITER_PRAGMAS
                                  : "PRAGMA query_only = ON; PRAGMA cache_size = -4096;"
                                    "PRAGMA temp_store = MEMORY");
 }

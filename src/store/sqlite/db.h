@@ -17,6 +17,13 @@
  * them again. */
 #define DB_PAGE_BYTES 4096
 
+/* How the writer reaches the disk. WAL: readers never wait for the writer. FULL: a commit is on the disk when it
+ * returns. The writer checkpoints by itself when there is time (tidy), not in the middle of a commit. */
+#define DB_WRITER_PRAGMAS                                        \
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"      \
+    "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768;" \
+    "PRAGMA temp_store = MEMORY"
+
 struct db {
     sqlite3 *handle;
     const char *const *texts;

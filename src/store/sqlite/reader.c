@@ -17,7 +17,7 @@
     "id, owner, provider, account, last_error, reason, kind, scopes, metadata, tags, secret, " \
     "\"grant\", state, prior_state, generation, invalid_generation, issued_at, expires_at, "   \
     "due_at, next_refresh_at, refresh_expires_at, created_at, updated_at, last_refresh_at, "   \
-    "last_outcome, failures, is_probed, can_refresh, lost_at, suspect "
+    "last_outcome, failures, is_probed, can_refresh, lost_at, suspect, rowid "
 
 /* A sweep with what its parts come to. */
 #define SWEEP_ROW                                                                           \
@@ -240,6 +240,7 @@ static int read_row(sqlite3_stmt *statement, struct conn_row *out_row)
     row.can_refresh = sqlite3_column_int(statement, at++) != 0;
     row.lost_at = db_column_time(statement, at++);
     row.suspect = (enum spender_sign)sqlite3_column_int(statement, at++);
+    row.place = sqlite3_column_int64(statement, at++);
     if (row.state >= CONN_STATE_END || row.prior_state >= CONN_STATE_END ||
         row.last_outcome >= VERDICT_END || row.suspect >= SPENDER_SIGN_END ||
         row.id.len >= ID_SIZE || row.owner.len > BURSAR_MAX_OWNER_BYTES ||
