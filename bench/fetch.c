@@ -4,8 +4,8 @@
  *     fetch [--seals] URL REQUESTS OUTSTANDING
  *
  * prints {"per_s": …, "server_cpu_us": …}. With --seals it also opens and seals with libsodium what a broker must that
- * keeps nothing in clear outside of its process: for each request it opens a secret and a grant, and for each reply
- * it seals that, a new secret and a new grant, each under a data key of its own that is wrapped itself. */
+ * keeps nothing in clear outside of its process: for each request it opens a grant, and for each reply it seals that, a
+ * new secret and a new grant, each under a data key of its own that is wrapped itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,11 +99,10 @@ static void seal_credential(void)
     sodium_memzero(fresh, sizeof fresh);
 }
 
-static void open_credential(void)
+static void open_grant(void)
 {
-    unseal(&secret);
     unseal(&grant);
-    sodium_memzero(plain, SECRET_LEN);
+    sodium_memzero(plain, GRANT_LEN);
 }
 
 /* ---- transfers -------------------------------------------------------------------------------- */
@@ -135,7 +134,7 @@ static double cpu_s(void)
 static void begin(CURLM *multi, CURL *easy)
 {
     if (has_seals)
-        open_credential();
+        open_grant();
     curl_multi_add_handle(multi, easy);
 }
 

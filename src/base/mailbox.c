@@ -24,10 +24,15 @@ void mailbox_fini(struct mailbox *box)
 
 void mailbox_send(struct mailbox *box, struct mail *mail)
 {
+    mailbox_send_all(box, mail, mail);
+}
+
+void mailbox_send_all(struct mailbox *box, struct mail *newest, struct mail *oldest)
+{
     struct mail *before = atomic_load_explicit(&box->newest, memory_order_relaxed);
     do {
-        mail->next = before;
-    } while (!atomic_compare_exchange_weak_explicit(&box->newest, &before, mail,
+        oldest->next = before;
+    } while (!atomic_compare_exchange_weak_explicit(&box->newest, &before, newest,
                                                     memory_order_release, memory_order_relaxed));
     if (!before) {
         uint64_t one = 1;

@@ -1,5 +1,5 @@
 /* How threads pass owned messages: many senders, one reader, no lock.
- * Thread: mailbox_send any; all else its reader.
+ * Thread: mailbox_send and mailbox_send_all any; all else its reader.
  *
  * The reader waits on a file descriptor among its others and takes everything at once, in the order
  * in which each sender sent. A sender wakes the reader only where the box was empty. */
@@ -26,6 +26,8 @@ void mailbox_fini(struct mailbox *box);
 
 /* Takes the message. */
 void mailbox_send(struct mailbox *box, struct mail *mail);
+/* Takes several, a list that begins with the newest and ends with the oldest: one waking for all. */
+void mailbox_send_all(struct mailbox *box, struct mail *newest, struct mail *oldest);
 /* Gives all messages as a list, oldest first; NULL where there is none. Rearms the descriptor. */
 struct mail *mailbox_take(struct mailbox *box);
 /* Readable while something may be inside. */

@@ -288,3 +288,8 @@ void store_send(struct store_thread *self, struct write_message *message)
 {
     mailbox_send(&self->inbox, &message->message.mail);
 }
+
+void store_send_all(struct store_thread *self, struct mail *newest, struct mail *oldest)
+{
+    mailbox_send_all(&self->inbox, newest, oldest);
+}

@@ -1,5 +1,5 @@
 /* The store thread: owns the one write connection and commits together what came together.
- * Thread: start, stop and store_gathered: the main thread; store_send: any. */
+ * Thread: start, stop and store_gathered: the main thread; store_send and store_send_all: any. */
 #ifndef BROKER_STORE_THREAD_H
 #define BROKER_STORE_THREAD_H
 
@@ -18,5 +18,7 @@ size_t store_gathered(const struct store_thread *thread);
 
 /* Takes the message; it comes back to message->reply_to with the change's result. */
 void store_send(struct store_thread *thread, struct write_message *message);
+/* The same of several, as mailbox_send_all() takes them. */
+void store_send_all(struct store_thread *thread, struct mail *newest, struct mail *oldest);
 
 #endif

@@ -20,10 +20,27 @@
 
 enum {
     LOOK_TOGETHER = 64,  /* messages, by one view of the store */
+    SEND_TOGETHER = 16,  /* changes, to the store */
     OPEN_AGAIN_MS = 1000 /* while what was closed for a rest cannot be opened */
 };
 
 /* ---- messages ------------------------------------------------------------------------------------ */
+
+/* What one part of a turn has for the store goes there together: the store thread, which sleeps whenever it has
+ * nothing, is woken once. None is held while the worker waits. */
+static void send_writes(struct worker *self)
+{
+    if (self->newest_write)
+        store_send_all(self->broker->store_thread, self->newest_write, self->oldest_write);
+    self->newest_write = self->oldest_write = NULL;
+    self->held_writes = 0;
+}
+
+void worker_wait(struct worker *self, int timeout_ms)
+{
+    send_writes(self);
+    mailbox_wait(&self->inbox, timeout_ms);
+}
 
 void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,
                   void *context)
@@ -34,7 +51,12 @@ void worker_write(struct worker *self, struct write_message *message, write_done
     if (message->request && message->request->origin)
         message->change.origin = &message->request->origin->audit;
     self->writes++;
-    store_send(self->broker->store_thread, message);
+    message->message.mail.next = self->newest_write;
+    self->newest_write = &message->message.mail;
+    if (!self->oldest_write)
+        self->oldest_write = self->newest_write;
+    if (++self->held_writes == SEND_TOGETHER)
+        send_writes(self);
 }
 
 int64_t worker_remind_at(const struct worker *self)
@@ -235,6 +257,7 @@ void worker_end(struct worker *self)
 void worker_turn(struct worker *self)
 {
     http_run(self->http, worker_wait_ms(self), mailbox_fd(&self->inbox));
+    send_writes(self);
     self->round++;
     worker_take_messages(self);
     fire_timers(self);
@@ -246,11 +269,13 @@ void worker_turn(struct worker *self)
         worker_poll_devices(self);
     if (self->is_draining)
         drain(self);
+    send_writes(self);
 }
 
 /* Until it is told to end, or rests. */
 static void *live(struct worker *self)
 {
+    send_writes(self); /* of its beginning */
     while (!self->is_stopping) {
         worker_turn(self);
         if (worker_rest(self))
@@ -265,7 +290,7 @@ static void *run(void *context)
     struct worker *self = context;
     int result = worker_begin(self);
     while (result < 0 && self->writes > 0) { /* they come back to this mailbox */
-        mailbox_wait(&self->inbox, -1);
+        worker_wait(self, -1);
         worker_take_messages(self);
     }
     self->open_error = NULL;
@@ -308,7 +333,7 @@ static void *run_again(void *context)
             drain(self);
         if (self->is_stopping)
             break;
-        mailbox_wait(&self->inbox, OPEN_AGAIN_MS);
+        worker_wait(self, OPEN_AGAIN_MS);
     }
     return live(self);
 }
@@ -402,6 +427,10 @@ void worker_free(struct worker *self)
 {
     if (!self)
         return;
+    for (struct mail *mail = self->newest_write, *next; mail; mail = next) {
+        next = mail->next;
+        write_free((struct write_message *)mail);
+    }
     for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
         struct message *message = (struct message *)mail;
         next = mail->next;

@@ -23,7 +23,8 @@ enum {
     SECRET_ROOM = 256,    /* of a new secret, the same */
     LOCAL_RETRY_S = 3600, /* a row that does not open: somebody has to look at it */
     PROBE_AFTER_S = 1,
-    STEPS_MAX = 16
+    STEPS_MAX = 16,
+    NAMES_MAX = 4096
 };
 
 /* ---- the raw reply --------------------------------------------------------------------------------- */
@@ -187,10 +188,46 @@ static size_t secret_changes(const struct call_outcome *outcome, const char *kin
     return count;
 }
 
-/* The kind of the secrets that a refresh gives. */
-static const char *made_kind(const struct connector *connector)
+static bool changes_part(const struct doc_change *changes, size_t count, struct text part)
 {
-    return connector->module->secret_kind ? connector->module->secret_kind : "oauth2";
+    for (size_t i = 0; i < count; i++) {
+        if (!changes[i].is_field && text_is(part, changes[i].name))
+            return true;
+    }
+    return false;
+}
+
+static void add_part(struct worker *self, struct text part, bool *is_all_replaced, struct buf *out)
+{
+    if (out->len > 0)
+        buf_append_byte(out, ' ');
+    buf_append_text(out, part);
+    *is_all_replaced = *is_all_replaced && worker_replaces(self, part);
+}
+
+/* Names of what the new secret has. They are worth keeping where a refresh replaces all of them, or where others are
+ * kept already. */
+static struct text name_parts(struct worker *self, const struct doc_change *changes, size_t count,
+                              struct buf *out)
+{
+    bool is_all_replaced = true, has_field = false;
+    const struct node *before = tree_root(self->secret_tree), *key, *value;
+    for (size_t i = 0; i < node_count(before); i++) {
+        node_pair(before, i, &key, &value);
+        if (!changes_part(changes, count, node_text(key)))
+            add_part(self, node_text(key), &is_all_replaced, out);
+    }
+    for (size_t i = 0; i < count; i++) {
+        has_field = has_field || changes[i].is_field;
+        if (!changes[i].is_field)
+            add_part(self, text_of(changes[i].name), &is_all_replaced, out);
+    }
+    if (has_field && !node_get(before, "fields"))
+        add_part(self, TEXT_LITERAL("fields"), &is_all_replaced, out);
+    if (settings_rows(self->connector->settings, "apply") > 0 && !node_get(before, "apply"))
+        add_part(self, TEXT_LITERAL("apply"), &is_all_replaced, out);
+    bool is_kept = is_all_replaced || node_get(tree_root(self->grant_tree), DOC_PARTS);
+    return is_kept && buf_error(out) == 0 ? buf_text(out) : (struct text){NULL, 0};
 }
 
 /* Merges, seals for the next generation and puts both blobs into the message. */
@@ -200,17 +237,20 @@ static int seal_new(struct flight *flight, const struct call_outcome *outcome,
     struct worker *self = flight->worker;
     struct doc_change changes[CALL_PARTS_MAX + 8];
     struct buf secret = buf_make_secret(PLAIN_MAX), grant = buf_make_secret(PLAIN_MAX);
+    struct buf names = buf_make(NAMES_MAX);
     struct seal_piece pieces[] = {
         {.place = {flight->row.owner, flight->row.id, SEAL_SECRET, flight->row.generation + 1},
          .out_blob = &message->secret},
         {.place = {flight->row.owner, flight->row.id, SEAL_GRANT, flight->row.generation + 1},
          .out_blob = &message->grant}};
-    size_t count = secret_changes(outcome, made_kind(self->connector), changes);
+    size_t count = secret_changes(outcome, connector_secret_kind(self->connector), changes);
     buf_make_room(&secret, outcome->values.len + SECRET_ROOM);
     doc_merge(tree_root(self->secret_tree), changes, count, &secret);
-    struct text token = call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN);
-    struct doc_change rotated = {.name = "refresh_token", .value = token};
-    doc_merge(tree_root(self->grant_tree), &rotated, token.data ? 1 : 0, &grant);
+    struct doc_change kept[2] = {{.name = DOC_PARTS, .is_list = true}, {.name = "refresh_token"}};
+    kept[0].value = name_parts(self, changes, count, &names);
+    kept[1].value = call_outcome_part(outcome, BURSAR_OUT_REFRESH_TOKEN);
+    size_t first = kept[0].value.data ? 0 : 1, end = kept[1].value.data ? 2 : 1;
+    doc_merge(tree_root(self->grant_tree), kept + first, end - first, &grant);
     int result = buf_error(&secret) != 0 ? buf_error(&secret) : buf_error(&grant);
     if (result == 0)
         result = worker_add_apply(self, buf_text(&grant), flight->row.metadata, &secret);
@@ -220,6 +260,7 @@ static int seal_new(struct flight *flight, const struct call_outcome *outcome,
         result = seal_all(self->broker->keyring, pieces, sizeof pieces / sizeof pieces[0]);
     buf_free(&secret);
     buf_free(&grant);
+    buf_free(&names);
     return result;
 }
 
@@ -245,7 +286,7 @@ static struct write_message *make_refreshed(struct flight *flight,
     message->change.at_ms = clock_wall_ms();
     message->change.expect_generation = flight->row.generation;
     message->change.secret =
-        (struct change_secret){.kind = text_of(made_kind(connector)),
+        (struct change_secret){.kind = text_of(connector_secret_kind(connector)),
                                .scopes = write_keep(message, scopes),
                                .secret = buf_text(&message->secret),
                                .grant = buf_text(&message->grant),
@@ -438,11 +479,34 @@ static enum verdict_class judge(const struct flight *flight, const struct call_o
     return flight->is_past_grace ? VERDICT_UNCERTAIN : verdict_of(&input, &words);
 }
 
+/* Whether the secret that was there is needed: for what the reply lacks of it, or to see that no word of an error repeats
+ * it. */
+static bool needs_secret(const struct flight *flight, const struct call_outcome *outcome)
+{
+    struct doc_change changes[CALL_PARTS_MAX + 8];
+    const struct worker *self = flight->worker;
+    const struct node *parts = node_get(tree_root(self->grant_tree), DOC_PARTS);
+    size_t count = secret_changes(outcome, connector_secret_kind(self->connector), changes);
+    if (outcome->read == BURSAR_READ_NEXT)
+        return false;
+    if (outcome->read != BURSAR_READ_OK || call_outcome_part(outcome, BURSAR_OUT_ERROR).data ||
+        call_outcome_part(outcome, BURSAR_OUT_ERROR_SUBCODE).data ||
+        call_outcome_part(outcome, BURSAR_OUT_ERROR_TEXT).data)
+        return true;
+    for (size_t i = 0; i < node_count(parts); i++) {
+        struct text part = node_text(node_item(parts, i));
+        if (!text_is(part, "apply") && !changes_part(changes, count, part))
+            return true;
+    }
+    return false;
+}
+
 /* Lets the module read the reply, with the credential open for the merge. */
-static int read_reply(struct flight *flight, struct call_outcome *out_outcome)
+static int read_reply(struct flight *flight, struct open_credential *credential,
+                      struct call_outcome *out_outcome)
 {
     struct worker *self = flight->worker;
-    struct call call = worker_call(self, BURSAR_REFRESH, flight->replied_at);
+    struct call call = worker_call_of(self, credential, flight->replied_at);
     call.step = flight->step;
     call.captures = &flight->captures;
     struct call_reply reply = {flight->reply.status, buf_text(&flight->reply.headers),
@@ -477,14 +541,17 @@ static void fail_locally(struct flight *flight, const char *what)
 struct write_message *flight_conclude(struct flight *flight)
 {
     struct call_outcome outcome;
-    struct open_credential credential = {{0}, {0}};
+    struct open_credential credential = {.row = NULL};
     struct write_message *message = NULL;
     bool has_reply = flight->end == EXCHANGE_REPLY && !flight->is_local;
     call_outcome_init(&outcome);
     if (has_reply && flight_open_credential(flight, &credential) < 0)
         fail_locally(flight, "the stored secret does not open");
-    else if (has_reply && read_reply(flight, &outcome) < 0)
+    else if (has_reply && read_reply(flight, &credential, &outcome) < 0)
         fail_locally(flight, "the kept reply cannot be read now");
+    else if (has_reply && credential.row && needs_secret(flight, &outcome) &&
+             credential_open_secret(&credential) < 0)
+        fail_locally(flight, "the stored secret does not open");
     if (has_reply && !flight->is_local && goes_on(flight, &outcome)) {
         worker_close_credential(&credential);
         call_outcome_free(&outcome);

@@ -36,25 +36,78 @@ static int open_part(struct worker *self, const struct conn_row *row, enum seal_
     return result;
 }
 
-int worker_open_credential(struct worker *self, const struct conn_row *row,
-                           struct open_credential *out)
+bool worker_replaces(const struct worker *self, struct text part)
 {
-    int result = open_part(self, row, SEAL_SECRET, row->secret, &out->secret, self->secret_tree);
-    if (result < 0) {
-        buf_free(&out->secret);
-        return result;
+    static const char *const names[] = {"kind", "token_type", "api_secret", "scopes"};
+    bool makes_apply = settings_rows(self->connector->settings, "apply") > 0;
+    const char *main_part = doc_main_part(text_of(connector_secret_kind(self->connector)));
+    bool is_replaced =
+        (main_part && text_is(part, main_part)) || (makes_apply && text_is(part, "apply"));
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !is_replaced; i++)
+        is_replaced = text_is(part, names[i]);
+    return is_replaced;
+}
+
+/* Whether a refresh replaces each part that the secret has by its grant: it need not be open to be asked with. That a
+ * reply lacks one of them all the same is seen when it is there. */
+static bool may_stay_shut(const struct worker *self)
+{
+    const struct node *parts = node_get(tree_root(self->grant_tree), DOC_PARTS);
+    size_t count = node_type(parts) == NODE_ARRAY ? node_count(parts) : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!worker_replaces(self, node_text(node_item(parts, i))))
+            return false;
     }
+    return count > 0;
+}
+
+static void leave_shut(struct worker *self, const struct conn_row *row, struct open_credential *out)
+{
+    tree_clear(self->secret_tree);
+    out->worker = self;
+    out->row = row;
+}
+
+int credential_open_secret(struct open_credential *credential)
+{
+    struct worker *self = credential->worker;
+    const struct conn_row *row = credential->row;
+    if (!row)
+        return 0;
+    buf_free(&credential->secret);
+    int result =
+        open_part(self, row, SEAL_SECRET, row->secret, &credential->secret, self->secret_tree);
+    if (result == 0)
+        credential->row = NULL;
+    return result;
+}
+
+static int open_row(struct worker *self, const struct conn_row *row, bool may_shut,
+                    struct open_credential *out)
+{
+    *out = (struct open_credential){.secret = buf_make_secret(PLAIN_MAX)};
     fill_metadata(self, row);
-    result = open_part(self, row, SEAL_GRANT, row->grant, &out->grant, self->grant_tree);
+    int result = open_part(self, row, SEAL_GRANT, row->grant, &out->grant, self->grant_tree);
+    if (result == 0)
+        leave_shut(self, row, out);
+    if (result == 0 && !(may_shut && may_stay_shut(self)))
+        result = credential_open_secret(out);
     if (result < 0)
         worker_close_credential(out);
     return result;
+}
+
+int worker_open_credential(struct worker *self, const struct conn_row *row,
+                           struct open_credential *out)
+{
+    return open_row(self, row, false, out);
 }
 
 void worker_close_credential(struct open_credential *credential)
 {
     buf_free(&credential->secret);
     buf_free(&credential->grant);
+    buf_free(&credential->kept);
 }
 
 struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_t now)
@@ -66,6 +119,24 @@ struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_
                          .grant = tree_root(self->grant_tree),
                          .metadata = tree_root(self->metadata_tree),
                          .has_next_secret = self->has_next_secret};
+}
+
+static const struct node *secret_when_asked(void *context)
+{
+    struct open_credential *credential = context;
+    return credential_open_secret(credential) == 0 ? tree_root(credential->worker->secret_tree)
+                                                   : NULL;
+}
+
+struct call worker_call_of(struct worker *self, struct open_credential *credential, int64_t now)
+{
+    struct call call = worker_call(self, BURSAR_REFRESH, now);
+    if (credential->row) {
+        call.secret = NULL;
+        call.open_secret = secret_when_asked;
+        call.secret_context = credential;
+    }
+    return call;
 }
 
 /* ---- kept, while the provider is asked ---------------------------------------------------------------- */
@@ -112,13 +183,12 @@ static int open_kept(struct flight *flight, struct open_credential *out)
     struct worker *self = flight->worker;
     size_t len = flight->kept.len - PROCESS_SEAL_OVERHEAD;
     uint32_t secret_len;
-    out->secret = buf_make_secret(2 * PLAIN_MAX + LENGTH_LEN);
-    out->grant = buf_make_secret(PLAIN_MAX);
-    uint8_t *plain = buf_reserve(&out->secret, len);
+    *out = (struct open_credential){.kept = buf_make_secret(2 * PLAIN_MAX + LENGTH_LEN)};
+    uint8_t *plain = buf_reserve(&out->kept, len);
     int result = plain ? process_key_open(self->kept_key, flight->row.id, flight->kept, plain)
-                       : buf_error(&out->secret);
+                       : buf_error(&out->kept);
     if (result == 0) {
-        buf_added(&out->secret, len);
+        buf_added(&out->kept, len);
         memcpy(&secret_len, plain, LENGTH_LEN);
         const char *secret = (const char *)plain + LENGTH_LEN;
         fill(self->secret_tree, (struct text){secret, secret_len}, &result);
@@ -126,6 +196,8 @@ static int open_kept(struct flight *flight, struct open_credential *out)
              &result);
         fill_metadata(self, &flight->row);
     }
+    if (result == 0 && secret_len == 0 && flight->row.secret.data)
+        leave_shut(self, &flight->row, out);
     if (result < 0)
         worker_close_credential(out);
     return result;
@@ -136,5 +208,5 @@ int flight_open_credential(struct flight *flight, struct open_credential *out)
     bool is_kept = flight->kept.data && has_keys(flight);
     if (is_kept && open_kept(flight, out) == 0)
         return 0;
-    return worker_open_credential(flight->worker, &flight->row, out);
+    return open_row(flight->worker, &flight->row, true, out);
 }

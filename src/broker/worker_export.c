@@ -6,11 +6,13 @@
 #include "broker/dispatcher.h"
 #include "broker/record.h"
 #include "policy/expiry.h"
+#include "wire/doc.h"
 #include "wire/pack.h"
 
 enum { PLAIN_MAX = 1 << 20 };
 
-/* All pairs of a stored map but `apply` where the entry makes that anew with each secret. */
+/* All pairs of a stored map but `apply` where the entry makes that anew with each secret, and what is a note of the
+ * daemon's own. */
 static void pack_pairs(struct pack *map, const struct node *from, bool makes_apply)
 {
     for (size_t i = 0; i < node_count(from); i++) {
@@ -19,7 +21,8 @@ static void pack_pairs(struct pack *map, const struct node *from, bool makes_app
         struct buf packed = buf_make_secret(PLAIN_MAX);
         node_pair(from, i, &key, &value);
         struct text text = node_text(key);
-        if (text.len > 0 && text.len < sizeof name && !(makes_apply && text_is(text, "apply"))) {
+        bool is_left_out = (makes_apply && text_is(text, "apply")) || text_is(text, DOC_PARTS);
+        if (text.len > 0 && text.len < sizeof name && !is_left_out) {
             for (size_t j = 0; j < text.len; j++)
                 name[j] = text.data[j];
             name[text.len] = 0;

@@ -142,12 +142,12 @@ struct request *flight_take_waiters(struct flight *flight)
 /* ---- the request --------------------------------------------------------------------------------- */
 
 /* Of the credential that is open. */
-static void prepare(struct flight *flight)
+static void prepare(struct flight *flight, struct open_credential *credential)
 {
     struct worker *self = flight->worker;
     struct prepared *prepared = &flight->prepared;
     struct call_request made;
-    struct call call = worker_call(self, BURSAR_REFRESH, clock_wall_s());
+    struct call call = worker_call_of(self, credential, clock_wall_s());
     forget_prepared(flight);
     prepared->unknown[0] = 0;
     call.step = flight->step;
@@ -237,7 +237,8 @@ static void commit_intent(struct flight *flight)
         on(flight, FLIGHT_ON_NO_REPLY);
         return;
     }
-    int result = worker_open_credential(self, &flight->row, &credential);
+    flight_forget_credential(flight); /* of an earlier attempt */
+    int result = flight_open_credential(flight, &credential);
     if (result < 0) {
         flight->is_local = true;
         snprintf(flight->outcome.text, sizeof flight->outcome.text,
@@ -253,7 +254,8 @@ static void commit_intent(struct flight *flight)
     message->change.is_probe = flight->row.state == CONN_IN_DOUBT;
     secret_fingerprint(doc_part(tree_root(self->grant_tree), "refresh_token"),
                        message->change.token_hash);
-    prepare(flight); /* now that it is open: nothing of it has to be opened again to be sent */
+    prepare(flight,
+            &credential); /* now that it is open: nothing of it has to be opened again to be sent */
     flight_keep_credential(flight, &credential);
     worker_close_credential(&credential);
     worker_write(self, message, committed, flight);
@@ -349,7 +351,7 @@ static void send_request(struct flight *flight)
     if (!prepared->is_made) { /* a further step has no intent of its own */
         result = flight_open_credential(flight, &credential);
         if (result == 0) {
-            prepare(flight);
+            prepare(flight, &credential);
             worker_close_credential(&credential);
         }
     }

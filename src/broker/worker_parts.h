@@ -113,10 +113,12 @@ struct worker {
     int64_t clock_offset_ms;  /* wall clock less boot time, as it was seen last */
     int64_t remind_at_ms;     /* boot time at which it looks for owners to remind */
     int64_t next_reminder_at; /* when the first one is due that it has not seen to; wall clock */
-    size_t writes;            /* changes that are with the store */
-    size_t reminders;         /* of which so many are reminders */
-    size_t errands;           /* exchanges that are no refresh and are with the provider */
-    struct heap polls;        /* devices whose owners are to say yes */
+    size_t writes;            /* changes that are with the store, or about to be */
+    struct mail *newest_write, *oldest_write; /* of those that are about to be */
+    size_t held_writes;                       /* so many */
+    size_t reminders;                         /* of which so many are reminders */
+    size_t errands;                 /* exchanges that are no refresh and are with the provider */
+    struct heap polls;              /* devices whose owners are to say yes */
     struct completion *completions; /* consents that came back and are not put yet */
     struct exchange *exchanges;     /* under way: no refreshes */
     struct recheck *recheck;        /* a walk through stored keys; NULL: none yet */
@@ -167,7 +169,11 @@ void worker_close_own(struct worker *self);
 /* Starts another thread for a worker that rests. */
 int worker_go_on(struct worker *self);
 
-/* Sends a change; the function is called with it when it is committed or refused. */
+/* Waits for messages, outside of a turn; timeout_ms < 0: for ever. */
+void worker_wait(struct worker *self, int timeout_ms);
+
+/* Sends a change; the function is called with it when it is committed or refused. It goes at the end of this part of
+ * the turn, or with worker_wait(). */
 void worker_write(struct worker *self, struct write_message *message, write_done_fn *done,
                   void *context);
 /* When the owner of a grant that dies now is reminded first; seconds since 1970. */
@@ -292,6 +298,9 @@ void flight_renew_all(struct worker *self, struct keys_message *message);
  * grant hold the text they point into. */
 struct open_credential {
     struct buf secret, grant;
+    struct buf kept; /* of both, in the place of theirs, where they were kept */
+    struct worker *worker;
+    const struct conn_row *row; /* whose secret is shut; NULL: it is open */
 };
 int worker_open_credential(struct worker *self, const struct conn_row *row,
                            struct open_credential *out);
@@ -300,11 +309,18 @@ void worker_close_credential(struct open_credential *credential);
  * is a third of what it is to open what the store has. Without memory nothing is kept. */
 void flight_keep_credential(struct flight *flight, const struct open_credential *credential);
 void flight_forget_credential(struct flight *flight);
-/* As worker_open_credential() of flight->row, also in what becomes of a key that has gone. */
+/* As worker_open_credential() of flight->row, also in what becomes of a key that has gone. But where the grant says
+ * that a refresh replaces all that the secret has, that stays shut: its tree is an empty map. */
 int flight_open_credential(struct flight *flight, struct open_credential *out);
+/* Opens a secret that was left shut. 0, also where it is open; or as worker_open_credential(). */
+int credential_open_secret(struct open_credential *credential);
+/* Whether a refresh of this provider's may bring a part of the secret anew. */
+bool worker_replaces(const struct worker *self, struct text part);
 
 /* What a call about the row is made of: the parsed credential is that of the last one that was opened. */
 struct call worker_call(struct worker *self, enum bursar_purpose purpose, int64_t now);
+/* The same where the secret may be shut; a module that asks for it opens it. */
+struct call worker_call_of(struct worker *self, struct open_credential *credential, int64_t now);
 
 /* worker_conclude.c */
 

@@ -95,7 +95,7 @@ static int put_seed(struct worker *self, const struct call_outcome *seed, struct
         return BURSAR_E_NOMEM;
     worker_put(self, request);
     while (self->writes > 0 && clock_boot_ms() < until_ms) {
-        mailbox_wait(&self->inbox, COMMIT_WAIT_MS);
+        worker_wait(self, COMMIT_WAIT_MS);
         worker_take_messages(self);
     }
     if (!is_seeded(self, mark))

@@ -220,6 +220,8 @@ int call_build(const struct call *about, struct call_request *out_request)
     int result = exchange->build(&call);
     if (result == 0)
         result = host.error != 0 ? host.error : host_finish_request(&host);
+    if (host.is_secret_shut) /* whatever the module made of its absence */
+        result = BURSAR_E_BAD_SEAL;
     host_fini(&host);
     if (result != 0) {
         call_request_free(&request);
@@ -273,9 +275,9 @@ int call_read(const struct call *about, const struct call_reply *reply,
     struct bursar_response response = host_response(&host);
     outcome.read = exchange->read(&call, &response);
     host_fini(&host);
-    if (buf_error(&outcome.values) == BURSAR_E_NOMEM) {
+    if (buf_error(&outcome.values) == BURSAR_E_NOMEM || host.is_secret_shut) {
         call_outcome_free(&outcome);
-        return BURSAR_E_NOMEM;
+        return host.is_secret_shut ? BURSAR_E_BAD_SEAL : BURSAR_E_NOMEM;
     }
     bool is_sound = host.error == 0 && buf_error(&outcome.values) == 0 &&
                     outcome.read <= BURSAR_READ_PENDING &&

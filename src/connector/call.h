@@ -82,6 +82,10 @@ struct call {
     int64_t now; /* seconds since 1970 UTC */
     unsigned step;
     const struct node *secret, *grant, *metadata;
+    /* In place of secret: gives it when a part of it is asked for; NULL where it does not open, and then the call
+     * fails. */
+    const struct node *(*open_secret)(void *context);
+    void *secret_context;
     const struct call_values *inputs, *captures;
     bool has_next_secret; /* client_secret_next takes the place of client_secret */
     char *out_unknown; /* gets the name of a {placeholder} that has no value; NULL: nobody asks */
@@ -89,9 +93,9 @@ struct call {
 #define CALL_UNKNOWN_SIZE 80
 
 bool call_can(const struct connector *connector, enum bursar_purpose purpose);
-/* 0, or what the module or the limits say; nothing is given out then. */
+/* 0, or what the module or the limits say, or BURSAR_E_BAD_SEAL; nothing is given out then. */
 int call_build(const struct call *call, struct call_request *out_request);
-/* 0, BURSAR_E_NOMEM, or BURSAR_E_UNSUPPORTED_OP where the kind reads none. A reply that is too large
+/* 0, BURSAR_E_NOMEM, BURSAR_E_BAD_SEAL, or BURSAR_E_UNSUPPORTED_OP where the kind reads none. A reply that is too large
  * for the limits is read as malformed. */
 int call_read(const struct call *call, const struct call_reply *reply,
               struct call_outcome *out_outcome);

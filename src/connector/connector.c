@@ -176,6 +176,11 @@ bool connector_can_refresh(const struct connector *connector, bool has_grant)
     return connector->module->exchanges[BURSAR_REFRESH].build && (has_grant || connector->mints);
 }
 
+const char *connector_secret_kind(const struct connector *connector)
+{
+    return connector->module->secret_kind ? connector->module->secret_kind : "oauth2";
+}
+
 struct verdict_words connector_words(const struct connector *connector)
 {
     return (struct verdict_words){connector->reauth_errors, connector->transient_errors,

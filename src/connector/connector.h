@@ -87,6 +87,9 @@ int64_t connector_due_at(const struct connector *connector, const struct due_inp
 /* Whether a credential can get a new secret: has_grant where something is stored to refresh with. */
 bool connector_can_refresh(const struct connector *connector, bool has_grant);
 
+/* The kind of the secrets that a refresh gives. */
+const char *connector_secret_kind(const struct connector *connector);
+
 struct verdict_words connector_words(const struct connector *connector);
 
 #endif

@@ -115,6 +115,16 @@ struct text host_setting(struct host *host, const char *name)
                                                                   : setting_text(setting);
 }
 
+static const struct node *secret_of(struct host *host)
+{
+    const struct call *call = host->call;
+    if (!call->open_secret)
+        return call->secret;
+    const struct node *secret = call->open_secret(call->secret_context);
+    host->is_secret_shut = host->is_secret_shut || !secret;
+    return secret;
+}
+
 struct text host_secret(struct host *host, const char *name)
 {
     struct text part = doc_part(host->call->grant, name);
@@ -123,7 +133,7 @@ struct text host_secret(struct host *host, const char *name)
         if (node_type(given) == NODE_TEXT)
             part = node_text(given);
     }
-    return part.data ? part : doc_part(host->call->secret, name);
+    return part.data ? part : doc_part(secret_of(host), name);
 }
 
 struct text host_metadata(struct host *host, const char *name)

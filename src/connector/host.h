@@ -20,8 +20,9 @@ struct host {
     struct buf json;     /* members of a JSON body that is being built; secret */
     struct buf fragment; /* of the URL that is being built */
     struct call_values
-        *locals;       /* what a module captured for {placeholders} of this request; or NULL */
-    struct buf *nonce; /* {nonce}, once it is asked for */
+        *locals;         /* what a module captured for {placeholders} of this request; or NULL */
+    struct buf *nonce;   /* {nonce}, once it is asked for */
+    bool is_secret_shut; /* it was asked for and does not open */
     int error;
     struct buf
         made[HOST_MADE_MAX]; /* texts that services made; secret. Only made_count are anything */

@@ -2,8 +2,9 @@
  * Thread: the document's owner.
  *
  * The secret map is what a vend gives out, byte for byte the `secret` of the reply: `kind` and the
- * fields of that kind, `fields`, `apply`, `scopes`. The grant map is what stays: `refresh_token`, and
- * `grant`, a map of texts that a connector makes new secrets from. */
+ * fields of that kind, `fields`, `apply`, `scopes`. The grant map is what stays: `refresh_token`,
+ * `grant`, a map of texts that a connector makes new secrets from, and from the first refresh on `parts`, the names
+ * of what the secret has: where a reply brings all of them the secret before it need not be opened. */
 #ifndef WIRE_DOC_H
 #define WIRE_DOC_H
 
@@ -31,6 +32,9 @@ void doc_put_free(struct doc_put *put);
 /* The part by which a secret of a kind is known to a peer ("access_token" of oauth2, "token" of
  * bearer …), or NULL for an unknown kind. */
 const char *doc_main_part(struct text kind);
+
+/* Of the grant map. */
+#define DOC_PARTS "parts"
 
 /* A text part of a parsed map: of the map itself, or else of its `fields`. */
 struct text doc_part(const struct node *map, const char *name);

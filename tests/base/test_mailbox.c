@@ -63,6 +63,30 @@ static void test_one_thread(void **state)
     mailbox_fini(&box);
 }
 
+/* Several at once come in their order, behind what was sent before, and wake whoever waits. */
+static void test_several(void **state)
+{
+    (void)state;
+    struct mailbox box;
+    struct message messages[4] = {{{NULL}, 0, 0}, {{NULL}, 0, 1}, {{NULL}, 0, 2}, {{NULL}, 0, 3}};
+    assert_int_equal(mailbox_init(&box), 0);
+    for (size_t round = 0; round < 2; round++) {
+        size_t first = round; /* of those that are sent together: the box is empty, or not */
+        if (first > 0)
+            mailbox_send(&box, &messages[0].mail);
+        for (size_t i = first + 1; i < 4; i++)
+            messages[i].mail.next = &messages[i - 1].mail;
+        mailbox_send_all(&box, &messages[3].mail, &messages[first].mail);
+        assert_true(is_readable(&box));
+        struct mail *mail = mailbox_take(&box);
+        for (size_t i = 0; i < 4; i++, mail = mail->next)
+            assert_ptr_equal(mail, &messages[i].mail);
+        assert_null(mail);
+        assert_false(is_readable(&box));
+    }
+    mailbox_fini(&box);
+}
+
 static void *send_all(void *argument)
 {
     struct sender *sender = argument;
@@ -164,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_thread),
+        cmocka_unit_test(test_several),
         cmocka_unit_test(test_many_threads),
         cmocka_unit_test(test_ping_pong),
     };

@@ -31,9 +31,9 @@ IO_CALLS_ALONE = 19        # and of ZeroMQ's thread
 CALLS_OF_MANY = 1.4        # of both, for one of a hundred that come together
 FSYNCS_ALONE = 3050        # of 1000 refreshes, one after the other: intent, reply, conclusion
 FSYNCS_OF_MANY = 600       # of 1000, all at once; chance: it shows only whether they share their commits
-REFRESH_INSTRUCTIONS = {"bursard": 71500, "libcurl": 74000, "libsqlite3": 17500}  # of a refresh, in its worker
-REFRESH_ALLOCATIONS = 87       # there
-REFRESH_UNSEALS = 2            # there: its secret and its grant
+REFRESH_INSTRUCTIONS = {"bursard": 66500, "libcurl": 55000, "libsqlite3": 17500}  # of a refresh, in its worker
+REFRESH_ALLOCATIONS = 76       # there
+REFRESH_UNSEALS = 1            # there: its grant; the secret is not opened
 WORKER_IDLE_KB = 300           # resident, of a provider that nobody asks for anything
 WORKER_USED_KB = 500           # and of one that has refreshed
 

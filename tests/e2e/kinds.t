@@ -16,7 +16,7 @@ import urllib.parse
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, SkipTest, fan, limit, run, secrets
-from scene import FAULT_POINTS, make_secret, scaled, types_of, until, wait_state
+from scene import FAULT_POINTS, edit, make_secret, scaled, types_of, until, wait_state
 
 
 class Site:
@@ -523,6 +523,63 @@ def test_many_users_of_one_name(t):
     t.eq(site.count("token"), 1, "one request")
 
 
+@limit(90)
+def test_what_a_refresh_leaves(t):
+    """Parts that a reply lacks are those of the secret before; one that nothing is taken of is not even opened."""
+    replies = []
+
+    def token(_, __, ___, body):
+        reply = {"access_token": make_secret("token"), "expires_in": 3600, **replies.pop(0)}
+        return (200, {}, reply) if fields(body)["refresh_token"] == start else (400, {}, {"error": "invalid_grant"})
+
+    start = make_secret("refresh")
+    site = t.use(Site(token=token))
+    d = t.use(Daemon({"providers": {
+        "acme": entry(site, "token", kind="oauth2_refresh", client_id="app", rotation="none"),
+        "host": entry(site, "token", kind="oauth2_refresh", client_id="app", rotation="none",
+                      captures={"realm": "$.realm"})}}))
+    c = d.client()
+
+    def begin(provider):
+        secret = {"kind": "oauth2", "access_token": make_secret("first"), "refresh_token": start}
+        return c.ask("credential.put", owner="o", provider=provider, secret=secret)["connection"]
+
+    def refresh(connection, **more):
+        replies.append(more)
+        c.ask("refresh", owner="o", connection=connection, force=True)
+        secret = c.ask("vend", owner="o", connection=connection)["secret"]
+        return {name: value for name, value in secret.items() if name != "access_token"}
+
+    acme = begin("acme")
+    typed = {"kind": "oauth2", "token_type": "Mac", "scopes": ["a", "b"]}
+    t.eq(refresh(acme), {"kind": "oauth2"}, "a reply of a token alone")
+    t.eq(refresh(acme, token_type="Mac", scope="a b"), typed, "more parts")
+    t.eq(refresh(acme, token_type="Mac"), typed, "scopes stay where a reply names none")
+    t.eq(refresh(acme), typed, "and the type, too")
+    t.eq(refresh(acme, scope="c"), {**typed, "scopes": ["c"]}, "the type alone")
+    host = begin("host")
+    at_home = {"kind": "oauth2", "fields": {"realm": "home"}}
+    t.eq(refresh(host, realm="home"), at_home, "a field")
+    t.eq(refresh(host), at_home, "stays where a reply has none")
+    t.eq(refresh(host, token_type="Mac"), {**at_home, "token_type": "Mac"}, "also beside new parts")
+    exported = c.ask("connection.export", owner="o", connection=acme)["secret"]
+    t.eq(sorted(exported), ["access_token", "kind", "refresh_token", "scopes", "token_type"],
+         "what the grant notes for this is no part of an export")
+    d.stop()
+    edit(d, "UPDATE connection SET secret = zeroblob(200)")
+    d.start()
+    c = d.client()
+    replies.append({"token_type": "Mac", "scope": "a"})
+    c.ask("refresh", owner="o", connection=acme, force=True)
+    t.eq(c.ask("vend", owner="o", connection=acme)["secret"]["scopes"], ["a"],
+         "a secret that does not open is replaced where nothing of it is needed")
+    replies.append({"realm": "home"})
+    reply = c.call("refresh", owner="o", connection=host, force=True)
+    t.ok(not reply["ok"] and "does not open" in reply["error"]["provider_error"], "else it is in the way, and")
+    t.eq(replies.pop(), {"realm": "home"}, "nobody is asked in vain")
+
+
 run([test_client_credentials_shared, test_client_credentials_of_owners, test_client_is_refused,
      test_outage, test_flow, test_flow_over_a_crash, test_jwt_bearer, test_github_app, test_aws,
-     test_token_exchange, test_oauth1, test_apply, test_many_users_of_one_name])
+     test_token_exchange, test_oauth1, test_apply, test_many_users_of_one_name,
+     test_what_a_refresh_leaves])

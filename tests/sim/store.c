@@ -72,6 +72,21 @@ void store_send(struct store_thread *self, struct write_message *message)
     world_at(world, &self->event, world->now_ms + commit_ms(world));
 }
 
+void store_send_all(struct store_thread *self, struct mail *newest, struct mail *oldest)
+{
+    struct mail *first = NULL;
+    oldest->next = NULL;
+    for (struct mail *mail = newest, *next; mail; mail = next) {
+        next = mail->next;
+        mail->next = first;
+        first = mail;
+    }
+    for (struct mail *mail = first, *next; mail; mail = next) {
+        next = mail->next;
+        store_send(self, (struct write_message *)mail);
+    }
+}
+
 /* Splits off what the disk refuses at once; what is left is the batch. */
 static void choose(struct world *world, struct store_batch *batch, size_t count)
 {
