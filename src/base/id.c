@@ -59,17 +59,7 @@ void id_random(void *out, size_t len)
     randombytes_buf(out, len);
 }
 
-/* SplitMix64 (Steele, Lea, Flood 2014), begun by the kernel once in a thread: each refresh asks for one, and of
- * the kernel each is a system call. */
 uint32_t id_random_below(uint32_t limit)
 {
-    static _Thread_local uint64_t state;
-    if (state == 0)
-        randombytes_buf(&state, sizeof state);
-    state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t mixed = state;
-    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
-    mixed ^= mixed >> 31;
-    return (uint32_t)((mixed >> 32) * limit >> 32);
+    return randombytes_uniform(limit);
 }

@@ -19,9 +19,9 @@ void id_make(const char *provider, int64_t now_ms, char out_id[static ID_SIZE]);
 /* The provider part of a well-formed id; an absent text for anything else. Borrows from id. */
 struct text id_provider(struct text id);
 
-/* Random bytes from the kernel. */
+/* Random bytes from the kernel, and a random number below limit (> 0), for jitter: of libsodium, in whose place the
+ * simulation puts a source of its own, so that a seed tells all that happens. */
 void id_random(void *out, size_t len);
-/* A number below limit (> 0) that spreads times: evenly, but no secret. */
 uint32_t id_random_below(uint32_t limit);
 
 #endif
