@@ -97,6 +97,8 @@ static void note_grant(struct world *world, const struct asked *asked, int64_t s
     note(is_taken ? &gates->taken : &gates->refused, world->now_ms);
     if (!gates->is_shut || sent_ms < gates->shut_ms + SLACK_MS)
         return;
+    if (asked->conn && asked->conn->replaced_ms >= sent_ms)
+        return; /* a verdict on what was put away meanwhile says nothing: another canary goes in its place */
     note(&gates->canaries, sent_ms);
     if (since(&gates->canaries, world->now_ms - ROUND_MS) > CANARIES && !is_disturbed(world))
         violation(world, asked->conn, "guard", "more than a few are sent while it is shut");
