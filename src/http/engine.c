@@ -151,8 +151,8 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
+
 /* ---- engines and their handles ------------------------------------------------------------------ */
-/* ---- starting ---------------------------------------------------------------------------------- */
 
 struct http_engine *http_engine_new(const struct http_options *options)
 {
