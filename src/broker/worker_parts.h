@@ -86,6 +86,7 @@ struct flight {
 /* What is due, in the order in which it is taken up. */
 struct plan_list {
     char (*ids)[ID_SIZE];
+    size_t room; /* for so many: more where more are due */
     size_t count, next;
     int64_t made_at_ms; /* boot time */
     int64_t next_at;    /* when the first one is due that is not in it; wall clock */

@@ -15,7 +15,9 @@ enum {
     PLAN_AGAIN_MS = 1000,  /* while the store cannot be read */
     CLOCK_STEP_MS = 60000, /* less is no step */
     PLAN_LIST = 1024,
-    LIST_LASTS_MS = 10000, /* putting a hundred thousand in order takes a tenth of a second */
+    PLAN_LIST_MOST =
+        8192, /* behind a full one: putting a hundred thousand in order takes a tenth of a second */
+    LIST_LASTS_MS = 10000,
     SHORT_LIST_LASTS_MS = 250,
     REMIND_EVERY_MS = 60000,
     REMIND_AT_ONCE = 100,
@@ -105,7 +107,13 @@ static bool list_id(void *context, struct text id)
         memcpy(list->ids[list->count], id.data, id.len);
         list->ids[list->count++][id.len] = 0;
     }
-    return list->count < PLAN_LIST;
+    return list->count < list->room;
+}
+
+/* There are more that are due than the list has. */
+static bool is_full(const struct plan_list *list)
+{
+    return list->room > 0 && list->count == list->room;
 }
 
 /* Takes up what is due, owners in turn. The list serves for a while: to put very many in order costs
@@ -114,13 +122,17 @@ static int fill_list(struct worker *self, int64_t now_ms)
 {
     struct plan_list *list = &self->due;
     int64_t now = clock_wall_s();
-    if (!list->ids)
-        list->ids = memory_new(PLAN_LIST * sizeof *list->ids);
+    size_t room = is_full(list) ? PLAN_LIST_MOST : PLAN_LIST;
+    if (!list->ids || list->room != room) {
+        free(list->ids);
+        list->ids = memory_new(room * sizeof *list->ids);
+    }
+    list->room = room;
     list->count = list->next = 0;
     list->next_at = EXPIRY_NEVER;
     list->made_at_ms = now_ms;
     int result = self->broker->store->due(self->reader, text_of(self->connector->provider), now,
-                                          PLAN_LIST, list_id, list, &list->next_at);
+                                          room, list_id, list, &list->next_at);
     if (result < 0) /* what is not known may be due now */
         list->next_at = 0;
     return result;
@@ -131,7 +143,7 @@ static int64_t next_look_ms(const struct worker *self, int64_t now_ms)
 {
     const struct plan_list *list = &self->due;
     int64_t in_s = list->next_at - clock_wall_s();
-    if (list->next < list->count || list->count == PLAN_LIST)
+    if (list->next < list->count || is_full(list))
         return now_ms + PLAN_EVERY_MS;
     if (list->next_at == EXPIRY_NEVER || in_s >= PLAN_EVERY_MS / 1000)
         return now_ms + PLAN_EVERY_MS;
@@ -151,7 +163,7 @@ static void plan(struct worker *self, int64_t now_ms)
             self->plan_at_ms = now_ms + gate.wait_ms;
         return; /* who shuts the gate asks again when it opens */
     }
-    int64_t lasts_ms = list->count == PLAN_LIST ? LIST_LASTS_MS : SHORT_LIST_LASTS_MS;
+    int64_t lasts_ms = is_full(list) ? LIST_LASTS_MS : SHORT_LIST_LASTS_MS;
     bool is_old = list->next >= list->count || now_ms - list->made_at_ms >= lasts_ms;
     if (is_old && fill_list(self, now_ms) < 0) {
         self->plan_at_ms = now_ms + PLAN_AGAIN_MS;
@@ -164,7 +176,7 @@ static void plan(struct worker *self, int64_t now_ms)
         list->ids = NULL;
     }
     self->plan_at_ms = next_look_ms(self, now_ms);
-    if (list->next >= list->count && list->count == PLAN_LIST && HASH_COUNT(self->flights) == 0)
+    if (list->next >= list->count && is_full(list) && HASH_COUNT(self->flights) == 0)
         self->plan_at_ms =
             now_ms + SHORT_LIST_LASTS_MS; /* nothing of a whole list was to be begun */
 }
