@@ -13,13 +13,17 @@ LONG_MS = 600_000  # the deadline of a job that is sure to be answered before
 BUSY = 4  # how much longer a test may take there than its author thought
 
 
-def free_ports(count):
-    """Ports that nobody has now; all different."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
+def hold_port():
+    """A socket on a port of its own. While it is open nobody else is given the port; whoever is told of it can listen
+    there, with SO_REUSEADDR (as ZeroMQ and Python's servers do), and where nobody does a connection is refused."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # behind: it is nobody's that had it before
+    return held
+
+
+def port_of(held):
+    return held.getsockname()[1]
 
 
 @contextlib.contextmanager
