@@ -361,8 +361,10 @@ static void send_request(struct flight *flight)
     prepared->is_made = false;
     if (result == 0)
         result = http_start(flight->worker->http, &prepared->request, replied, flight);
-    if (result == 0)
+    if (result == 0) {
+        worker_gate_sent(flight);
         return;
+    }
     flight->is_local = true;
     flight->has_nothing = result == BURSAR_E_NEEDS_REAUTH;
     flight->lacks_value = result == BURSAR_E_CONFIG && unknown[0] != 0;

@@ -19,13 +19,23 @@ struct actor {
     struct buf error;
 };
 
+/* What is set aside of a budget is some flight's, and goes with it: what is left there would never be spent. */
+static void check_aside(struct world *world, const struct worker *worker)
+{
+    const struct gate *gate = &worker->gate;
+    if (!worker->flights && (gate->token.aside != 0 || gate->api.aside != 0))
+        violation(world, NULL, "budget", "nothing is under way, and something is set aside for it");
+}
+
 static void turn(struct world *world, struct event_node *event)
 {
     struct actor *actor = (struct actor *)(void *)event;
     world->figures.turns++;
     worker_turn(actor->worker);
-    if (!world->is_dead)
-        process_wake(actor->provider, world->now_ms + worker_wait_ms(actor->worker));
+    if (world->is_dead)
+        return;
+    check_aside(world, actor->worker);
+    process_wake(actor->provider, world->now_ms + worker_wait_ms(actor->worker));
 }
 
 void process_wake(struct provider *provider, int64_t at_ms)
