@@ -322,6 +322,8 @@ static size_t take_change(struct world *world, const struct store_batch *batch,
     if (conn && has_state(change)) {
         keep_prior(conn, change, before);
         conn->state = change->state;
+        if (before != CONN_ACTIVE) /* what was due long before is due from now on */
+            conn->due_known_ms = world->now_ms;
     }
     world->figures.incidents += change->type == CHANGE_INCIDENT && change->is_begin;
     return take_other(world, batch, change);

@@ -164,7 +164,7 @@ static void end_in_order(struct world *world, struct event_node *event)
     book_crashed(world); /* what is still with a provider after that time */
     world->effects_left = 0;
     world->figures.restarts++;
-    if (!world->is_calm) {
+    if (!world->is_last) {
         world->start_event.fire = start_again;
         world_at(world, &world->start_event,
                  world->now_ms + chance_between(&world->chance, 100, 20000));
