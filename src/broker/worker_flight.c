@@ -13,6 +13,7 @@
 #include "broker/worker_parts.h"
 #include "broker/worker_sweep.h"
 #include "connector/call.h"
+#include "policy/expiry.h"
 #include "policy/retry.h"
 #include "store/refreshed.h"
 #include "vault/seal.h"
@@ -223,7 +224,7 @@ static bool is_past_grace(const struct flight *flight)
     return BURSAR_MUTATION != 12 && connector->rotation == ROTATION_REUSE_GRACE &&
            connector->reuse_grace_s > 0 && flight->row.state == CONN_ACTIVE &&
            flight->row.lost_at != EXPIRY_NEVER &&
-           clock_wall_s() - flight->row.lost_at >= connector->reuse_grace_s;
+           expiry_is_past_grace(flight->row.lost_at, connector->reuse_grace_s, clock_wall_s());
 }
 
 static void commit_intent(struct flight *flight)
@@ -361,8 +362,10 @@ static void send_request(struct flight *flight)
     prepared->is_made = false;
     if (result == 0)
         result = http_start(flight->worker->http, &prepared->request, replied, flight);
-    if (result == 0)
+    if (result == 0) {
+        worker_gate_sent(flight);
         return;
+    }
     flight->is_local = true;
     flight->has_nothing = result == BURSAR_E_NEEDS_REAUTH;
     flight->lacks_value = result == BURSAR_E_CONFIG && unknown[0] != 0;

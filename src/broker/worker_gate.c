@@ -95,12 +95,21 @@ static void tidy_grants(struct worker *self, int64_t now_ms)
     }
 }
 
+/* As many as one refresh makes, or as its ceiling allows in a whole window. */
+static int64_t requests_of_grant(const struct worker *self)
+{
+    int64_t limit = number(self->connector->settings, "token_rate.limit", 0);
+    int64_t requests = self->gate.rule.requests;
+    return limit > 0 && requests > limit ? limit : requests;
+}
+
 /* What an earlier process sent last is known from the row. */
 static struct grant_budget *grant_of(struct worker *self, const struct conn_row *row)
 {
     const struct settings *settings = self->connector->settings;
     struct grant_budget *grant = NULL;
     int64_t window_s = number(settings, "token_rate.window_s", 0), now_ms = clock_boot_ms();
+    int64_t requests = requests_of_grant(self);
     HASH_FIND(hh, self->grant_budgets, row->id.data, row->id.len, grant);
     if (grant)
         return grant;
@@ -110,10 +119,10 @@ static struct grant_budget *grant_of(struct worker *self, const struct conn_row 
     memcpy(grant->id, row->id.data, row->id.len);
     int64_t ago_s = clock_wall_s() - row->last_refresh_at;
     bool is_known = row->last_refresh_at > 0 && ago_s >= 0 && ago_s < window_s;
-    budget_init(&grant->budget, number(settings, "token_rate.limit", 0), window_s, 1,
+    budget_init(&grant->budget, number(settings, "token_rate.limit", 0), window_s, requests,
                 is_known ? now_ms - ago_s * 1000 : now_ms);
     if (is_known)
-        budget_take(&grant->budget, 1, now_ms - ago_s * 1000);
+        budget_take(&grant->budget, requests, now_ms - ago_s * 1000);
     HASH_ADD(hh, self->grant_budgets, id, row->id.len, grant);
     return grant;
 }
@@ -122,7 +131,7 @@ int64_t worker_gate_grant_wait_ms(struct worker *self, const struct conn_row *ro
 {
     if (!self->connector || !is_per_grant(self->connector->settings))
         return 0;
-    return budget_wait_ms(&grant_of(self, row)->budget, 1, clock_boot_ms());
+    return budget_wait_ms(&grant_of(self, row)->budget, requests_of_grant(self), clock_boot_ms());
 }
 
 /* ---- turns --------------------------------------------------------------------------------------- */
@@ -144,13 +153,22 @@ void worker_gate_raise(struct flight *flight)
     turns_raise(&flight->worker->turns, &flight->turn);
 }
 
-static void let_through(struct worker *self, struct flight *flight, int64_t now_ms)
+static void let_through(struct worker *self, struct flight *flight)
 {
-    flight->pass = gate_sent(&self->gate, now_ms);
+    flight->pass = gate_admit(&self->gate);
     flight->has_pass = true;
-    if (is_per_grant(self->connector->settings))
-        budget_take(&grant_of(self, &flight->row)->budget, 1, now_ms);
     flight_turn(flight);
+}
+
+void worker_gate_sent(struct flight *flight)
+{
+    struct worker *self = flight->worker;
+    int64_t now_ms = clock_boot_ms();
+    if (!flight->has_pass || !flight->pass.is_unsent)
+        return;
+    gate_sent(&self->gate, &flight->pass, now_ms);
+    if (is_per_grant(self->connector->settings)) /* nothing else of this grant's is under way */
+        budget_take(&grant_of(self, &flight->row)->budget, requests_of_grant(self), now_ms);
 }
 
 /* Who waits for something that now takes longer than it can wait is told. */
@@ -191,7 +209,7 @@ void worker_gate_run(struct worker *self)
         struct turn *turn = turns_next(&self->turns);
         struct flight *flight =
             (struct flight *)(void *)((char *)turn - offsetof(struct flight, turn));
-        let_through(self, flight, now_ms);
+        let_through(self, flight);
         answer = gate_ask(&self->gate, now_ms);
     }
     int64_t wait_ms = self->turns.count > 0 ? answer.wait_ms : -1;
@@ -297,7 +315,7 @@ void worker_gate_leave(struct flight *flight)
         return;
     flight->has_pass = false;
     if (flight->end == EXCHANGE_UNSENT)
-        gate_unsent(&self->gate, flight->pass);
+        gate_unclear(&self->gate, flight->pass);
     else
         note_unread(flight);
     self->gate_at_ms = 0;
@@ -308,13 +326,14 @@ bool worker_gate_note(struct flight *flight)
     struct worker *self = flight->worker;
     const struct flight_outcome *outcome = &flight->outcome;
     bool had_pass = flight->has_pass;
-    if (flight->is_local && had_pass && flight->end == EXCHANGE_REPLY) {
-        flight->has_pass = false;
-        gate_unclear(&self->gate, flight->pass);
-    }
+    flight->has_pass = false;
     if (flight->is_local || flight->has_nothing || flight->is_past_grace ||
-        (!had_pass && flight->end != EXCHANGE_REPLY))
-        return true; /* nothing was said; what was let through is given back at the end */
+        (!had_pass && flight->end != EXCHANGE_REPLY)) { /* nothing was said */
+        if (had_pass)
+            gate_unclear(&self->gate, flight->pass);
+        self->gate_at_ms = 0;
+        return true;
+    }
     struct gate_end end = {.pass = had_pass ? flight->pass : (struct gate_pass){.is_probe = false},
                            .verdict = outcome->verdict,
                            /* Only a refused client concerns every connection; other errors of this
@@ -323,7 +342,6 @@ bool worker_gate_note(struct flight *flight)
                            .is_lost_token = flight->row.state == CONN_IN_DOUBT,
                            .delay_ms = outcome->delay_ms};
     bool was_shut = self->gate.guard.is_shut;
-    flight->has_pass = false;
     struct gate_change change = gate_note(&self->gate, &end, clock_boot_ms());
     tell_incidents(self, &change, outcome);
     self->gate_at_ms = 0;

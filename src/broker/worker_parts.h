@@ -198,6 +198,8 @@ void worker_gate_close(struct worker *self);
 void worker_gate_queue(struct flight *flight);
 /* Somebody waits for it now. */
 void worker_gate_raise(struct flight *flight);
+/* A request of its is sent. */
+void worker_gate_sent(struct flight *flight);
 /* It ends, whether or not it waits or was let through. */
 void worker_gate_leave(struct flight *flight);
 /* Lets through what may go, and publishes the figures. */

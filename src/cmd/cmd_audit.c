@@ -238,28 +238,18 @@ static void print_vend(const json_t *vend)
            json_is_true(json_object_get(vend, "export")) ? "  with its refresh token" : "");
 }
 
+static void print_vends(const json_t *vends, bool is_first)
+{
+    size_t i;
+    const json_t *vend;
+    (void)is_first;
+    json_array_foreach(vends, i, vend)
+        print_vend(vend);
+}
+
 static int put_vends(const struct cmd_args *args, json_t *request)
 {
-    json_t *cursor = NULL;
-    int status = CMD_DONE;
-    for (int page = 0; page < MAX_PAGES && status == CMD_DONE; page++) {
-        size_t i;
-        json_t *vend;
-        if (cursor)
-            json_object_set_new(request, "cursor", cursor);
-        struct cmd_reply reply = cmd_ask(args, "audit.vends", json_copy(request));
-        status = reply.status;
-        if (status == CMD_DONE && !args->is_json) {
-            json_array_foreach(json_object_get(reply.root, "vends"), i, vend)
-                print_vend(vend);
-        }
-        cursor = json_incref(json_object_get(reply.root, "cursor"));
-        cmd_reply_free(&reply);
-        if (!cursor)
-            break;
-    }
-    json_decref(request);
-    return status;
+    return cmd_ask_pages(args, "audit.vends", request, "vends", print_vends);
 }
 
 static int who(const struct cmd_args *args)

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 
-enum { MAX_PAGES = 100000, STATE_WIDTH = 12, MIN_WIDTH = 8 };
+enum { STATE_WIDTH = 12, MIN_WIDTH = 8 };
 
 static const struct cmd_option options[] = {
     {"provider", "ID", "of this provider only"},
@@ -15,14 +15,13 @@ static const struct cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-static json_t *make_request(const struct cmd_args *args, const char *cursor)
+static json_t *make_request(const struct cmd_args *args)
 {
     const struct {
         const char *key, *value;
     } members[] = {{"owner", args->word_count > 0 ? args->words[0] : NULL},
                    {"provider", cmd_option(args, "provider")},
-                   {"state", cmd_option(args, "state")},
-                   {"cursor", cursor}};
+                   {"state", cmd_option(args, "state")}};
     json_t *request = json_object();
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         if (members[i].value)
@@ -77,22 +76,7 @@ static void print_page(const json_t *records, bool is_first)
 
 static int run(const struct cmd_args *args)
 {
-    json_t *cursor = NULL;
-    int status = CMD_DONE;
-    for (int page = 0; page < MAX_PAGES && status == CMD_DONE; page++) {
-        struct cmd_reply reply =
-            cmd_ask(args, "connection.list", make_request(args, json_string_value(cursor)));
-        status = reply.status;
-        if (status == CMD_DONE && !args->is_json)
-            print_page(json_object_get(reply.root, "connections"), page == 0);
-        json_decref(cursor);
-        cursor = json_incref(json_object_get(reply.root, "cursor"));
-        cmd_reply_free(&reply);
-        if (!json_is_string(cursor))
-            break;
-    }
-    json_decref(cursor);
-    return status;
+    return cmd_ask_pages(args, "connection.list", make_request(args), "connections", print_page);
 }
 
 const struct cmd cmd_list = {

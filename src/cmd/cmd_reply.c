@@ -186,6 +186,26 @@ struct cmd_reply cmd_ask(const struct cmd_args *args, const char *op, json_t *re
     return reply;
 }
 
+int cmd_ask_pages(const struct cmd_args *args, const char *op, json_t *request, const char *key,
+                  cmd_page_fn *print)
+{
+    int status = CMD_DONE;
+    bool is_first = true, is_last = false;
+    while (status == CMD_DONE && !is_last) {
+        struct cmd_reply reply = cmd_ask(args, op, json_copy(request));
+        json_t *cursor = json_object_get(reply.root, "cursor");
+        status = reply.status;
+        if (status == CMD_DONE && !args->is_json)
+            print(json_object_get(reply.root, key), is_first);
+        is_first = false;
+        is_last = !json_is_string(cursor);
+        json_object_set(request, "cursor", cursor);
+        cmd_reply_free(&reply);
+    }
+    json_decref(request);
+    return status;
+}
+
 void cmd_reply_free(struct cmd_reply *reply)
 {
     bursar_text_free(reply->text);

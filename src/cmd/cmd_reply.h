@@ -26,6 +26,13 @@ struct cmd_reply cmd_ask(const struct cmd_args *args, const char *op, json_t *re
 struct cmd_reply cmd_ask_quietly(const struct cmd_args *args, const char *op, json_t *request);
 void cmd_reply_free(struct cmd_reply *reply);
 
+/* Of a list that comes in pages: what the reply has under the list's key. */
+typedef void cmd_page_fn(const json_t *items, bool is_first);
+/* Asks for one page after the other, with the `cursor` that came with the one before it (takes request), and has each
+ * printed, but with --json. The exit status. */
+int cmd_ask_pages(const struct cmd_args *args, const char *op, json_t *request, const char *key,
+                  cmd_page_fn *print);
+
 /* One job of many by the same client: 0 and the reply, which json_decref() ends, or the error with its
  * words; nothing is printed. */
 int cmd_call(struct bursar_client *client, const char *op, const json_t *request, json_t **out_root,

@@ -10,13 +10,7 @@
 #include "cmd/cmd_table.h"
 #include "cmd/cmd_text.h"
 
-enum {
-    MAX_PAGES = 100000,
-    SHOW_EVERY_MS = 1000,
-    WAIT_MS = 20000,
-    ACTION_WIDTH = 8,
-    STATE_WIDTH = 10
-};
+enum { SHOW_EVERY_MS = 1000, WAIT_MS = 20000, ACTION_WIDTH = 8, STATE_WIDTH = 10 };
 
 static const struct cmd_option options[] = {
     {"receipts", NULL, "what became of each connection"},
@@ -25,14 +19,9 @@ static const struct cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-static json_t *request_for(const char *sweep, const char *cursor)
+static json_t *request_for(const char *sweep)
 {
-    json_t *request = json_object();
-    if (sweep)
-        json_object_set_new(request, "sweep", json_string(sweep));
-    if (cursor)
-        json_object_set_new(request, "cursor", json_string(cursor));
-    return request;
+    return json_pack("{s:s}", "sweep", sweep);
 }
 
 static json_int_t number(const json_t *sweep, const char *key)
@@ -65,7 +54,7 @@ static void print_end(const json_t *sweep)
 static int wait_for(struct bursar_client *client, const char *sweep, json_int_t deadline_ms,
                     json_t **out_root, struct bursar_failure *failure)
 {
-    json_t *request = request_for(sweep, NULL);
+    json_t *request = request_for(sweep);
     json_object_set_new(request, "wait", json_true());
     json_object_set_new(request, "deadline_ms", json_integer(deadline_ms));
     int error = cmd_call(client, "sweep.get", request, out_root, failure);
@@ -75,7 +64,7 @@ static int wait_for(struct bursar_client *client, const char *sweep, json_int_t 
 
 static void show_progress(struct bursar_client *client, const char *sweep)
 {
-    json_t *request = request_for(sweep, NULL), *root = NULL;
+    json_t *request = request_for(sweep), *root = NULL;
     struct bursar_failure failure;
     if (cmd_call(client, "sweep.get", request, &root, &failure) == 0)
         print_progress(json_object_get(root, "sweep"));
@@ -121,7 +110,7 @@ int cmd_sweep_follow(const struct cmd_args *args, const char *sweep)
 
 static int show(const struct cmd_args *args, const char *op)
 {
-    struct cmd_reply reply = cmd_ask(args, op, request_for(args->words[0], NULL));
+    struct cmd_reply reply = cmd_ask(args, op, request_for(args->words[0]));
     int status = reply.status;
     if (status == CMD_DONE && !args->is_json)
         cmd_text_fields(json_object_get(reply.root, "sweep"));
@@ -156,29 +145,22 @@ static void print_receipt(const json_t *receipt)
     putchar('\n');
 }
 
-static int list(const struct cmd_args *args, const char *op, const char *key,
-                void (*print)(const json_t *item))
+static void print_sweeps(const json_t *sweeps, bool is_first)
 {
-    json_t *cursor = NULL;
-    int status = CMD_DONE;
-    for (int page = 0; page < MAX_PAGES && status == CMD_DONE; page++) {
-        size_t i;
-        json_t *item;
-        struct cmd_reply reply =
-            cmd_ask(args, op, request_for(args->words[0], json_string_value(cursor)));
-        status = reply.status;
-        if (status == CMD_DONE && !args->is_json) {
-            json_array_foreach(json_object_get(reply.root, key), i, item)
-                print(item);
-        }
-        json_decref(cursor);
-        cursor = json_incref(json_object_get(reply.root, "cursor"));
-        cmd_reply_free(&reply);
-        if (!json_is_string(cursor))
-            break;
-    }
-    json_decref(cursor);
-    return status;
+    size_t i;
+    const json_t *sweep;
+    (void)is_first;
+    json_array_foreach(sweeps, i, sweep)
+        print_sweep(sweep);
+}
+
+static void print_receipts(const json_t *receipts, bool is_first)
+{
+    size_t i;
+    const json_t *receipt;
+    (void)is_first;
+    json_array_foreach(receipts, i, receipt)
+        print_receipt(receipt);
 }
 
 static int run(const struct cmd_args *args)
@@ -191,9 +173,10 @@ static int run(const struct cmd_args *args)
     if (given > 0 && args->word_count == 0)
         return cmd_usage(args->cmd, "which sweep?");
     if (args->word_count == 0)
-        return list(args, "sweep.list", "sweeps", print_sweep);
+        return cmd_ask_pages(args, "sweep.list", json_object(), "sweeps", print_sweeps);
     if (cmd_option(args, "receipts"))
-        return list(args, "sweep.receipts", "receipts", print_receipt);
+        return cmd_ask_pages(args, "sweep.receipts", request_for(args->words[0]), "receipts",
+                             print_receipts);
     if (cmd_option(args, "follow"))
         return cmd_sweep_follow(args, args->words[0]);
     return show(args, cmd_option(args, "cancel") ? "sweep.cancel" : "sweep.get");

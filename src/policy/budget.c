@@ -41,9 +41,10 @@ int64_t budget_wait_ms(const struct budget *budget, int64_t count, int64_t now_m
     if (budget->limit == 0)
         return held_ms;
     int64_t level = level_at(budget, from_ms);
-    if (count > INT64_MAX / 2 / budget->window_ms)
+    if (count > INT64_MAX / 2 / budget->window_ms - budget->aside)
         return INT64_MAX / 2;
-    int64_t missing = count * budget->window_ms - level;
+    int64_t aside = BURSAR_MUTATION == 21 ? 0 : budget->aside;
+    int64_t missing = (count + aside) * budget->window_ms - level;
     if (BURSAR_MUTATION == 11)
         missing -= budget->window_ms;
     return missing <= 0 ? held_ms : held_ms + (missing + budget->fill - 1) / budget->fill;
@@ -57,12 +58,22 @@ void budget_take(struct budget *budget, int64_t count, int64_t now_ms)
     budget->at_ms = now_ms > budget->at_ms ? now_ms : budget->at_ms;
 }
 
-void budget_give_back(struct budget *budget, int64_t count)
+void budget_set_aside(struct budget *budget, int64_t count)
 {
-    int64_t full = budget->burst * budget->window_ms;
-    budget->level += count * budget->window_ms;
-    if (budget->level > full)
-        budget->level = full;
+    if (budget->limit > 0)
+        budget->aside += count;
+}
+
+void budget_put_back(struct budget *budget, int64_t count)
+{
+    if (budget->limit > 0)
+        budget->aside -= count;
+}
+
+/* Units that nobody has a claim to. */
+static int64_t free_at(const struct budget *budget, int64_t now_ms)
+{
+    return level_at(budget, now_ms) - budget->aside * budget->window_ms;
 }
 
 void budget_hold(struct budget *budget, int64_t until_ms)
@@ -81,7 +92,7 @@ int64_t budget_left(const struct budget *budget, int64_t now_ms)
 {
     if (budget->limit == 0)
         return INT64_MAX;
-    int64_t level = now_ms < budget->hold_until_ms ? 0 : level_at(budget, now_ms);
+    int64_t level = now_ms < budget->hold_until_ms ? 0 : free_at(budget, now_ms);
     return level > 0 ? level / budget->window_ms : 0;
 }
 
@@ -93,7 +104,7 @@ int64_t budget_room(const struct budget *budget, int64_t span_ms, int64_t now_ms
     int64_t from_ms = budget->hold_until_ms > now_ms ? budget->hold_until_ms : now_ms;
     if (from_ms >= end_ms)
         return 0;
-    int64_t flow_ms = end_ms - from_ms, level = level_at(budget, from_ms);
+    int64_t flow_ms = end_ms - from_ms, level = free_at(budget, from_ms);
     if (flow_ms > (INT64_MAX / 2 - level) / budget->fill)
         return INT64_MAX;
     int64_t room = (level + flow_ms * budget->fill) / budget->window_ms;

@@ -33,6 +33,11 @@ int64_t expiry_due_at(const struct expiry_rule *rule, int64_t issued_at, int64_t
     return due_at < expires_at ? due_at : expires_at;
 }
 
+bool expiry_is_past_grace(int64_t since, int64_t grace_s, int64_t now)
+{
+    return since > now || now - since >= grace_s;
+}
+
 int64_t expiry_hinted_at(int64_t due_at, int64_t issued_at, int64_t expires_at, int64_t hinted_at,
                          bool may_delay, double jitter)
 {

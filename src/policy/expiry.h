@@ -19,6 +19,11 @@ struct expiry_rule {
 /* A hint that comes earlier than this share of the life would only make refreshes of refreshes. */
 #define EXPIRY_HINT_RATIO 0.1
 
+/* Whether a token that may have been spent at `since` is not taken again any more by an issuer that allows for it for
+ * grace_s. One that was spent in the future is not: the clock was set back since, and how long ago it was is not
+ * known. */
+bool expiry_is_past_grace(int64_t since, int64_t grace_s, int64_t now);
+
 enum expiry_unit { EXPIRY_S, EXPIRY_MS, EXPIRY_EPOCH_S, EXPIRY_EPOCH_MS, EXPIRY_ISO8601 };
 
 /* min(refresh_lead, (1 - expiry_ratio) * life), at least 0. */

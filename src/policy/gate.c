@@ -68,31 +68,43 @@ struct gate_answer gate_ask(struct gate *gate, int64_t now_ms)
     return answer;
 }
 
-struct gate_pass gate_sent(struct gate *gate, int64_t now_ms)
+struct gate_pass gate_admit(struct gate *gate)
 {
-    struct gate_pass pass = {.is_client_probe = gate->client.is_refused};
-    budget_take(&gate->token, gate->rule.requests, now_ms);
-    budget_take(&gate->api, gate->rule.requests, now_ms);
+    struct gate_pass pass = {.is_client_probe = gate->client.is_refused, .is_unsent = true};
+    budget_set_aside(&gate->token, gate->rule.requests);
+    budget_set_aside(&gate->api, gate->rule.requests);
     pass.is_probe = breaker_sent(&gate->breaker);
     pass.canary = guard_sent(&gate->guard);
     gate->client.is_probe_sent = gate->client.is_refused;
     return pass;
 }
 
+static void put_back(struct gate *gate, const struct gate_pass *pass)
+{
+    if (!pass->is_unsent)
+        return;
+    budget_put_back(&gate->token, gate->rule.requests);
+    budget_put_back(&gate->api, gate->rule.requests);
+}
+
+void gate_sent(struct gate *gate, struct gate_pass *pass, int64_t now_ms)
+{
+    if (!pass->is_unsent)
+        return;
+    put_back(gate, pass);
+    pass->is_unsent = false;
+    budget_take(&gate->token, gate->rule.requests, now_ms);
+    budget_take(&gate->api, gate->rule.requests, now_ms);
+}
+
 void gate_unclear(struct gate *gate, struct gate_pass pass)
 {
+    put_back(gate, &pass);
     if (pass.is_probe)
         breaker_unsent(&gate->breaker);
     guard_unsent(&gate->guard, pass.canary);
     if (pass.is_client_probe)
         gate->client.is_probe_sent = false;
-}
-
-void gate_unsent(struct gate *gate, struct gate_pass pass)
-{
-    budget_give_back(&gate->token, gate->rule.requests);
-    budget_give_back(&gate->api, gate->rule.requests);
-    gate_unclear(gate, pass);
 }
 
 static void note_throttle(struct gate *gate, int64_t delay_ms, int64_t now_ms)
@@ -131,6 +143,7 @@ static void note_client(struct gate *gate, const struct gate_end *end, int64_t n
 struct gate_change gate_note(struct gate *gate, const struct gate_end *end, int64_t now_ms)
 {
     struct gate_change change = {BREAKER_SAME, GUARD_SAME, false};
+    put_back(gate, &end->pass);
     change.breaker =
         breaker_note(&gate->breaker, &gate->rule.breaker, end->verdict, end->pass.is_probe, now_ms);
     if (end->verdict == VERDICT_OK)

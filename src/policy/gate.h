@@ -9,9 +9,10 @@
  *     breaker  the provider does not answer (policy/breaker.h)
  *     budget   its ceilings are reached, or it asked to wait (policy/budget.h)
  *
- * One that goes out is told with gate_sent(), which gives it its pass, and, when it has ended, with gate_note()
- * or gate_unclear(), or with gate_unsent() where it was not sent after all. The pass says what it tries: the end of
- * something that went out before is never taken for the end of a probe. */
+ * One that may go out gets its pass from gate_admit(). gate_sent() tells when its request is sent, for it has its
+ * place in the budgets until then and counts from then on, and gate_note() or gate_unclear() when it has ended,
+ * sent or not. The pass says what it tries: the end of something that went out before is never taken for the end of
+ * a probe. */
 #ifndef POLICY_GATE_H
 #define POLICY_GATE_H
 
@@ -71,6 +72,7 @@ struct gate_pass {
     bool is_probe;        /* whether the provider answers again */
     bool is_client_probe; /* whether our client is taken again */
     unsigned canary;      /* of which round of the guard's; 0: none */
+    bool is_unsent;       /* what it needs of the budgets is set aside for it */
 };
 
 /* What an exchange came to, for the gate. */
@@ -94,9 +96,10 @@ void gate_init(struct gate *gate, const struct gate_rule *rule, int64_t now_ms);
 struct gate_answer gate_ask(struct gate *gate, int64_t now_ms);
 /* How long until the last of `count` refreshes could go out, by the budgets alone. */
 int64_t gate_budget_wait_ms(const struct gate *gate, int64_t count, int64_t now_ms);
-struct gate_pass gate_sent(struct gate *gate, int64_t now_ms);
-void gate_unsent(struct gate *gate, struct gate_pass pass);
-/* It was sent, and what came of it says nothing about the provider. */
+struct gate_pass gate_admit(struct gate *gate);
+/* The first of its requests is: all of them count now. */
+void gate_sent(struct gate *gate, struct gate_pass *pass, int64_t now_ms);
+/* It was not sent, or what came of it says nothing about the provider. */
 void gate_unclear(struct gate *gate, struct gate_pass pass);
 struct gate_change gate_note(struct gate *gate, const struct gate_end *end, int64_t now_ms);
 /* How many failures in a row a row's next delay is to be counted from, where it was asked to wait and had

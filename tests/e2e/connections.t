@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """connection.*, credential.put, status and whoami, and what a caller's time limit does."""
 
+import json
 import os
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from harness import Daemon, Endpoint, Idp, encode, put_secret, run
+from harness import Daemon, Endpoint, Idp, cli, encode, put_secret, run
 from machine import LONG_MS
 from scene import (events_of, make_secret, now, put, quickest, record, rows, types_of, until,
                    wait_generation)
@@ -102,6 +103,28 @@ def test_list(t):
     t.eq(found, {"o"}, "a key that means nothing here changes nothing")
     t.eq({f["owner"] for f in c.ask("connection.list", owner="o", cursor="a/plain/x/")[
         "connections"]}, {"o"}, "a cursor of another owner shows nothing of his")
+
+
+def test_list_command(t):
+    """The command asks for page after page."""
+    _, d, c = start(t)
+    made = {bearer(c, "o", f"a{i:03}") for i in range(205)}
+    bearer(c, "p", "other")
+    status, out, err = cli(d, "list", "o")
+    head, *lines = out.splitlines()
+    t.eq((status, err, head.split()), (0, "", ["OWNER", "CONNECTION", "STATE", "EXPIRES", "ID"]), "its columns, once")
+    t.eq(sorted(line.split()[-1] for line in lines), sorted(made), "a line for each, of all pages")
+    status, out, _ = cli(d, "list", "o", "--provider", "plain", "--json")
+    listed = [json.loads(line)["connections"] for line in out.splitlines()]
+    t.eq((status, [len(page) for page in listed]), (0, [100, 100, 5]), "each page as it came")
+    t.eq({f["id"] for page in listed for f in page}, made, "with all of them")
+    t.eq(cli(d, "list", "nobody"), (0, "", ""), "of nobody: nothing")
+    status, out, err = cli(d, "list", "--state", "WRONG")
+    t.ok(status == 1 and out == "" and err.startswith("bursar: bad_request: "), "refused", err)
+    cli(d, "freeze", "--owner", "o", "--yes")
+    sweep = c.ask("sweep.list")["sweeps"][0]["id"]
+    status, out, _ = cli(d, "sweep", sweep, "--receipts")
+    t.eq((status, sorted(line.split()[0] for line in out.splitlines())), (0, sorted(made)), "receipts, of all pages")
 
 
 def test_put(t):
@@ -315,6 +338,6 @@ def test_ids(t):
     t.eq(events_of(c), [], "and nothing happened")
 
 
-run([test_create_get_update, test_list, test_put, test_put_during_flight, test_late_refusal,
+run([test_create_get_update, test_list, test_list_command, test_put, test_put_during_flight, test_late_refusal,
      test_delete_during_flight, test_revoke_during_flight, test_at_provider, test_status,
      test_deadline, test_names, test_ids])

@@ -329,6 +329,17 @@ static void test_units(void **state)
     assert_int_equal(unit, EXPIRY_ISO8601);
 }
 
+static void test_grace(void **state)
+{
+    (void)state;
+    assert_false(expiry_is_past_grace(NOW, 60, NOW));
+    assert_false(expiry_is_past_grace(NOW - 59, 60, NOW));
+    assert_true(expiry_is_past_grace(NOW - 60, 60, NOW));
+    /* The clock was set back since: it may have been a minute or a week ago. */
+    assert_true(expiry_is_past_grace(NOW + 1, 60, NOW));
+    assert_true(expiry_is_past_grace(NOW + 40000, 60, NOW));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,7 +347,7 @@ int main(void)
         cmocka_unit_test(test_hints),        cmocka_unit_test(test_jitter_bounds),
         cmocka_unit_test(test_read_seconds), cmocka_unit_test(test_read_other_numbers),
         cmocka_unit_test(test_read_dates),   cmocka_unit_test(test_cut_dates),
-        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_units),        cmocka_unit_test(test_grace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,9 +30,16 @@ static void expect(struct gate *gate, int64_t now_ms, enum gate_reason reason, i
     assert_int_equal(answer.wait_ms, wait_ms);
 }
 
+static struct gate_pass go(struct gate *gate, int64_t now_ms)
+{
+    struct gate_pass pass = gate_admit(gate);
+    gate_sent(gate, &pass, now_ms);
+    return pass;
+}
+
 static struct gate_change end(struct gate *gate, enum verdict_class verdict, int64_t now_ms)
 {
-    struct gate_pass pass = gate_sent(gate, now_ms);
+    struct gate_pass pass = go(gate, now_ms);
     return gate_note(gate, &(struct gate_end){.pass = pass, .verdict = verdict, .delay_ms = 7000},
                      now_ms);
 }
@@ -58,15 +65,19 @@ static void test_budgets(void **state)
     rule.api_limit = 10, rule.api_window_s = 100;
     struct gate gate = make(rule);
     expect(&gate, 0, GATE_FREE, 0);
-    gate_sent(&gate, 0);
+    struct gate_pass pass = gate_admit(&gate);
     expect(&gate, 0, GATE_BUDGET, 10000); /* the API's ceiling is the lower one */
     assert_int_equal(gate_budget_wait_ms(&gate, 3, 0), 30000);
     assert_int_equal(gate_room(&gate, 100000, 0), 10);
-    gate_unsent(&gate, (struct gate_pass){.is_probe = false});
+    gate_unclear(&gate, pass); /* it was not sent */
     expect(&gate, 0, GATE_FREE, 0);
+    pass = go(&gate, 0);
+    gate_sent(&gate, &pass, 0); /* one of several steps: they count together */
+    gate_unclear(&gate, pass);
+    expect(&gate, 0, GATE_BUDGET, 10000);
     rule.requests = 3;
     gate = make(rule);
-    gate_sent(&gate, 0);
+    go(&gate, 0);
     expect(&gate, 0, GATE_BUDGET, 37500); /* three of them: eight flow in in 100 s behind a burst */
     assert_int_equal(gate_errand_wait_ms(&gate, true, 0), 12500);
     gate_errand_sent(&gate, true, 12500);
@@ -74,6 +85,31 @@ static void test_budgets(void **state)
     rule.requests = 50; /* more than a window allows */
     gate = make(rule);
     expect(&gate, 0, GATE_FREE, 0);
+}
+
+/* Between the leave and the sending there is a commit: what it holds up is not let out together with what came meanwhile. */
+static void test_held_up(void **state)
+{
+    (void)state;
+    struct gate_rule rule = plain;
+    rule.token_limit = 20, rule.token_window_s = 20; /* a burst of two */
+    struct gate gate = make(rule);
+    struct gate_pass held[2];
+    held[0] = gate_admit(&gate);
+    held[1] = gate_admit(&gate);
+    gate_sent(&gate, &held[0], 10000);
+    gate_sent(&gate, &held[1], 10000);
+    assert_int_equal(gate_ask(&gate, 10000).reason, GATE_BUDGET);
+    for (size_t i = 0; i < 2; i++) {
+        struct gate_end end = {.pass = held[i], .verdict = VERDICT_OK};
+        gate_note(&gate, &end, 10000);
+    }
+    assert_int_equal(gate_ask(&gate, 10000).reason, GATE_BUDGET); /* their ends give nothing back */
+    held[0] = gate_admit(&gate);
+    struct gate_end unsent = {.pass = held[0], .verdict = VERDICT_PROVIDER};
+    gate_note(&gate, &unsent, 60000);
+    assert_false(gate_is_at_rest(&gate, 10000));
+    assert_true(gate_is_at_rest(&gate, 60000));
 }
 
 static void test_throttled(void **state)
@@ -115,13 +151,13 @@ static void test_client(void **state)
         .verdict = VERDICT_CLIENT, .is_client_refused = true, .delay_ms = 300000};
     end(&gate, VERDICT_CLIENT, 0); /* one row's own fault */
     expect(&gate, 0, GATE_FREE, 0);
-    gate_sent(&gate, 0);
+    go(&gate, 0);
     gate_note(&gate, &refused, 0);
     expect(&gate, 1000, GATE_CLIENT, 299000);
     assert_int_equal(gate_width(&gate, 64), GUARD_CANARIES);
     assert_int_equal(gate_room(&gate, 1000000, 0), 0);
     expect(&gate, 300000, GATE_FREE, 0);
-    refused.pass = gate_sent(&gate, 300000);
+    refused.pass = go(&gate, 300000);
     expect(&gate, 300000, GATE_CLIENT, -1); /* one tries it */
     assert_false(end_old(&gate, VERDICT_PROVIDER, 300000).is_client_back);
     expect(&gate, 300000, GATE_CLIENT, -1); /* which another one's end does not end */
@@ -131,7 +167,7 @@ static void test_client(void **state)
     expect(&gate, 600000, GATE_FREE, 0);
     assert_true(end(&gate, VERDICT_GRANT, 600000).is_client_back);
     expect(&gate, 600000, GATE_FREE, 0);
-    gate_sent(&gate, 600000);
+    go(&gate, 600000);
     expect(&gate, 600000, GATE_FREE, 0);
 }
 
@@ -144,7 +180,7 @@ static void test_breaker(void **state)
     assert_int_equal(end(&gate, VERDICT_UNCERTAIN, 0).breaker, BREAKER_OPENED);
     expect(&gate, 0, GATE_BREAKER, 30000);
     expect(&gate, 30000, GATE_FREE, 0);
-    struct gate_pass probe = gate_sent(&gate, 30000);
+    struct gate_pass probe = go(&gate, 30000);
     expect(&gate, 30000, GATE_BREAKER, -1);
     /* What went out before it opened ends now: it is not the probe, and lets no second one out. */
     assert_int_equal(end_old(&gate, VERDICT_THROTTLED, 30000).breaker, BREAKER_SAME);
@@ -163,7 +199,7 @@ static void test_guard(void **state)
     struct gate gate = make(plain);
     struct gate_end lost = {.verdict = VERDICT_GRANT, .is_lost_token = true};
     for (int i = 0; i < 100; i++) {
-        gate_sent(&gate, 0);
+        go(&gate, 0);
         assert_int_equal(gate_note(&gate, &lost, 0).guard, GUARD_SAME);
     }
     for (int i = 0; i < 19; i++)
@@ -173,7 +209,7 @@ static void test_guard(void **state)
     struct gate_pass canary = {.is_probe = false};
     for (int i = 0; i < GUARD_CANARIES; i++) {
         expect(&gate, GUARD_ROUND_MS, GATE_FREE, 0);
-        canary = gate_sent(&gate, GUARD_ROUND_MS);
+        canary = go(&gate, GUARD_ROUND_MS);
     }
     expect(&gate, GUARD_ROUND_MS, GATE_GUARD, -1);
     for (int i = 0; i < 10; i++) /* were under way when it shut */
@@ -183,7 +219,7 @@ static void test_guard(void **state)
                               {.pass = canary, .verdict = VERDICT_PROVIDER}};
     gate_note(&gate, &ends[1], GUARD_ROUND_MS); /* says nothing about grants: another one goes */
     expect(&gate, GUARD_ROUND_MS, GATE_FREE, 0);
-    gate_sent(&gate, GUARD_ROUND_MS);
+    go(&gate, GUARD_ROUND_MS);
     assert_int_equal(gate_note(&gate, &ends[0], GUARD_ROUND_MS).guard, GUARD_SAME);
     assert_int_equal(gate_note(&gate, &ends[0], GUARD_ROUND_MS).guard, GUARD_OPENS);
     expect(&gate, GUARD_ROUND_MS, GATE_FREE, 0);
@@ -208,10 +244,10 @@ static void test_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),      cmocka_unit_test(test_budgets),
-        cmocka_unit_test(test_throttled), cmocka_unit_test(test_client),
-        cmocka_unit_test(test_breaker),   cmocka_unit_test(test_guard),
-        cmocka_unit_test(test_together),
+        cmocka_unit_test(test_open),    cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_held_up), cmocka_unit_test(test_throttled),
+        cmocka_unit_test(test_client),  cmocka_unit_test(test_breaker),
+        cmocka_unit_test(test_guard),   cmocka_unit_test(test_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

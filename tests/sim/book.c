@@ -15,9 +15,7 @@ enum {
     PLAIN_MAX = 1 << 16,
     GRACE_SLACK_MS = 90000,
     COMPARE_ONE_IN = 100,
-    HELD_SLACK_MS = 20000, /* an intent that was on its way to the disk */
-    COMMIT_MS = 50,
-    LARGE_COMMIT_MS = 300
+    HELD_SLACK_MS = 20000 /* an intent that was on its way to the disk */
 };
 
 struct conn *book_find(struct world *world, struct text id)
@@ -324,6 +322,8 @@ static size_t take_change(struct world *world, const struct store_batch *batch,
     if (conn && has_state(change)) {
         keep_prior(conn, change, before);
         conn->state = change->state;
+        if (before != CONN_ACTIVE) /* what was due long before is due from now on */
+            conn->due_known_ms = world->now_ms;
     }
     world->figures.incidents += change->type == CHANGE_INCIDENT && change->is_begin;
     return take_other(world, batch, change);
@@ -442,21 +442,18 @@ void book_sent(struct world *world, const struct asked *asked)
     check_token(world, asked);
 }
 
-/* No window holds more requests than the entry declares, wherever it begins, but for the moment between a
- * request's turn and its sending, in which its intent is committed. What a process sent before it crashed
- * the next one cannot know, but that it begins with an empty bucket. */
+/* No window holds more requests than the entry declares, wherever it begins and however long a disk takes between a
+ * request's turn and its sending. What a process sent before it crashed the next one cannot know, but that it begins
+ * with an empty bucket. */
 void book_counted(struct world *world, struct provider *provider)
 {
     int64_t window_ms = provider->rate_window_s * 1000;
     char what[128];
-    bool is_known = world->now_ms - world->began_ms >= window_ms &&
-                    world->now_ms - world->disturbed_ms >= window_ms;
+    bool is_known = world->now_ms - world->began_ms >= window_ms;
     if (!provider->declares_rate)
         return;
     int64_t *oldest = &provider->sent_ms[provider->sent_at];
-    if (is_known && *oldest > 0 &&
-        world->now_ms - *oldest <
-            window_ms - (world->options.is_large ? LARGE_COMMIT_MS : COMMIT_MS)) {
+    if (is_known && *oldest > 0 && world->now_ms - *oldest < window_ms) {
         snprintf(what, sizeof what, "%s has %lld requests in %lld ms of its window of %lld",
                  provider->name, (long long)provider->rate_limit + 1,
                  (long long)(world->now_ms - *oldest), (long long)window_ms);

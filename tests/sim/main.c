@@ -108,6 +108,7 @@ static uint64_t run(const struct options *options)
         sweep_all(&world, true);
     else
         violation(&world, NULL, "end", "the process is down");
+    world.is_last = true;
     process_drain(&world);
     world_run(&world, world.ends_ms + CALM_MS + MINUTE_MS);
     report(&world, cpu_s() - began_s);

@@ -32,11 +32,12 @@ MUTATIONS = (
     (18, "a freeze holds only when its walk comes to a row", ("frozen",)),
     (19, "a sweep passes over rows", ("sweep",)),
     (20, "whoever has most that waits is served most", ("share",)),
+    (21, "what waits for the disk has no place in the bucket", ("budget",)),
 )
 # Those that show in another world than the usual one.
 WORLDS = {20: ["--tight"]}
 # Where some show soonest; the others follow.
-FIRST = {11: "10", 13: "3", 14: "3", 16: "2", 18: "2"}
+FIRST = {11: "10", 13: "3", 14: "3", 16: "2", 18: "2", 21: "10"}
 
 
 def build(number):

@@ -19,13 +19,23 @@ struct actor {
     struct buf error;
 };
 
+/* What is set aside of a budget is some flight's, and goes with it: what is left there would never be spent. */
+static void check_aside(struct world *world, const struct worker *worker)
+{
+    const struct gate *gate = &worker->gate;
+    if (!worker->flights && (gate->token.aside != 0 || gate->api.aside != 0))
+        violation(world, NULL, "budget", "nothing is under way, and something is set aside for it");
+}
+
 static void turn(struct world *world, struct event_node *event)
 {
     struct actor *actor = (struct actor *)(void *)event;
     world->figures.turns++;
     worker_turn(actor->worker);
-    if (!world->is_dead)
-        process_wake(actor->provider, world->now_ms + worker_wait_ms(actor->worker));
+    if (world->is_dead)
+        return;
+    check_aside(world, actor->worker);
+    process_wake(actor->provider, world->now_ms + worker_wait_ms(actor->worker));
 }
 
 void process_wake(struct provider *provider, int64_t at_ms)
@@ -154,7 +164,7 @@ static void end_in_order(struct world *world, struct event_node *event)
     book_crashed(world); /* what is still with a provider after that time */
     world->effects_left = 0;
     world->figures.restarts++;
-    if (!world->is_calm) {
+    if (!world->is_last) {
         world->start_event.fire = start_again;
         world_at(world, &world->start_event,
                  world->now_ms + chance_between(&world->chance, 100, 20000));

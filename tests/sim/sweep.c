@@ -16,7 +16,8 @@ static bool is_free(const struct world *world, const struct provider *provider)
     const struct worker *worker = process_worker((struct provider *)(uintptr_t)provider);
     return world->is_up && !world->is_stopping &&
            world->now_ms - world->disturbed_ms > FORGOTTEN_MS &&
-           provider->trouble == TROUBLE_NONE &&
+           provider->trouble == TROUBLE_NONE && !provider->gates.has_refusals &&
+           world->now_ms - provider->gates.shut_ms > FORGOTTEN_MS &&
            world->now_ms - provider->healthy_since_ms > FORGOTTEN_MS &&
            HASH_COUNT(worker->flights) < WORKER_PLAN_FLIGHTS / 2;
 }

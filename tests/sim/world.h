@@ -236,6 +236,7 @@ struct world {
     int64_t freed_ms; /* when a sweep's part ended last, or one was cancelled */
 
     bool is_up, is_calm, is_stopping;
+    bool is_last;     /* it ends for good */
     bool is_dead;     /* the process crashed in the middle of what it is doing */
     int effects_left; /* until it crashes; 0: it does not */
     struct event_node troubles[TROUBLE_KINDS], arrivals, sweeps;
