@@ -27,6 +27,7 @@ static void ask(struct provider *provider)
     pack_string(&map, "op", pause->is_wanted ? "provider.pause" : "provider.resume");
     pack_string(&map, "provider", provider->name);
     pack_close(&map);
+    pause->is_asked = pause->is_wanted;
     pause->ticket = TICKETS | ++world->last_ticket;
     struct request *request =
         request_new(buf_text(&body), false, pause->ticket, world->now_ms + ASKED_MS);
@@ -101,7 +102,7 @@ bool pause_answered(struct world *world, const struct answer *answer, uint64_t t
         struct pause *pause = &world->providers[i].pause;
         if (pause->ticket != ticket || ticket == TICKET_NONE || answer->error < 0)
             continue; /* nobody waits for an older one any more */
-        if (pause->is_committed != pause->is_wanted)
+        if (pause->is_committed != pause->is_asked)
             violation(world, NULL, "pause", "one is acknowledged that was not committed");
         if (pause->is_committed && pause->told_ms == 0)
             pause->told_ms = world->now_ms;

@@ -115,6 +115,7 @@ struct gates {
 struct pause {
     struct event_node event; /* when they act next */
     uint64_t ticket;         /* of the op that was asked last */
+    bool is_asked;           /* for this, by it */
     bool is_wanted, is_committed;
     int64_t changed_ms; /* when it was committed last that it is, or is not */
     int64_t told_ms;    /* since when it is acknowledged; 0: it is not */
