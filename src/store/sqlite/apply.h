@@ -96,6 +96,7 @@ enum apply_statement {
     AUDIT_LOAD,
     AUDIT_LAST,
     AUDIT_OLD,
+    AUDIT_DATED,
     AUDIT_DROP,
     JOURNAL_ADD,
     JOURNAL_ALL,

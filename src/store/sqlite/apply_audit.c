@@ -218,31 +218,62 @@ int apply_audit_change(struct store_writer *writer, const struct store_change *c
 
 /* ---- old rows ------------------------------------------------------------------------------------ */
 
+/* Whether the first row behind seq that no clock has dated in the future is old: then all before it are. */
+static int ask_behind(struct store_writer *writer, const struct store_change *change, uint64_t seq,
+                      int64_t now_ms, bool *out_is_old)
+{
+    sqlite3_stmt *statement = db_statement(&writer->db, AUDIT_DATED);
+    db_bind_int(statement, 1, (int64_t)seq);
+    db_bind_int(statement, 2, now_ms < change->at_ms ? change->at_ms : now_ms);
+    int code = sqlite3_step(statement);
+    *out_is_old = code == SQLITE_ROW && sqlite3_column_int64(statement, 0) < change->at_ms;
+    sqlite3_reset(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&writer->db, "old audit rows");
+}
+
+static void set_anchor(struct chain_ends *ends, uint64_t seq, const uint8_t *link)
+{
+    ends->anchor_seq = seq;
+    memcpy(ends->anchor, link, CHAIN_LINK_LEN);
+}
+
 /* The last row that is old, of those at the beginning; 0: none is. What a clock has dated in the future, which was
- * set back since, goes with an old row behind it. */
+ * set back since, goes with an old row behind it, however far behind that is. */
 static int find_old(struct store_writer *writer, const struct store_change *change,
                     struct chain_ends *ends, uint64_t *out_count)
 {
     sqlite3_stmt *statement = db_statement(&writer->db, AUDIT_OLD);
     int64_t now_ms = clock_wall_ms();
-    uint64_t looked_at = 0;
+    uint64_t looked_at = 0, seq = 0;
+    uint8_t link[CHAIN_LINK_LEN];
+    bool is_old = false;
     int code;
     db_bind_int(statement, 1, STORE_TRIM_ROWS);
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct text link = db_column_text(statement, 1);
+        struct text bytes = db_column_text(statement, 1);
         int64_t last_ms = sqlite3_column_int64(statement, 2);
-        bool is_old = last_ms < change->at_ms;
-        if (link.len != CHAIN_LINK_LEN || (!is_old && last_ms <= now_ms))
+        is_old = last_ms < change->at_ms;
+        if (bytes.len != CHAIN_LINK_LEN || (!is_old && last_ms <= now_ms))
             break; /* the first is no row of ours: it stays, to be seen */
         looked_at++;
+        seq = (uint64_t)sqlite3_column_int64(statement, 0);
+        memcpy(link, bytes.data, CHAIN_LINK_LEN);
         if (!is_old)
             continue;
-        ends->anchor_seq = (uint64_t)sqlite3_column_int64(statement, 0);
-        memcpy(ends->anchor, link.data, CHAIN_LINK_LEN);
+        set_anchor(ends, seq, link);
         *out_count = looked_at;
     }
     sqlite3_reset(statement);
-    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_failed(&writer->db, "old audit rows");
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return db_failed(&writer->db, "old audit rows");
+    if (looked_at < STORE_TRIM_ROWS || is_old)
+        return 0;
+    int result = ask_behind(writer, change, seq, now_ms, &is_old);
+    if (result == 0 && is_old) {
+        set_anchor(ends, seq, link);
+        *out_count = looked_at;
+    }
+    return result;
 }
 
 /* The last row that goes becomes what the next one is linked to. */

@@ -143,6 +143,8 @@ const char *const apply_texts[] = {
                    " FROM audit_ends",
     [AUDIT_LAST] = "SELECT seq, link FROM audit ORDER BY seq DESC LIMIT 1",
     [AUDIT_OLD] = "SELECT seq, link, last_ms FROM audit ORDER BY seq LIMIT ?1",
+    [AUDIT_DATED] = "SELECT last_ms FROM audit WHERE seq > ?1 AND last_ms <= ?2"
+                    " ORDER BY seq LIMIT 1",
     [AUDIT_DROP] = "DELETE FROM audit WHERE seq <= ?1",
     [JOURNAL_ADD] = "INSERT INTO audit_journal (nr, entry, link) VALUES (?1, ?2, ?3)",
     [JOURNAL_ALL] = "SELECT nr, entry, link FROM audit_journal ORDER BY nr",
