@@ -1,10 +1,12 @@
 #include "http/open_header.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 /* How the message is framed and for how long it holds, what a browser may do with it, who made it. No name
- * under which a provider hands out anything: no cookie, no Location, no ETag, no authentication. */
+ * under which a provider hands out anything: no cookie, no Location, no ETag, no authentication.
+ * In order, whatever the case. */
 static const struct text names[] = {
 #define NAME(s)         \
     {                   \
@@ -66,15 +68,26 @@ static const struct text names[] = {
 #undef NAME
 };
 
+int http_header_compare(const void *a, const void *b)
+{
+    const struct text *one = a, *other = b;
+    size_t len = one->len < other->len ? one->len : other->len;
+    int order = strncasecmp(one->data, other->data, len);
+    return order != 0 ? order : (one->len > other->len) - (one->len < other->len);
+}
+
+const struct text *http_open_headers(size_t *out_count)
+{
+    *out_count = sizeof names / sizeof names[0];
+    return names;
+}
+
 bool http_header_is_open(struct text line)
 {
     const char *colon = line.len > 0 ? memchr(line.data, ':', line.len) : NULL;
-    size_t len = colon ? (size_t)(colon - line.data) : 0;
-    if (len == 0)
+    struct text name = {line.data, colon ? (size_t)(colon - line.data) : 0};
+    if (name.len == 0)
         return line.len >= 5 && memcmp(line.data, "HTTP/", 5) == 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (names[i].len == len && strncasecmp(names[i].data, line.data, len) == 0)
-            return true;
-    }
-    return false;
+    return bsearch(&name, names, sizeof names / sizeof names[0], sizeof names[0],
+                   http_header_compare) != NULL;
 }

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -43,11 +45,29 @@ static void test_closed(void **state)
     }
 }
 
+/* Each is found: they are in the order in which they are looked for, and stand once. */
+static void test_order(void **state)
+{
+    size_t count;
+    const struct text *names = http_open_headers(&count);
+    char line[128];
+    (void)state;
+    assert_true(count > 50);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && http_header_compare(&names[i - 1], &names[i]) >= 0)
+            fail_msg("%s is behind %s", names[i].data, names[i - 1].data);
+        int len = snprintf(line, sizeof line, "%s: a", names[i].data);
+        assert_int_equal(strlen(names[i].data), names[i].len);
+        assert_true(http_header_is_open((struct text){line, (size_t)len}));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
