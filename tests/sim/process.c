@@ -93,6 +93,7 @@ void process_start(struct world *world)
     }
     operator_start(world);
     gates_started(world);
+    pause_started(world);
     world->is_up = true;
     world->is_stopping = false;
     world->began_ms = world->disturbed_ms = world->now_ms;
