@@ -1,19 +1,13 @@
 """A daemon with principals that are bound to one owner each."""
 
 import os
-import socket
 
 import zmq
 
 from harness import Client, Daemon
+from machine import free_ports
 
 ROLES = ["vend", "refresh", "connect", "manage", "events", "export"]
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Bound:
@@ -23,7 +17,7 @@ class Bound:
     def __init__(self, t, owners, config=None, more=None):
         self.server, secret = (k.decode() for k in zmq.curve_keypair())
         self.keys = {name: zmq.curve_keypair() for name in owners}
-        ports = [free_port(), free_port()]
+        ports = free_ports(2)
         principals = {"ops": {"uids": [os.getuid()], "owners": ["*"], "roles": [*ROLES, "admin"]}}
         for name, (public, _) in self.keys.items():
             principals[name] = {"curve_keys": [public.decode()], "owners": [name], "roles": ROLES,

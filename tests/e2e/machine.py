@@ -13,13 +13,19 @@ LONG_MS = 600_000  # the deadline of a job that is sure to be answered before
 BUSY = 4  # how much longer a test may take there than its author thought
 
 
+_held = []
+
+
 def free_ports(count):
-    """Ports that nobody has now; all different."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
+    """Ports for servers of the test's, all different. They are bound here as long as this process lives, which keeps
+    the kernel from giving them to anybody else meanwhile; whoever sets SO_REUSEADDR, as servers do, may still
+    listen there, and nobody does before."""
+    for _ in range(count):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", 0))
+        _held.append(sock)
+    return [sock.getsockname()[1] for sock in _held[-count:]]
 
 
 @contextlib.contextmanager

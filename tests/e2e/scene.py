@@ -129,7 +129,7 @@ def types_of(client, connection):
 
 def database(daemon):
     """The daemon's store, opened beside it or while it is down."""
-    return sqlite3.connect(daemon.db, isolation_level=None, timeout=10)
+    return sqlite3.connect(daemon.db, isolation_level=None, timeout=PATIENCE_S)
 
 
 def rows(daemon, sql, *values):
