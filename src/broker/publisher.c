@@ -169,9 +169,9 @@ static void take_principals(struct publisher *self, struct principals_message *m
 
 /* ---- the thread ---------------------------------------------------------------------------------- */
 
-static void take_messages(struct publisher *self)
+static void take_messages(struct publisher *self, struct mail *mail)
 {
-    for (struct mail *mail = mailbox_take(&self->inbox), *next; mail; mail = next) {
+    for (struct mail *next; mail; mail = next) {
         struct message *message = (struct message *)mail;
         next = mail->next;
         if (message->type == MESSAGE_STOP) {
@@ -244,8 +244,11 @@ static void *run(void *context)
         zmq_pollitem_t items[] = {{.fd = mailbox_fd(&self->inbox), .events = ZMQ_POLLIN},
                                   {.socket = self->socket, .events = ZMQ_POLLIN}};
         zmq_poll(items, self->socket ? 2 : 1, (long)wait_ms(self));
+        /* In this order: who had subscribed before an event came hears of it, however long this thread stood
+         * still. */
+        struct mail *mail = mailbox_take(&self->inbox);
         take_subscriptions(self);
-        take_messages(self);
+        take_messages(self, mail);
         if (!self->socket && clock_boot_ms() >= self->bind_at_ms)
             bind_again(self);
         if (clock_boot_ms() >= self->alive_at_ms) {

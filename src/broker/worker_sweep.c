@@ -428,7 +428,7 @@ int worker_sweep_start(struct worker *self)
     if (result == 0 && self->connector)
         result =
             self->broker->store->paused(self->reader, text_of(self->connector->provider), &since);
-    if (result == 0)
+    if (result == 0 && BURSAR_MUTATION != 22)
         set_pause(self, since);
     return result;
 }

@@ -7,11 +7,15 @@ import time
 import urllib.parse
 
 from harness import ROOT, Child, Daemon, Idp, program, secrets
-from machine import PATIENCE_S, free_ports
+from machine import PATIENCE_S, hold_port, port_of
 
 
-def callback(port=None):
-    return f"http://127.0.0.1:{port or free_ports(1)[0]}/callback"
+_held = []  # as long as this process lives
+
+
+def callback():
+    _held.append(hold_port())
+    return f"http://127.0.0.1:{port_of(_held[-1])}/callback"
 
 
 def entry(idp, uri, **over):

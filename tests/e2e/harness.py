@@ -34,7 +34,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position,unused-import
 import leaks
 import tap as tap_module
-from machine import BUSY, PATIENCE_S, FileWatch, free_ports
+from machine import BUSY, PATIENCE_S, FileWatch, hold_port, port_of
 from sim import SimClient, TokenEndpoint, fingerprint
 from tap import SkipTest, Tap, limit
 from wire import (Client, Events, NoReply, Push, Refused, curve, curve_pair, decode, encode, fan, gather,
@@ -141,7 +141,8 @@ class Daemon:
         self.db = self.path("bursar.db")
         self.jobs, self.intake, self.events_endpoint = (
             f"ipc://{self.dir}/{name}" for name in ("jobs", "intake", "events"))
-        self.tcp = [f"tcp://127.0.0.1:{port}" for port in free_ports(3)] if tcp else []
+        self._ports = [hold_port() for _ in range(3 if tcp else 0)]
+        self.tcp = [f"tcp://127.0.0.1:{port_of(held)}" for held in self._ports]
         self._clients, self.may_hold_secrets = [], ["bursar.yaml", "conf.d", "etc"]
         _daemons.append(self)
         try:
@@ -277,6 +278,8 @@ class Daemon:
             for client in self._clients:
                 client.close()
             self._notify.close()
+            for held in self._ports:
+                held.close()
             for name in self.leaks():
                 _problems.append(f"a secret stands in {name}")
             if not os.environ.get("BURSAR_TEST_KEEP"):
@@ -442,7 +445,7 @@ class Sim:
 
     def __init__(self, rotation="strict", prefix="SIM", ttl=60, token_tail=""):
         self._dir = tempfile.mkdtemp(prefix="bsim")
-        self._rotation, self._port = rotation, 0
+        self._rotation, self._held = rotation, hold_port()  # also while it is away
         self._command = [sys.executable, str(HERE / "sim.py"), "--die-with-stdin",
                          "--state", os.path.join(self._dir, "state"), "--rotation", rotation,
                          "--prefix", prefix, "--ttl", str(ttl), "--token-tail", token_tail]
@@ -450,10 +453,10 @@ class Sim:
         self.resume()
 
     def resume(self):
-        self._child = Child([*self._command, "--port", str(self._port)],
+        self._child = Child([*self._command, "--port", str(port_of(self._held))],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.info = first_line(self._child, PATIENCE_S, "sim.py")
-        self._port, self._client = self.info["port"], SimClient(self.info["url"])
+        self._client = SimClient(self.info["url"])
         self.token_url, self.client_secret = self.info["token_url"], self.info["client_secret"]
         secrets.source(self.all_secrets)
 
@@ -472,6 +475,7 @@ class Sim:
             if self._child.wait(0) is None:
                 self.halt()
             self._child = None
+            self._held.close()
             shutil.rmtree(self._dir)
 
     def __getattr__(self, name):  # issue, script, journal, … as TokenEndpoint's

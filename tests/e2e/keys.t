@@ -11,6 +11,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, cli, limit, run
+from machine import LONG_MS
 from scene import (FAULT_POINTS, SANITIZED, check_store, edit, make_secret, put, record, scaled, types_of,
                    until)
 
@@ -23,7 +24,7 @@ def bearers(client, count, owner="o", first=0):
     jobs = [client.send("credential.put", owner=owner, provider="plain", account=f"a{first + i}",
                         secret={"kind": "bearer", "token": token})
             for i, token in enumerate(tokens)]
-    return {client.recv_id(job, 60)["connection"]: token for job, token in zip(jobs, tokens)}
+    return {client.recv_id(job)["connection"]: token for job, token in zip(jobs, tokens)}
 
 
 def vend(client, connection, owner="o"):
@@ -195,12 +196,12 @@ def test_retire_behind_strict(t):
     edit(d, "CREATE TRIGGER slow AFTER INSERT ON audit WHEN new.op = 'vend' BEGIN"
             " SELECT max(i) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
             " SELECT i FROM n); END")
-    jobs = [c.send("vend", owner="o", connection=connection, purpose=f"p{i}") for i in range(14000)]
-    retire = c.send("key.retire", key=first)
-    got = [c.recv_id(job, 30) for job in jobs]
+    jobs = [c.send("vend", owner="o", connection=connection, purpose=f"p{i}", deadline_ms=LONG_MS) for i in range(14000)]
+    retire = c.send("key.retire", key=first, deadline_ms=LONG_MS)
+    got = [c.recv_id(job) for job in jobs]
     t.eq([r["error"] for r in got if not r["ok"]][:3], [], "every one is served")
     t.ok(all(r["secret"]["token"] == token for r in got), "with the secret")
-    t.eq(c.recv_id(retire, 30).get("dropped"), 1, "and the key is gone")
+    t.eq(c.recv_id(retire).get("dropped"), 1, "and the key is gone")
 
 SHREDS = 3
 
@@ -269,9 +270,9 @@ def test_shred_while_vended(t):
             for connection in mine:
                 busy.send("vend", owner="mine", connection=connection)
             for _ in mine:
-                busy.recv(30)
+                busy.recv()
             jobs += len(mine)
-        t.eq(c.recv_id(shred, 60).get("connections"), len(mine), f"destroyed in turn {turn}, behind {jobs} vends")
+        t.eq(c.recv_id(shred).get("connections"), len(mine), f"destroyed in turn {turn}, behind {jobs} vends")
         codes = [c.code("vend", owner="mine", connection=connection) for connection in mine]
         t.eq(set(codes), {"needs_reauth"}, "nothing is given out any more")
 

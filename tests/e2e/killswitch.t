@@ -12,7 +12,7 @@ import urllib.parse
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, cli, limit, run
-from machine import LONG_MS
+from machine import LONG_MS, PATIENCE_S
 from scene import (check_store, edit, events_of, make_secret, now, put, record, rows, scaled,
                    types_of, until, wait_generation, wait_state)
 
@@ -283,6 +283,7 @@ def test_at_once(t):
     c = d.client()
     t.eq({c.code("vend", owner="o", connection=connection) for connection in ours}, {"frozen"},
          "after a SIGKILL too")
+    until(lambda: ours[0] in {r["connection"] for r in receipts(c, sweep)}, "the first has had its turn")
     reply = c.ask("sweep.cancel", sweep=sweep)
     t.eq((reply["sweep"]["state"], c.code("sweep.cancel", sweep=sweep)), ("cancelled", "conflict"),
          "cancelled")
@@ -419,7 +420,7 @@ def test_at_provider_restored(t):
 
     def answer(*_):
         first.set()
-        gate.wait(60)
+        gate.wait(PATIENCE_S)
         return 200, {}
     desk = t.use(Desk(answer))
     d = t.use(Daemon({"providers": {"acme": sim.provider(revoke_url=desk.url)}}))
@@ -428,7 +429,7 @@ def test_at_provider_restored(t):
     connections = [put(c, g, lives_s=FAR) for g in grants]
     sweep = c.ask("connection.revoke", select={"owner": "o"}, at_provider=True)["sweep"]
     try:
-        t.ok(first.wait(60), "the first is asked about")
+        t.ok(first.wait(PATIENCE_S), "the first is asked about")
         until(lambda: c.ask("status")["connections"]["REVOKED"] == 30, "all are revoked here")
         back = connections[-1]  # asked about in the order of their ids, eight at a time
         t.eq(c.ask("connection.restore", owner="o", connection=back)["state"], "ACTIVE", "restored")
@@ -472,12 +473,12 @@ def test_wait(t):
     """Who waits for a sweep's end is answered by it: not before, and at once where it is over."""
     d = t.use(Daemon({"providers": {"plain": PLAIN}}))
     c = d.client()
-    bearers(c, 100)
-    sweep = c.ask("connection.freeze", select={"owner": "o"}, rate_per_s=50)["sweep"]
+    bearers(c, 400)
+    sweep = c.ask("connection.freeze", select={"owner": "o"}, rate_per_s=200)["sweep"]
     found = c.ask("sweep.get", sweep=sweep, wait=True, deadline_ms=LONG_MS)["sweep"]
-    t.eq((found["state"], found["done"]), ("done", 100), "at its end")
+    t.eq((found["state"], found["done"]), ("done", 400), "at its end")
     t.eq(c.ask("sweep.get", sweep=sweep, wait=True)["sweep"]["state"], "done", "and behind it")
-    slow = c.ask("connection.thaw", select={"owner": "o"}, rate_per_s=1)["sweep"]  # 100 s
+    slow = c.ask("connection.thaw", select={"owner": "o"}, rate_per_s=1)["sweep"]  # 400 s
     error = c.call("sweep.get", sweep=slow, wait=True, deadline_ms=50)["error"]
     t.eq((error["code"], error["retryable"]), ("deadline_exceeded", True), "not yet")
     w = d.client()
@@ -492,7 +493,7 @@ def test_wait(t):
     w.ask("status")
     began = time.monotonic()
     d.stop()
-    t.le(time.monotonic() - began, 50, "the daemon's end waits for nobody's sweep of 100 s")
+    t.le(time.monotonic() - began, PATIENCE_S, "the daemon's end waits for nobody's sweep of 400 s")
     reply = w.recv()
     t.eq((reply["id"], reply["error"]["code"]), (job, "shutting_down"), "who is told so")
 

@@ -13,19 +13,17 @@ LONG_MS = 600_000  # the deadline of a job that is sure to be answered before
 BUSY = 4  # how much longer a test may take there than its author thought
 
 
-_held = []
+def hold_port():
+    """A socket on a port of its own. While it is open nobody else is given the port; whoever is told of it can listen
+    there, with SO_REUSEADDR (as ZeroMQ and Python's servers do), and where nobody does a connection is refused."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # behind: it is nobody's that had it before
+    return held
 
 
-def free_ports(count):
-    """Ports for servers of the test's, all different. They are bound here as long as this process lives, which keeps
-    the kernel from giving them to anybody else meanwhile; whoever sets SO_REUSEADDR, as servers do, may still
-    listen there, and nobody does before."""
-    for _ in range(count):
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", 0))
-        _held.append(sock)
-    return [sock.getsockname()[1] for sock in _held[-count:]]
+def port_of(held):
+    return held.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -316,7 +316,7 @@ def test_freeze_on_a_terminal(t):
 
 def test_recheck(t):
     desk = t.use(KeyDesk())
-    d = t.use(Daemon({"providers": {"desk": key_provider(desk, recheck_s=60, confirm_after_s=1)}}))
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk, recheck_s=3600, confirm_after_s=1)}}))
     c = d.client()
     keys = {name: good(desk, name.upper()) for name in ("fine", "gone", "busy", "away", "young")}
     ids = {name: c.ask("credential.put", owner=name, provider="desk",
@@ -327,7 +327,7 @@ def test_recheck(t):
     desk.answers[keys["busy"]] = (429, {})
     desk.answers[keys["away"]] = (503, b"away")
     d.stop()
-    edit(d, "UPDATE connection SET issued_at = issued_at - 3600 WHERE owner <> 'young'")
+    edit(d, "UPDATE connection SET issued_at = issued_at - 7200 WHERE owner <> 'young'")
     d.start()
     c = d.client()
     found = wait_state(c, ids["gone"], "NEEDS_REAUTH", owner="gone")
@@ -350,7 +350,7 @@ def test_recheck(t):
 def test_recheck_confirms(t):
     """One refusal ends nothing: neither one that is taken back, nor one that cannot be confirmed."""
     desk = t.use(KeyDesk())
-    d = t.use(Daemon({"providers": {"desk": key_provider(desk, recheck_s=60, confirm_after_s=1)}}))
+    d = t.use(Daemon({"providers": {"desk": key_provider(desk, recheck_s=3600, confirm_after_s=1)}}))
     c = d.client()
     names = ("mistake", "silence", "replaced")
     keys = {name: good(desk, name.upper()) for name in names}
@@ -361,7 +361,7 @@ def test_recheck_confirms(t):
     desk.script = {keys["mistake"]: [(401, {})], keys["silence"]: [(401, {}), (503, {}), (401, {})],
                    keys["replaced"]: [(401, {})]}
     d.stop()
-    edit(d, "UPDATE connection SET issued_at = issued_at - 3600")
+    edit(d, "UPDATE connection SET issued_at = issued_at - 7200")
     d.start()
     c = d.client()
     until(lambda: any(key == keys["replaced"] for _, key in desk.seen), "the first look")
@@ -371,7 +371,7 @@ def test_recheck_confirms(t):
     wait_state(c, ids["silence"], "NEEDS_REAUTH", owner="silence")
     asked = [key for _, key in desk.seen]
     t.eq(asked.count(keys["silence"]), 3, "a look that says nothing is made again")
-    until(lambda: [key for _, key in desk.seen].count(keys["mistake"]) == 2, "the second look")
+    until(lambda: [key for _, key in desk.seen].count(keys["mistake"]) >= 2, "the second look")
     t.eq(desk.answers[keys["mistake"]], fine, "which finds the key good")
     d.round_trip()
     for name in ("mistake", "replaced"):

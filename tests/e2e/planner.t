@@ -3,6 +3,7 @@
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
@@ -36,16 +37,17 @@ def test_ahead(t):
 
 def test_lead(t):
     """When a secret is due: the smaller of the lead and the share of its life, a tenth spread."""
-    sim, _, c = start(t, refresh_lead_s=100, expiry_ratio=0.5)
+    sim, _, c = start(t, refresh_lead_s=1000, expiry_ratio=0.5)
     dues = []
     for i in range(40):
-        connection = put(c, sim.issue(f"a{i}"), lives_s=1000)
+        connection = put(c, sim.issue(f"a{i}"), lives_s=10000)
         found = record(c, connection)
         dues.append(found["expires_at"] - found["next_refresh_at"])
-    t.ok(all(90 <= due <= 110 for due in dues), "100 s ahead, ±10 %", repr(dues))
+    t.ok(all(900 <= due <= 1100 for due in dues), "1000 s ahead, ±10 %", repr(dues))
     t.ok(len(set(dues)) > 5, "spread", repr(dues))
-    short = record(c, put(c, sim.issue("short"), lives_s=180))
-    t.ok(81 <= short["expires_at"] - short["next_refresh_at"] <= 99, "half of a short life")
+    short = record(c, put(c, sim.issue("short"), lives_s=1800))
+    left_s = short["expires_at"] - now()  # of its life at the time of the put, or less
+    t.ok(0.45 * left_s <= short["expires_at"] - short["next_refresh_at"] <= 990, "half of a short life")
     t.eq(len(sim.journal()), 0, "and none was due yet")
 
 
@@ -125,16 +127,14 @@ def test_hundred_thousand_overdue(t):
     sim.wait_requests(5)
     sent = Sent(sim, d)
     job = c.send("vend", owner="caller", connection=waiting, deadline_ms=LONG_MS)
-    until(lambda: c.ask("status")["providers"]["acme"]["queue"] > 0 or c.wait(0), "the caller waits")
-    before = len(sim.journal())
-    reply = c.recv_id(job)
-    places = [i for i, e in enumerate(sim.journal()) if e["account"] == "caller"]
-    t.eq(reply["generation"], 2, "a caller gets a new secret")
-    t.le(places[0] - before, rate // 10 + 1, "in its turn: at once, before all that is only planned")
+    c.ask("status")  # jobs of one socket keep their order: it is taken
+    taken_ms = int(time.time() * 1000)
+    t.eq(c.recv_id(job)["generation"], 2, "a caller gets a new secret")
+    t.le(sent.between(taken_ms, "caller"), rate // 10 + 1, "in its turn: at once, before all that is only planned")
     status = c.ask("status")["providers"]["acme"]
     t.le(40_000, status["refresh_debt"], "status says how much does not fit into the hour")
     sim.wait_requests(int(rate * 2.5))
-    journal = sim.journal()
+    journal = sim.journal()[:int(rate * 2.5)]  # fewer than there are owners: later ones have their second turn
     t.le(sent.most_in(window_s), rate, "the ceiling holds in every window of the provider's own clock")
     t.eq(len({e["account"] for e in journal}), len(journal), "one for each: owners in turn")
     t.eq(sim.stats()["reuse"], 0, "and no token twice")

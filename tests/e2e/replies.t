@@ -4,13 +4,14 @@
 import email.utils
 import itertools
 import os
-import socket
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, limit, run
-from scene import now, put, quickest, record, types_of, until, wait_generation, wait_state
+from machine import LONG_MS, hold_port, port_of
+from scene import now, put, quickest, record, rows, types_of, until, wait_generation, wait_state
 
 YEARS_10 = 10 * 365 * 86400
 
@@ -45,26 +46,22 @@ LIVES = [("number", 1800, 1800), ("text", "1800", 1800), ("text with a fraction"
 
 
 def check_lives(t, default, **provider):
-    sim, _, c = start(t, **provider)
+    sim, d, c = start(t, **provider)
     for name, value, _ in LIVES:
         sim.script({"set": {"expires_in": value}, "match": {"account": name}})
     sim.script({"remove": ["expires_in"], "match": {"account": "absent"}})
+    sim.script({"status": 503, "times": -1})  # what was first replied stays, however soon it ends
     cases = LIVES + [("absent", None, None)]
-    before = now()
     found = {name: put(c, sim.issue(name)) for name, *_ in cases}
     for name, _, expected in cases:
         wait_generation(c, found[name], 2)
-        # A secret that lives a second is refreshed again; its first end is in its first event.
         expires_at = record(c, found[name]).get("expires_at")
+        issued_at = rows(d, "SELECT issued_at FROM connection WHERE id = ?", found[name])[0][0]
         expected = default if expected is None else expected
-        if name == "one":
-            t.ok(expires_at is not None, f"{name}: has an end")
-            continue
         if expected is None:
             t.eq(expires_at, None, f"{name}: counts as absent, no end")
         else:
-            t.ok(expires_at is not None and 0 <= expires_at - before - expected <= 15,
-                 f"{name}: {expected} s", lambda e=expires_at: repr(e and e - before))
+            t.eq(expires_at and expires_at - issued_at, expected, f"{name}: {expected} s")
         t.eq(record(c, found[name])["state"], "ACTIVE", f"{name}: active")
     reply = c.ask("vend", owner="o", connection=found["absent"])
     t.eq("expires_at" in reply, default is not None, "absent: so says the vend")
@@ -185,9 +182,10 @@ def test_rejected_client(t):
     t.le(calls, 2, "the work is held: not every refresh is sent")
     t.eq(c.ask("status")["providers"]["acme"]["held"], True, "so says status")
     t.eq((events.expect_none("incident", 0.3), len(sim.journal())), (True, calls), "it stays so")
-    d.restart()
-    events.wait_connected()
+    d.stop()
     sim.clear_script()
+    d.start()
+    events.wait_connected()
     # The daemon that starts again has the operator's new secret, perhaps: it tries once.
     t.eq(refresh(c, many[1])["code"], "ok", "after a restart it is tried again")
     t.eq({record(c, k)["state"] for k in many}, {"ACTIVE"}, "all as they were")
@@ -201,7 +199,7 @@ def test_rejected_client_ends(t):
     held, lucky = put(c, sim.issue("held"), lives_s=600), put(c, sim.issue("lucky"), lives_s=600)
     sim.script({"hold": "gate", "match": {"account": "lucky"}},
                {"status": 401, "body": {"error": "invalid_client"}, "match": {"account": "held"}})
-    job = c.send("refresh", owner="o", connection=lucky, force=True)
+    job = c.send("refresh", owner="o", connection=lucky, force=True, deadline_ms=LONG_MS)
     t.ok(sim.wait_requests(1), "one is under way")
     t.eq(refresh(c, held)["code"], "client_rejected", "another is rejected")
     t.eq(events.expect("incident")["phase"], "begin", "the incident begins")
@@ -236,21 +234,21 @@ def test_client_faults(t):
 @limit(120)
 def test_rate_limited(t):
     sim, d, c = start(t)
-    for name, header, low, high in (("seconds", "30", 29, 34), ("date", None, 35, 45),
-                                    ("a day", "86400", 3599, 3961),
+    for name, header, low, high in (("seconds", "300", 300, 334), ("date", None, 399, 445),
+                                    ("a day", "86400", 3600, 3965),
                                     ("past", "Thu, 01 Jan 1970 00:00:00 GMT", 0, 1),
                                     ("nonsense", "soon", 0, 1)):
         connection = put(c, sim.issue(name), lives_s=3600)
         before = now()
         sim.script({"status": 429, "body": b"slow down", "match": {"account": name}, "times": -1,
-                    "headers": {"Retry-After": header or email.utils.formatdate(before + 40, usegmt=True)}})
+                    "headers": {"Retry-After": header or email.utils.formatdate(before + 400, usegmt=True)}})
         # Where it is soon tried again, the job waits for that.
-        error = refresh(c, connection, deadline_ms=20000 if low else 300)
+        error = refresh(c, connection, deadline_ms=100000 if low else 300)
         after = now()
         t.eq((error["code"] in ("rate_limited", "deadline_exceeded"), error["retryable"]),
              (True, True), f"{name}: rate_limited", )
         if low:
-            slow_ms = (after - before + 1) * 1000 if header is None else 0  # of the date, some is over by then
+            slow_ms = (after - before + 1) * 1000  # so much may be over by then
             t.ok(low * 1000 - slow_ms <= error.get("retry_after_ms", 0) <= high * 1000,
                  f"{name}: says for how long", repr(error))
             next_at = record(c, connection)["next_refresh_at"]
@@ -286,7 +284,7 @@ def test_provider_trouble(t):
 @limit(60)
 def test_outage(t):
     """An outage that does not end: who waits is told, and it is tried ever more slowly."""
-    sim, _, c = start(t)
+    sim, d, c = start(t)
     sim.script({"status": 503, "times": -1})
     connection = put(c, sim.issue("alice"))
     reply = c.call("vend", owner="o", connection=connection)
@@ -294,16 +292,17 @@ def test_outage(t):
          "told after a few attempts")
     t.ok(reply["error"].get("retry_after_ms", 0) > 0, "and when to come again")
     times = [e["at"] for e in sim.journal()]
-    gaps = [b - a for a, b in zip(times, times[1:])]
-    t.ok(len(gaps) >= 2 and gaps[-1] > gaps[0], "the waits grow", repr(gaps))
+    gaps = [1000 * (b - a) for a, b in zip(times, times[1:])]
+    waits = [int(wait) for wait in re.findall(r"refresh failed .*retry_ms=(\d+)$", d.log(), re.MULTILINE)]
+    t.ok(len(gaps) >= 2 and waits[2] > waits[0], "the waits grow", repr(waits))
+    t.ok(all(gap >= wait - 10 for gap, wait in zip(gaps, waits)), "and are waited", repr((gaps, waits)))
     quickest(t, 1, "is told at once", lambda: t.eq(
         c.code("vend", owner="o", connection=connection), "provider_unavailable", "the next one"))
 
 
 def test_unreachable(t):
     """Nothing was sent: no rotator is in doubt."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = port_of(t.use(hold_port()))
     sim = t.use(Endpoint(prefix="GONE"))
     d = t.use(Daemon({"providers": {
         "refused": sim.provider(token_url=f"http://127.0.0.1:{port}/token"),
@@ -375,7 +374,7 @@ def test_probe_lost(t):
 @limit(60)
 def test_timeout(t):
     """No reply in time, after the request was sent: in doubt, and answered in time."""
-    sim, _, c = start(t, timeout_s=1)
+    sim, _, c = start(t, timeout_s=10)  # so much is also for the probe, which must not be late
     accounts = itertools.count()
 
     def one():
@@ -386,7 +385,7 @@ def test_timeout(t):
         connections.append(connection)
 
     connections = []
-    quickest(t, 3, "after timeout_s", one)
+    quickest(t, 13, "after timeout_s", one)
     for connection in connections:
         t.eq(wait_state(c, connection, "NEEDS_REAUTH")["reason"], "lost_in_flight", "it was spent")
 

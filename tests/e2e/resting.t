@@ -73,13 +73,14 @@ def test_jobs(t):
 def test_budget(t):
     """What is left of a budget is told as it is, also while nobody is there to count."""
     sim = t.use(Endpoint(prefix="REST"))
-    d = t.use(Daemon({"connectors": IDLE, "providers": {"acme": sim.provider(token_rate={"limit": 100, "window_s": 20})}}))
+    d = t.use(Daemon({"connectors": IDLE, "providers": {"acme": sim.provider(token_rate={"limit": 100, "window_s": 100})}}))
     c = d.client()
-    grant = put(c, sim.issue("alice", ttl=3600), lives_s=3600)
+    grants = [put(c, grant, lives_s=3600) for grant in sim.issue_many(8, ttl=3600)]
     wait_rest(d)
     full = c.ask("status")["providers"]["acme"]["budget"]
-    for _ in range(8):
-        c.ask("refresh", owner="o", connection=grant, force=True)
+    # At once: one is there again each second.
+    jobs = [c.send("refresh", owner="o", connection=grant, force=True) for grant in grants]
+    t.ok(all(c.recv_id(job)["ok"] for job in jobs), "they are refreshed")
     t.ok(c.ask("status")["providers"]["acme"]["budget"]["left"] < full["left"], "some of it is used")
     wait_rest(d)
     t.eq(c.ask("status")["providers"]["acme"]["budget"], full, "all of it is there again")

@@ -78,7 +78,7 @@ class Sent:
     arrives tells less, for some of them may have been on their way for longer than others."""
 
     def __init__(self, sim, daemon):
-        self.at_ms, self._daemon, self._lock = [], daemon, threading.Lock()
+        self.at_ms, self._first, self._daemon, self._lock = [], {}, daemon, threading.Lock()
         sim.on_request = self._note
 
     def _note(self, request):
@@ -86,6 +86,12 @@ class Sent:
                      request.account)
         with self._lock:
             self.at_ms.append(found[0][0])
+            self._first.setdefault(request.account, found[0][0])
+
+    def between(self, since_ms, account):
+        """How many were begun from then on, and before the first one of this account."""
+        with self._lock:
+            return sum(since_ms <= at < self._first[account] for at in self.at_ms)
 
     def most_in(self, window_s):
         """The largest number of them in any window that begins with one of them. It ends a little early: between the

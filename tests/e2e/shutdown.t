@@ -29,7 +29,7 @@ def test_flight_is_finished(t):
     connection = put(c, sim.issue("alice", ttl=3600))
     jobs = [c.send("vend", owner="o", connection=connection) for _ in range(3)]
     t.ok(sim.wait_requests(1), "a flight is under way")
-    d.round_trip()
+    c.ask("whoami")  # jobs of one socket keep their order: those before it are taken
     d.child.send(signal.SIGTERM)
     d.wait_log("ending")
     d.wait_notify("STOPPING=1")
@@ -77,6 +77,7 @@ def test_hung_flight(t):
         connection = put(c, sim.issue("alice", ttl=3600))
         job = c.send("vend", owner="o", connection=connection, deadline_ms=LONG_MS)
         t.ok(sim.wait_requests(1), "a flight hangs")
+        c.ask("whoami")
         d.child.send(signal.SIGTERM)
 
         def told():
@@ -96,7 +97,7 @@ def test_backoff_is_not_waited_for(t):
         connection = put(c, sim.issue("alice"))
         t.ok(sim.wait_done(1), "the provider is away")
         job = c.send("vend", owner="o", connection=connection, deadline_ms=LONG_MS)
-        d.round_trip()
+        c.ask("whoami")
         d.child.send(signal.SIGTERM)
 
         def told():

@@ -8,7 +8,8 @@ void dispatcher_send(struct dispatcher *dispatcher, struct answer *answer)
     struct world *world = world_current();
     (void)dispatcher;
     for (size_t i = 0; i < answer->ticket_count; i++) {
-        if (world_effect(world) && !operator_answered(world, answer, answer->tickets[i]))
+        if (world_effect(world) && !operator_answered(world, answer, answer->tickets[i]) &&
+            !pause_answered(world, answer, answer->tickets[i]))
             people_answered(world, answer, answer->tickets[i]);
     }
     answer_free(answer);

@@ -290,6 +290,7 @@ static size_t take_other(struct world *world, const struct store_batch *batch,
 {
     switch (change->type) {
     case CHANGE_INCIDENT: gates_incident(world, change); return 1;
+    case CHANGE_PAUSE: pause_committed(world, change); return 0;
     case CHANGE_SWEEP: operator_swept(world, change); return 0;
     case CHANGE_SWEEP_STEP: return operator_stepped(world, batch, change);
     case CHANGE_SWEEP_CANCEL: operator_cancelled(world, change); return 0;
@@ -322,6 +323,8 @@ static size_t take_change(struct world *world, const struct store_batch *batch,
     if (conn && has_state(change)) {
         keep_prior(conn, change, before);
         conn->state = change->state;
+        if (before != CONN_ACTIVE) /* what was due long before is due from now on */
+            conn->due_known_ms = world->now_ms;
     }
     world->figures.incidents += change->type == CHANGE_INCIDENT && change->is_begin;
     return take_other(world, batch, change);

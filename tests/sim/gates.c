@@ -70,6 +70,7 @@ void gates_incident(struct world *world, const struct store_change *change)
             gates->has_refusals = gates->is_shut = change->is_begin;
             gates->shut_ms = world->now_ms;
             gates->taken_since_shut = 0;
+            gates->believed = (struct times){.next = 0}; /* it counts anew when it opens */
         }
     }
 }
@@ -99,6 +100,8 @@ static void note_grant(struct world *world, const struct asked *asked, int64_t s
         return;
     if (asked->conn && asked->conn->replaced_ms >= sent_ms)
         return; /* a verdict on what was put away meanwhile says nothing: another canary goes in its place */
+    if (asked->conn && asked->conn->state == CONN_IN_DOUBT && !is_taken)
+        return; /* no more does a lost token's refusal */
     note(&gates->canaries, sent_ms);
     if (since(&gates->canaries, world->now_ms - ROUND_MS) > CANARIES && !is_disturbed(world))
         violation(world, asked->conn, "guard", "more than a few are sent while it is shut");

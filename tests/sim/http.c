@@ -181,6 +181,8 @@ int http_start(struct http_engine *engine, struct http_request *request, http_do
         book_sent(world, &exchange->asked);
     if (exchange->is_refresh)
         gates_sent(world, &exchange->asked);
+    if (exchange->is_refresh)
+        pause_sent(world, &exchange->asked);
     if (exchange->is_refresh && exchange->asked.conn)
         people_meddle(exchange->asked.conn);
     exchange->event.fire = exchange->fate == FATE_UNSENT ? come_back : arrive;

@@ -62,9 +62,9 @@ static void report(const struct world *world, double took_s)
     printf("  %" PRIu64 " crashes, %" PRIu64 " restarts, %" PRIu64
            " jumps of the wall clock, %" PRIu64 " suspends, %" PRIu64 " bad disks, %" PRIu64
            " bad days of providers, %" PRIu64 " sweeps over %" PRIu64 " connections (%" PRIu64
-           " cancelled)\n",
+           " cancelled), %" PRIu64 " pauses\n",
            f->crashes, f->restarts, f->wall_jumps, f->suspends, f->store_faults, f->outages,
-           f->sweeps, f->swept, f->cancelled_sweeps);
+           f->sweeps, f->swept, f->cancelled_sweeps, f->pauses);
     printf("  %" PRIu64 " commits of %" PRIu64 " changes, %" PRIu64 " events, %" PRIu64
            " turns; %.1f days in %.1f s; digest %016" PRIx64 "; violations: %" PRIu64 "\n",
            f->commits, f->changes, f->events, f->turns,
@@ -96,11 +96,13 @@ static uint64_t run(const struct options *options)
     process_start(&world);
     people_begin(&world);
     operator_begin(&world);
+    pause_begin(&world);
     trouble_begin(&world);
     sweep_begin(&world);
     world_run(&world, world.ends_ms);
     share_check(&world);
     trouble_end(&world);
+    pause_end(&world);
     world_run(&world, world.ends_ms + CALM_MS);
     if (options->stops && world.figures.violations > 0)
         world.is_calm = true;
@@ -108,6 +110,7 @@ static uint64_t run(const struct options *options)
         sweep_all(&world, true);
     else
         violation(&world, NULL, "end", "the process is down");
+    world.is_last = true;
     process_drain(&world);
     world_run(&world, world.ends_ms + CALM_MS + MINUTE_MS);
     report(&world, cpu_s() - began_s);

@@ -33,6 +33,7 @@ MUTATIONS = (
     (19, "a sweep passes over rows", ("sweep",)),
     (20, "whoever has most that waits is served most", ("share",)),
     (21, "what waits for the disk has no place in the bucket", ("budget",)),
+    (22, "a pause ends with the process", ("pause",)),
 )
 # Those that show in another world than the usual one.
 WORLDS = {20: ["--tight"]}

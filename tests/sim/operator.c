@@ -380,6 +380,9 @@ static size_t touch(struct world *world, const struct store_batch *batch, struct
     world->figures.swept++;
     if (!move(conn, action, &event))
         return 0;
+    conn->due_known_ms =
+        world
+            ->now_ms; /* for one that is active again: what was due long before is so from now on */
     if (!has_event(batch, event, conn->id))
         violation(world, conn, "event", "a sweep's move has no event");
     return 1;

@@ -93,6 +93,7 @@ void process_start(struct world *world)
     }
     operator_start(world);
     gates_started(world);
+    pause_started(world);
     world->is_up = true;
     world->is_stopping = false;
     world->began_ms = world->disturbed_ms = world->now_ms;
@@ -164,7 +165,7 @@ static void end_in_order(struct world *world, struct event_node *event)
     book_crashed(world); /* what is still with a provider after that time */
     world->effects_left = 0;
     world->figures.restarts++;
-    if (!world->is_calm) {
+    if (!world->is_last) {
         world->start_event.fire = start_again;
         world_at(world, &world->start_event,
                  world->now_ms + chance_between(&world->chance, 100, 20000));

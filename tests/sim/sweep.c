@@ -7,6 +7,7 @@ enum {
     EVERY_MS = 10 * 60 * 1000,
     EVERY_LARGE_MS = 6 * 3600 * 1000,
     FORGOTTEN_MS = 45 * 60 * 1000,
+    LONGEST_MS = 2 * 3600 * 1000, /* of all waits behind a failure */
     OPEN_MS = 600 * 1000
 };
 
@@ -16,16 +17,20 @@ static bool is_free(const struct world *world, const struct provider *provider)
     const struct worker *worker = process_worker((struct provider *)(uintptr_t)provider);
     return world->is_up && !world->is_stopping &&
            world->now_ms - world->disturbed_ms > FORGOTTEN_MS &&
-           provider->trouble == TROUBLE_NONE &&
+           provider->trouble == TROUBLE_NONE && !provider->gates.has_refusals &&
+           world->now_ms - provider->gates.shut_ms > FORGOTTEN_MS &&
+           pause_is_over(world, provider, FORGOTTEN_MS) &&
            world->now_ms - provider->healthy_since_ms > FORGOTTEN_MS &&
            HASH_COUNT(worker->flights) < WORKER_PLAN_FLIGHTS / 2;
 }
 
-/* Due for long, and nobody has tried. What was planned while the wall clock was fast waits until it is as
- * late again, and no longer. */
+/* Due for long, and nobody has tried. A wait behind a failure that was planned while the wall clock was fast may be
+ * longer by as much, but is never longer than any wait is. */
 static bool is_forgotten(const struct world *world, const struct conn *conn)
 {
     int64_t fast_ms = conn->planned_offset_ms - world->wall_offset_ms;
+    if (fast_ms > LONGEST_MS)
+        fast_ms = LONGEST_MS;
     if (fast_ms > 0 && world->now_ms - conn->planned_ms < fast_ms + FORGOTTEN_MS)
         return false;
     return conn->state == CONN_ACTIVE && !conn->has_intent && conn->due_at != INT64_MAX &&

@@ -47,7 +47,10 @@ static void move_clock(struct world *world, struct event_node *event)
         world->figures.wall_jumps++;
         next_ms = chance_wait(&world->chance, HOUR_MS);
     } else {
-        world->now_ms += chance_wait(&world->chance, HOUR_MS);
+        int64_t wakes_ms = world->now_ms + chance_wait(&world->chance, HOUR_MS);
+        world->now_ms = wakes_ms < world->ends_ms
+                            ? wakes_ms
+                            : world->ends_ms; /* hours without troubles follow */
         world->disturbed_ms = world->now_ms;
         world->figures.suspends++;
     }

@@ -12,6 +12,7 @@
  *     provider.c  token endpoints: rotations, refusals, outages, throttles
  *     people.c    owners, callers and operators
  *     trouble.c   crashes, clock jumps, bad disks and bad days of providers
+ *     pause.c     providers that are paused, and what must be true of them
  *     operator.c  freezes, thaws and revocations of many, through the query thread's own code
  *     share.c     what each owner must get of a budget that is spent
  *     gates.c     what must be true of breakers and fleet guards
@@ -87,7 +88,7 @@ struct figures {
     uint64_t crashes, restarts, lost_replies, unsent, resent_in_grace, probes, throttled;
     uint64_t wall_jumps, suspends, store_faults, outages, incidents, grants_refused, in_doubt;
     uint64_t commits, changes, events, turns, violations;
-    uint64_t sweeps, swept, cancelled_sweeps;
+    uint64_t sweeps, swept, cancelled_sweeps, pauses;
     double least_share; /* of what would be fair, that an owner got */
 };
 
@@ -108,6 +109,16 @@ struct gates {
     unsigned failures;    /* in a row */
     unsigned taken_since_shut;
     struct times taken, refused, canaries, believed;
+};
+
+/* Whether operators hold its refreshing back. */
+struct pause {
+    struct event_node event; /* when they act next */
+    uint64_t ticket;         /* of the op that was asked last */
+    bool is_asked;           /* for this, by it */
+    bool is_wanted, is_committed;
+    int64_t changed_ms; /* when it was committed last that it is, or is not */
+    int64_t told_ms;    /* since when it is acknowledged; 0: it is not */
 };
 
 /* How the token endpoint treats refresh tokens, and what it says in its catalogue entry. */
@@ -143,6 +154,7 @@ struct provider {
     struct actor *actor;       /* the worker of it; process.c */
     unsigned guard_refusals;   /* of its fleet guard, as configured */
     struct gates gates;
+    struct pause pause;
     int held;            /* reasons for the dispatcher not to answer for it from its memory */
     size_t first, count; /* of its connections */
 };
@@ -236,6 +248,7 @@ struct world {
     int64_t freed_ms; /* when a sweep's part ended last, or one was cancelled */
 
     bool is_up, is_calm, is_stopping;
+    bool is_last;     /* it ends for good */
     bool is_dead;     /* the process crashed in the middle of what it is doing */
     int effects_left; /* until it crashes; 0: it does not */
     struct event_node troubles[TROUBLE_KINDS], arrivals, sweeps;
@@ -376,6 +389,20 @@ bool operator_may_hold(const struct world *world, const struct conn *conn);
 void operator_forget(struct world *world, struct conn *conn);
 void operator_check_holds(struct world *world);
 void operator_check(struct world *world);
+
+/* ---- pause.c ------------------------------------------------------------------------------------- */
+
+void pause_begin(struct world *world);
+/* All are to go on: the days with troubles are over. */
+void pause_end(struct world *world);
+/* A process begins. */
+void pause_started(struct world *world);
+void pause_committed(struct world *world, const struct store_change *change);
+/* Whether the ticket is of a pause. */
+bool pause_answered(struct world *world, const struct answer *answer, uint64_t ticket);
+void pause_sent(struct world *world, const struct asked *asked);
+/* There is none, and was none for so long. */
+bool pause_is_over(const struct world *world, const struct provider *provider, int64_t for_ms);
 
 /* ---- sweep.c, people.c, trouble.c, answers.c, store.c --------------------------------------------- */
 

@@ -48,10 +48,12 @@ const char *const apply_texts[] = {
                     " WHERE rowid = ?1",
     [SET_SUSPECT] = "UPDATE connection SET suspect = ?2 WHERE rowid = ?1",
     [SET_PLANNED] = "UPDATE connection SET next_refresh_at = ?2 WHERE rowid = ?1 AND can_refresh",
-    /* What was issued in the future is due; a wait behind a failure is never so long. */
-    [REPLAN] = "UPDATE connection SET next_refresh_at = ?2 WHERE provider = ?1 AND state = 2"
-               " AND can_refresh AND next_refresh_at > ?2"
-               " AND (issued_at > ?2 + ?3 OR (failures > 0 AND next_refresh_at > ?2 + ?4))",
+    /* What was issued in the future is due; so is what was to be refreshed at once, which alone is planned for another
+     * time than its secret is due at; a wait behind a failure is never so long. */
+    [REPLAN] = "UPDATE connection SET next_refresh_at = ?2 WHERE provider = ?1"
+               " AND state IN (2, 3) AND can_refresh AND next_refresh_at > ?2"
+               " AND (issued_at > ?2 + ?3 OR iif(failures > 0, next_refresh_at > ?2 + ?4,"
+               " next_refresh_at IS NOT due_at))",
     [SET_FAILED] = "UPDATE connection SET state = ?2, next_refresh_at = ?3, updated_at = ?4,"
                    " last_refresh_at = ?4, last_outcome = ?5, failures = failures + 1,"
                    " is_probed = ?6, last_error = ?7, reason = coalesce(?8, reason),"
