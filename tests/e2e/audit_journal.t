@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import sqlite3
 import struct
 import sys
 
@@ -14,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from audit_log import ME, entry_rows, keyring_of, log_of, mend, seal_of, sound, spoil, start, store, total, verify
 from harness import SkipTest, run
 from machine import standing_still
-from scene import FAULT_POINTS, database, edit, make_secret, rows, until
+from scene import FAULT_POINTS, edit, make_secret, may_be_written, rows, until
 
 MANY = 100  # connections: more than are worth a row at once
 SLICES = 1700  # connections whose rows are more than become rows of the log in three commits
@@ -88,20 +87,6 @@ def journaled(t):
 
     until(lambda: on_disk(d)[0] == given, "all that was given is on the disk")
     return d, c, connections, given
-
-
-def may_be_written(d):
-    """Whether a daemon that stands still has not stopped in the middle of a commit, which keeps everybody else out."""
-    handle = database(d)
-    try:
-        handle.execute("PRAGMA busy_timeout = 0")
-        handle.execute("BEGIN IMMEDIATE")
-        handle.execute("ROLLBACK")
-        return True
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        handle.close()
 
 
 @contextlib.contextmanager

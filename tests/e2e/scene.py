@@ -146,6 +146,20 @@ def rows(daemon, sql, *values):
         handle.close()
 
 
+def may_be_written(daemon):
+    """Whether a daemon that stands still has not stopped in the middle of a commit, which keeps everybody else out."""
+    handle = database(daemon)
+    try:
+        handle.execute("PRAGMA busy_timeout = 0")
+        handle.execute("BEGIN IMMEDIATE")
+        handle.execute("ROLLBACK")
+        return True
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        handle.close()
+
+
 def edit(daemon, sql, *values):
     """Changes the store of a daemon that is down."""
     handle = database(daemon)
