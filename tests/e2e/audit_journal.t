@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from audit_log import ME, entry_rows, keyring_of, log_of, mend, seal_of, sound, spoil, start, store, total, verify
+from audit_log import ME, entry_rows, keyring_of, log_of, mend, seal_of, sound, spoil, start, total, verify
 from harness import SkipTest, run
 from machine import standing_still
 from scene import FAULT_POINTS, edit, make_secret, may_be_written, rows, until
@@ -80,7 +80,7 @@ def store_many(c, count):
 def journaled(t):
     """A daemon with something in its journal, its connections, and how many vends it has given, all on the disk."""
     d, c = start(t)
-    connections = [store(c, f"a{i}") for i in range(MANY)]
+    connections = store_many(c, MANY)
     given = fill_journal(d, c, connections)
     vend_many(c, connections, 3)
     given += 3 * MANY

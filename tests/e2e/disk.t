@@ -218,8 +218,9 @@ def test_read_only(t):
 def test_full_at_start(t):
     """A daemon that was killed, whose audit log was still counted together, starts with a full disk, and loses no row."""
     _, d, c, disk = start(t)
-    ids = [c.ask("credential.put", owner="o", provider="plain", account=f"a{i}",
-                 secret={"kind": "bearer", "token": make_secret("DISK")})["connection"] for i in range(100)]
+    jobs = [c.send("credential.put", owner="o", provider="plain", account=f"a{i}",
+                   secret={"kind": "bearer", "token": make_secret("DISK")}) for i in range(100)]
+    ids = [c.recv_id(job)["connection"] for job in jobs]
     vends = 0
 
     def gathered():
