@@ -6,7 +6,7 @@
 #include "broker/key_walk.h"
 
 struct key_desk {
-    struct request *first, *last; /* that wait for their turn */
+    struct request_queue waiting; /* for their turn */
     struct request *current;
     struct key_walk rewrap; /* in the background, whatever is asked */
     struct key_walk walk;   /* of the current request */

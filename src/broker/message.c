@@ -128,6 +128,24 @@ void request_free_all(struct request *first)
     }
 }
 
+void request_queue_add(struct request_queue *queue, struct request *request)
+{
+    request->next = NULL;
+    if (queue->first)
+        queue->last->next = request;
+    else
+        queue->first = request;
+    queue->last = request;
+}
+
+struct request *request_queue_take(struct request_queue *queue)
+{
+    struct request *request = queue->first;
+    if (request)
+        queue->first = request->next;
+    return request;
+}
+
 /* ---- principals -------------------------------------------------------------------------------- */
 
 struct principals_message *principals_message_new(struct principals *principals)

@@ -91,6 +91,14 @@ struct request *request_of_job(const struct job *job, struct text body, bool is_
 void request_free(struct request *request);
 void request_free_all(struct request *first); /* and what comes `next` */
 
+/* Those that wait for their turn, the oldest first. Zero: nobody. */
+struct request_queue {
+    struct request *first, *last;
+};
+void request_queue_add(struct request_queue *queue, struct request *request);
+/* NULL: nobody waits. */
+struct request *request_queue_take(struct request_queue *queue);
+
 /* ---- a secret that may be answered from memory --------------------------------------------------- */
 
 /* A connection with its sealed secret, as the warm table keeps it. One block; free() ends it. */

@@ -429,10 +429,7 @@ void query_keys_start(struct query *self)
 void query_keys_end(struct query *self)
 {
     struct key_desk *desk = self->keys;
-    for (struct request *request = desk->first, *next; request; request = next) {
-        next = request->next;
-        request_free(request);
-    }
+    request_free_all(desk->waiting.first);
     request_free(desk->current);
     key_set_free(desk->next);
     key_walk_fini(&desk->rewrap);
@@ -443,13 +440,7 @@ void query_keys_end(struct query *self)
 
 void query_keys_take(struct query *self, struct request *request)
 {
-    struct key_desk *desk = self->keys;
-    request->next = NULL;
-    if (desk->first)
-        desk->last->next = request;
-    else
-        desk->first = request;
-    desk->last = request;
+    request_queue_add(&self->keys->waiting, request);
 }
 
 static void begin_next(struct query *self)
@@ -461,18 +452,17 @@ static void begin_next(struct query *self)
                                                    [OP_KEY_SHRED] = key_desk_shred,
                                                    [OP_KEY_RELOAD] = key_desk_reload};
     struct key_desk *desk = self->keys;
-    desk->current = desk->first;
-    desk->first = desk->current->next;
+    desk->current = request_queue_take(&desk->waiting);
     functions[desk->current->job.op](self);
 }
 
 int query_keys_step(struct query *self)
 {
     struct key_desk *desk = self->keys;
-    if (!desk->current && desk->first)
+    if (!desk->current && desk->waiting.first)
         begin_next(self);
     int rewrap_ms = key_walk_step(&desk->rewrap), walk_ms = key_walk_step(&desk->walk);
-    if (!desk->current && desk->first)
+    if (!desk->current && desk->waiting.first)
         return 0;
     if (rewrap_ms < 0 || walk_ms < 0)
         return rewrap_ms > walk_ms ? rewrap_ms : walk_ms;

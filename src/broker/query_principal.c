@@ -25,7 +25,7 @@ enum {
 };
 
 struct principal_desk {
-    struct request *first, *last; /* that wait for their turn */
+    struct request_queue waiting; /* for their turn */
     bool is_writing;              /* a change is with the store */
     bool is_due;                  /* a new set is to be made */
     int64_t due_at_ms;            /* boot time */
@@ -327,10 +327,7 @@ void query_principals_start(struct query *self)
 void query_principals_end(struct query *self)
 {
     struct principal_desk *desk = self->changes;
-    for (struct request *request = desk->first, *next; request; request = next) {
-        next = request->next;
-        request_free(request);
-    }
+    request_free_all(desk->waiting.first);
     if (desk->answer)
         answer_free(desk->answer);
     free(desk);
@@ -339,13 +336,7 @@ void query_principals_end(struct query *self)
 
 void query_change_principal(struct query *self, struct request *request)
 {
-    struct principal_desk *desk = self->changes;
-    request->next = NULL;
-    if (desk->first)
-        desk->last->next = request;
-    else
-        desk->first = request;
-    desk->last = request;
+    request_queue_add(&self->changes->waiting, request);
 }
 
 int query_principals_step(struct query *self)
@@ -353,11 +344,8 @@ int query_principals_step(struct query *self)
     struct principal_desk *desk = self->changes;
     if (desk->is_due && clock_boot_ms() >= desk->due_at_ms)
         spread(self);
-    while (desk->first && !desk->is_writing && !desk->is_due) {
-        struct request *request = desk->first;
-        desk->first = request->next;
-        begin(self, request);
-    }
+    while (desk->waiting.first && !desk->is_writing && !desk->is_due)
+        begin(self, request_queue_take(&desk->waiting));
     if (!desk->is_due)
         return -1;
     int64_t wait_ms = desk->due_at_ms - clock_boot_ms();

@@ -230,6 +230,7 @@ static void replanned(void *context, struct write_message *message)
             LOG_S("provider", self->connector->provider),
             LOG_I("connections", (int64_t)message->change.generation));
         worker_plan_soon(self);
+        self->remind_at_ms = 0;
     } else {
         self->clock_offset_ms = INT64_MAX; /* once more, when the planner looks next */
         self->plan_at_ms = clock_boot_ms() + PLAN_AGAIN_MS;
@@ -242,6 +243,7 @@ static void replan(struct worker *self)
     struct write_message *message = write_new(CHANGE_REPLAN, none);
     message->change.at_ms = clock_wall_ms();
     message->change.provider = text_of(self->connector->provider);
+    message->change.remind_at = worker_remind_at(self);
     worker_write(self, message, replanned, self);
 }
 

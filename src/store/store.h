@@ -28,9 +28,10 @@ enum change_type {
     CHANGE_MOVE,       /* revoke, restore, freeze, thaw, delete */
     CHANGE_INVALIDATE, /* a caller had this generation refused */
     CHANGE_PLAN,       /* the planner is to refresh it now */
-    CHANGE_REPLAN, /* the clock was set back: what a provider's rows had planned by it is due now */
-    CHANGE_INTENT, /* a request is about to be sent */
-    CHANGE_REPLY,  /* the raw reply of it, before anybody reads it */
+    CHANGE_REPLAN, /* the clock was set back: what a provider's rows had planned by it is due now, and owners
+                      are reminded at remind_at at the latest */
+    CHANGE_INTENT,     /* a request is about to be sent */
+    CHANGE_REPLY,      /* the raw reply of it, before anybody reads it */
     CHANGE_REFRESHED,  /* the new generation; ends the intent */
     CHANGE_FAILED,     /* an attempt ended without one; ends the intent; may move the state */
     CHANGE_REMIND,     /* the reauth event of a NEEDS_REAUTH row, once more */
@@ -85,7 +86,7 @@ struct store_change {
     struct change_secret secret;   /* PUT, REFRESHED */
     enum conn_move move;           /* MOVE; FAILED: MOVE_REFUSED, MOVE_LOST, or MOVE_END: none;
                                     * INVALIDATE: MOVE_REFUSED where nothing can refresh it */
-    int64_t remind_at;          /* of a row that comes into NEEDS_REAUTH, and of REMIND; seconds */
+    int64_t remind_at; /* of a row that comes into NEEDS_REAUTH, of REMIND and REPLAN; seconds */
     uint8_t token_hash[32];     /* INTENT */
     struct text node;           /* INTENT: which daemon */
     bool is_probe;              /* INTENT: of an IN_DOUBT connection */

@@ -6,14 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <msgpack.h>
-
 #include <bursar/error.h>
 #include <bursar/protocol.h>
 
 #include "base/secret.h"
 #include "wire/escape.h"
 #include "wire/pack.h"
+#include "wire/packer.h"
 
 enum { MAX_NUMBER = 64 };
 
@@ -46,20 +45,6 @@ static bool take(struct reader *reader, char c)
         return false;
     reader->at++;
     return true;
-}
-
-static int write_to_buf(void *data, const char *bytes, size_t len)
-{
-    struct buf *out = data;
-    buf_append(out, bytes, len);
-    return buf_error(out);
-}
-
-static msgpack_packer packer_of(struct buf *out)
-{
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, out, write_to_buf);
-    return packer;
 }
 
 static bool read_unicode_escape(struct reader *reader)

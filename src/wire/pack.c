@@ -3,23 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
-#include <msgpack.h>
+#include "wire/packer.h"
 
 enum { HEAD_LEN = 5, MAP32 = 0xdf, ARRAY32 = 0xdd, FIXSTR = 0xa0, FIXSTR_MAX = 31 };
-
-static int write_to_buf(void *data, const char *bytes, size_t len)
-{
-    struct buf *out = data;
-    buf_append(out, bytes, len);
-    return buf_error(out);
-}
-
-static msgpack_packer packer_of(struct buf *out)
-{
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, out, write_to_buf);
-    return packer;
-}
 
 /* The count is not known yet: the 32-bit form has room for every one. */
 static struct pack open_with(struct buf *out, uint8_t type)

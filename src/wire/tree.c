@@ -8,6 +8,8 @@
 #include <bursar/error.h>
 #include <bursar/protocol.h>
 
+#include "wire/packer.h"
+
 enum { ZONE_CHUNK_BYTES = 1024 };
 
 struct tree {
@@ -267,16 +269,8 @@ const struct node *node_get(const struct node *map, const char *key)
     return NULL;
 }
 
-static int write_to_buf(void *data, const char *bytes, size_t len)
-{
-    struct buf *out = data;
-    buf_append(out, bytes, len);
-    return buf_error(out);
-}
-
 void node_pack(const struct node *node, struct buf *out)
 {
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, out, write_to_buf);
+    msgpack_packer packer = packer_of(out);
     msgpack_pack_object(&packer, *object_of(node));
 }

@@ -131,13 +131,13 @@ static void test_ops(void **state)
         "\"connection\":\"prov.0123\",\"generation\":3,\"vend\":true}",
         "{\"op\":\"credential.put\",\"deadline_ms\":50000,\"owner\":\"acme\","
         "\"connection\":\"prov.0123\",\"secret\":{\"kind\":\"bearer\",\"token\":\"t\"}}",
-        "{\"op\":\"whoami\",\"deadline_ms\":77,\"x\":[1]}"};
+        "{\"op\":\"whoami\",\"deadline_ms\":77000,\"x\":[1]}"};
     for (size_t i = 0; i < 4; i++) {
         int error =
             i == 0   ? bursar_async_refresh(async, &target, true, done_one, &ones[i], NULL)
             : i == 1 ? bursar_async_invalidate(async, &target, &refused, done_one, &ones[i], NULL)
             : i == 2 ? bursar_async_put(async, &target, &put, done_one, &ones[i], NULL)
-                     : bursar_async_call(async, "whoami", "{\"x\": [1], \"deadline_ms\": 77}",
+                     : bursar_async_call(async, "whoami", "{\"x\": [1], \"deadline_ms\": 77000}",
                                          done_one, &ones[i], NULL);
         assert_int_equal(error, 0);
         assert_int_equal(process_until(async, 1), 1);

@@ -42,7 +42,7 @@ static void test_vend(void **state)
     struct fake_client *fixture = *state;
     struct bursar_target target = target_of("acme", "a1");
     struct bursar_vend_options options = {
-        .kind = "oauth2", .min_ttl_s = 60, .include_refresh_token = true, .deadline_ms = 1234};
+        .kind = "oauth2", .min_ttl_s = 60, .include_refresh_token = true, .deadline_ms = 123400};
     struct bursar_grant grant;
     struct bursar_failure failure;
     assert_int_equal(bursar_vend(fixture->client, &target, &options, &grant, &failure), 0);
@@ -62,7 +62,7 @@ static void test_vend(void **state)
     assert_int_equal(grant.part_count, 4);
     bursar_grant_free(&grant);
     assert_string_equal(fake_last_job(fixture->fake),
-                        "{\"op\":\"vend\",\"deadline_ms\":1234,\"owner\":\"acme\","
+                        "{\"op\":\"vend\",\"deadline_ms\":123400,\"owner\":\"acme\","
                         "\"provider\":\"prov\",\"account\":\"a1\",\"kind\":\"oauth2\","
                         "\"min_ttl_s\":60,\"include\":[\"refresh_token\"]}");
 }
@@ -78,9 +78,9 @@ static void test_purpose(void **state)
     options.purpose = purpose;
     assert_int_equal(bursar_client_open(&options, &client), 0);
     memset(purpose, 'x', sizeof purpose - 1); /* copied */
-    assert_int_equal(vend(client, "acme", "a1", 77, &failure), 0);
+    assert_int_equal(vend(client, "acme", "a1", 77000, &failure), 0);
     assert_string_equal(fake_last_job(fixture->fake),
-                        "{\"op\":\"vend\",\"deadline_ms\":77,\"purpose\":\"nightly run\","
+                        "{\"op\":\"vend\",\"deadline_ms\":77000,\"purpose\":\"nightly run\","
                         "\"owner\":\"acme\",\"provider\":\"prov\",\"account\":\"a1\"}");
     bursar_client_close(client);
 }
@@ -145,16 +145,17 @@ static void test_call(void **state)
     struct fake_client *fixture = *state;
     char *reply = NULL;
     struct bursar_failure failure;
-    assert_int_equal(bursar_call(fixture->client, "status",
-                                 "{\"x\": [1, {\"y\": null}], \"op\": \"no\", \"deadline_ms\": 77,"
-                                 " \"account\": \"\\u00e9\"}",
-                                 &reply, &failure),
-                     0);
+    assert_int_equal(
+        bursar_call(fixture->client, "status",
+                    "{\"x\": [1, {\"y\": null}], \"op\": \"no\", \"deadline_ms\": 77000,"
+                    " \"account\": \"\\u00e9\"}",
+                    &reply, &failure),
+        0);
     assert_non_null(strstr(reply, "\"ok\":true"));
     assert_non_null(strstr(reply, "\"account\":\"é\""));
     bursar_text_free(reply);
     assert_string_equal(fake_last_job(fixture->fake),
-                        "{\"op\":\"status\",\"deadline_ms\":77,\"x\":[1,{\"y\":null}],"
+                        "{\"op\":\"status\",\"deadline_ms\":77000,\"x\":[1,{\"y\":null}],"
                         "\"account\":\"é\"}");
     assert_int_equal(
         bursar_call(fixture->client, "vend", "{\"owner\": \"broke\"}", &reply, &failure),
@@ -284,7 +285,7 @@ static void test_daemon_dies(void **state)
 {
     struct fake_client *fixture = *state;
     struct bursar_client_options options = fake_options(fixture->fake);
-    options.connect_timeout_ms = 2000;
+    options.connect_timeout_ms = 8000;
     struct slow_call call = {.owner = "silent", .account = "a", .deadline_ms = 40000};
     pthread_t thread;
     assert_int_equal(bursar_client_open(&options, &call.client), 0);
@@ -369,7 +370,7 @@ static void test_pool_is_bounded(void **state)
     options.max_sockets = 1;
     assert_int_equal(bursar_client_open(&options, &client), 0);
     struct slow_call slow = {
-        .client = client, .owner = "silent", .account = "a", .deadline_ms = 4000};
+        .client = client, .owner = "silent", .account = "a", .deadline_ms = 8000};
     assert_int_equal(pthread_create(&thread, NULL, run_call, &slow), 0);
     fake_await_jobs(fixture->fake, "vend", 1);
     assert_int_equal(vend(client, "acme", "b", 100, &failure), BURSAR_E_OVERLOADED);

@@ -86,7 +86,7 @@ static void test_found(void **state)
                                          .account_type = "email",
                                          .kind = BURSAR_KIND_OAUTH2,
                                          .min_ttl_s = 60,
-                                         .deadline_ms = 1500};
+                                         .deadline_ms = 150000};
     struct bursar_grant grant;
     struct bursar_credential credential;
     assert_int_equal(bursar_lookup(fixture->client, &lookup, &grant, &credential, NULL), 0);
@@ -94,7 +94,7 @@ static void test_found(void **state)
     assert_string_equal(credential.oauth2.token_type, "Bearer");
     bursar_grant_free(&grant);
     assert_string_equal(fake_last_job(fixture->fake),
-                        "{\"op\":\"vend\",\"deadline_ms\":1500,\"owner\":\"acme\","
+                        "{\"op\":\"vend\",\"deadline_ms\":150000,\"owner\":\"acme\","
                         "\"provider\":\"prov\",\"account\":\"a1\",\"kind\":\"oauth2\","
                         "\"min_ttl_s\":60}");
     assert_int_equal(fake_count(fixture->fake, "connector.get"), 1);

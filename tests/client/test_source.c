@@ -296,7 +296,7 @@ static void test_of_client(void **state)
     struct bursar_client_options options = fake_options(fake);
     char owner[] = "acme";
     const struct bursar_target target = {.owner = owner, .provider = "prov", .account = "a1"};
-    const struct bursar_vend_options vend = {.kind = "oauth2", .deadline_ms = 1234};
+    const struct bursar_vend_options vend = {.kind = "oauth2", .deadline_ms = 123400};
     struct bursar_client *client = NULL;
     struct bursar_source *source = NULL;
     struct request request = {.statuses = statuses};
@@ -310,13 +310,13 @@ static void test_of_client(void **state)
     assert_int_equal(fake_count(fake, "vend"), 2); /* resolved for each use */
     assert_int_equal(fake_count(fake, "invalidate"), 1);
     assert_string_equal(fake_last_job(fake),
-                        "{\"op\":\"vend\",\"deadline_ms\":1234,\"owner\":\"acme\","
+                        "{\"op\":\"vend\",\"deadline_ms\":123400,\"owner\":\"acme\","
                         "\"provider\":\"prov\",\"account\":\"a1\",\"kind\":\"oauth2\"}");
     struct bursar_grant grant;
     assert_int_equal(bursar_source_current(source, &grant, NULL), 0);
     assert_int_equal(bursar_source_invalidate(source, &grant, NULL), 0);
     assert_string_equal(fake_last_job(fake),
-                        "{\"op\":\"invalidate\",\"deadline_ms\":1234,\"owner\":\"acme\","
+                        "{\"op\":\"invalidate\",\"deadline_ms\":123400,\"owner\":\"acme\","
                         "\"connection\":\"prov.0123\",\"generation\":7}");
     grant.generation = 0;
     free(grant.connection);

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from audit_log import ME, entry_rows, keyring_of, log_of, mend, seal_of, sound, spoil, start, total, verify
 from harness import SkipTest, run
 from machine import standing_still
-from scene import FAULT_POINTS, edit, make_secret, may_be_written, rows, until
+from scene import FAULT_POINTS, edit, is_writing, make_secret, rows, until
 
 MANY = 100  # connections: more than are worth a row at once
 SLICES = 1700  # connections whose rows are more than become rows of the log in three commits
@@ -96,7 +96,7 @@ def unsettled(d, c, connections, enough=1):
     given = 0
     while True:
         with standing_still(d.pid):
-            if is_filled(d, enough) and may_be_written(d):
+            if is_filled(d, enough) and not is_writing(d):
                 yield given
                 return
         given += fill_journal(d, c, connections, enough)

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from audit_log import entry_rows
 from harness import Daemon, Endpoint, SkipTest, limit, run
 from machine import LONG_MS, PATIENCE_S, standing_still
-from scene import (check_store, events_of, make_secret, may_be_written, put, record, rows, types_of, until,
+from scene import (check_store, events_of, is_writing, make_secret, put, record, rows, types_of, until,
                    wait_generation)
 
 SIZE = "16m"
@@ -234,7 +234,7 @@ def test_full_at_start(t):
         told yet is lost with it. Looked at before, for whoever closes the store as the last tidies it up."""
         with standing_still(d.pid):
             entries = rows(d, "SELECT entry FROM audit_journal")
-            if not entries or not may_be_written(d):
+            if not entries or is_writing(d):
                 return 0
             direct = rows(d, "SELECT coalesce(sum(count), 0) FROM audit WHERE kind = 1 AND connection = ?", ids[0])
             d.kill()

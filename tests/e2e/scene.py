@@ -1,5 +1,6 @@
 """What the end-to-end tests have in common: scales, secrets put, rows and logs looked at."""
 
+import contextlib
 import os
 import secrets as random_secrets
 import sqlite3
@@ -146,18 +147,14 @@ def rows(daemon, sql, *values):
         handle.close()
 
 
-def may_be_written(daemon):
-    """Whether a daemon that stands still has not stopped in the middle of a commit, which keeps everybody else out."""
-    handle = database(daemon)
-    try:
-        handle.execute("PRAGMA busy_timeout = 0")
-        handle.execute("BEGIN IMMEDIATE")
-        handle.execute("ROLLBACK")
-        return True
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        handle.close()
+def is_writing(daemon):
+    """Has the daemon begun a transaction? Who stands still in one lets nobody else write."""
+    with contextlib.closing(sqlite3.connect(daemon.db, isolation_level=None, timeout=0)) as handle:
+        try:
+            handle.execute("BEGIN IMMEDIATE")
+            return False
+        except sqlite3.OperationalError:
+            return True
 
 
 def edit(daemon, sql, *values):

@@ -122,9 +122,15 @@ void gates_told(struct world *world, const struct asked *asked, const struct tol
     if (is_probe && is_failure)
         gates->probe_failed_ms = world->now_ms;
     gates->failures = is_failure ? gates->failures + 1 : is_answer ? 0 : gates->failures;
-    if (gates->failures == BREAKER_FAILURES + UNHEARD && !gates->has_outage && !is_disturbed(world))
+    if (is_failure && gates->failures == BREAKER_FAILURES)
+        gates->enough_ms = world->now_ms;
+    bool is_enough = gates->failures >= BREAKER_FAILURES + UNHEARD && !gates->has_outage;
+    /* Others were under way, all that a pause had held back for instance. */
+    if (is_failure && is_enough && sent_ms > gates->enough_ms + SLACK_MS && !is_disturbed(world)) {
         violation(world, asked->conn, "breaker",
                   "it does not open, however often the provider fails");
+        gates->failures = 0; /* once is enough */
+    }
     if (is_answer)
         gates->is_open = false; /* the end of the incident is on its way */
     if (told && (told->is_secret || told->is_refusal))

@@ -107,6 +107,7 @@ struct gates {
     int64_t opened_ms, shut_ms, probe_failed_ms;
     unsigned outstanding; /* probes */
     unsigned failures;    /* in a row */
+    int64_t enough_ms;    /* since when they are as many as open it */
     unsigned taken_since_shut;
     struct times taken, refused, canaries, believed;
 };

@@ -50,8 +50,13 @@ static void test_replan(void **state)
                                  .connection = T("asked"),
                                  .expect_generation = 1};
     assert_int_equal(apply_one(f, &asked), 0);
-    apply_right(f, change_failed("dead", 1, MOVE_REFUSED, VERDICT_GRANT), EVENT_REAUTH);
-    struct store_change replan = {.type = CHANGE_REPLAN, .at_ms = NOW_MS, .provider = T("github")};
+    failed = change_failed("dead", 1, MOVE_REFUSED, VERDICT_GRANT);
+    failed.remind_at = NOW_S + 2 * 86400;
+    apply_right(f, failed, EVENT_REAUTH);
+    struct store_change replan = {.type = CHANGE_REPLAN,
+                                  .at_ms = NOW_MS,
+                                  .provider = T("github"),
+                                  .remind_at = NOW_S + 86400};
     assert_int_equal(apply_one(f, &replan), 0);
     assert_int_equal(replan.generation, 5);
     assert_int_equal(
@@ -69,6 +74,14 @@ static void test_replan(void **state)
     assert_int_equal(fixture_sql(f, "SELECT next_refresh_at IS NULL FROM connection"
                                     " WHERE id = 'dead'"),
                      1);
+    assert_int_equal(fixture_sql(f, "SELECT remind_at FROM connection WHERE id = 'dead'"),
+                     NOW_S + 86400);
+    assert_int_equal(apply_one(f, &replan), 0);
+    assert_int_equal(replan.generation, 0);
+    replan.remind_at = NOW_S + 172800; /* later than it is reminded of anyway */
+    assert_int_equal(apply_one(f, &replan), 0);
+    assert_int_equal(fixture_sql(f, "SELECT remind_at FROM connection WHERE id = 'dead'"),
+                     NOW_S + 86400);
     assert_int_equal(f->engine->last_at(f->reader, &last_ms), 0);
     assert_true(last_ms == NOW_MS);
 }

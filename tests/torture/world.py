@@ -15,6 +15,7 @@ import time
 
 import leaks
 from harness import Client, Daemon, Idp, Sim, SkipTest, put_secret
+from machine import BUSY
 from scene import SANITIZED, SLOW, until
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -23,12 +24,11 @@ OWNERS = ("ann", "ben", "cleo")
 ACCOUNTS_EACH = 2
 TIMEOUT_S = 3 * SLOW          # how long the daemon waits for a provider
 DEADLINE_S = 2 * SLOW         # how long a caller waits for the daemon
-LATE_S = 4 * SLOW             # what is allowed beyond that before an answer counts as lost
+LATE_S = 4 * SLOW * BUSY      # what is allowed beyond that before an answer counts as lost
 READY_S = 10 * SLOW           # a start takes no longer
 REST_S = (0.25, 0.6)          # between an answer and the same caller's next job
 EAGER_S = (0.0, 0.02)         # the same where a fault point is to be reached
 GRACE_S = 60
-HEARD_S = 0.5 * SLOW          # after which the daemon has taken a job from its socket
 PATIENCE = 4                  # answers in doubt after which an owner connects again
 LOG_BYTES = 2 << 20           # the log begins anew behind so much
 RULES = {"strict": "strict", "grace": f"grace:{GRACE_S}", "none": "none"}
@@ -96,7 +96,7 @@ class World:
         self.rng, self.wrongs, self.notes = rng, [], []
         self.jobs, self.codes, self.interrupts, self.paused_s = {}, {}, [], 0.0
         self.answers, self.slowest_start_s, self.rest_s, self.halts = 0, 0.0, REST_S, []
-        self.c, self.d, self.idp, self._lib = None, None, None, None
+        self.c, self.d, self.idp, self._lib, self.mark = None, None, None, None, None
         self.folder = tempfile.mkdtemp(prefix="torture")
         self._registry = leaks.Registry()  # how secrets begin
         self._deep = leaks.Registry()      # and those that begin in no way of their own
@@ -194,7 +194,7 @@ class World:
             self.c.close()
         for job in self.jobs.values():
             job.account.needs_put = job.account.needs_put or job.op == "credential.put"
-        self.c, self.jobs = Client(self.d.jobs), {}
+        self.c, self.jobs, self.mark = Client(self.d.jobs), {}, None
 
     def interrupted(self):
         """A reply of a provider that came about now may not have reached the daemon."""
@@ -212,9 +212,9 @@ class World:
 
     def terminate(self):
         """SIGTERM: it ends in order, and whoever it had heard is answered before that."""
-        asked_at = time.monotonic()
+        heard = self.heard()
         self.d.child.send(signal.SIGTERM)
-        ends = time.monotonic() + TIMEOUT_S + 30
+        ends = time.monotonic() + TIMEOUT_S + 30 + LATE_S
         while self.d.running() and time.monotonic() < ends:
             self.take(0.02)
         status = self.d.wait_exit(1) if not self.d.running() else None
@@ -222,9 +222,18 @@ class World:
             self.wrong(f"SIGTERM: ended with {status}")
             self.kill()
         self.gone()
-        for job in self.jobs.values():
-            if job.sent_at < asked_at - HEARD_S:  # what came just then may still lie in the socket
+        for number, job in self.jobs.items():
+            if number in heard:
                 self.wrong(f"{job.account.name}: {job.op} was not answered before the end")
+
+    def heard(self):
+        """The numbers of jobs under way that the daemon has taken from its socket, where they keep their order."""
+        self.mark, sent = self.c.send("whoami"), set(self.jobs)
+        while self.mark is not None and self.take(DEADLINE_S + LATE_S):
+            pass
+        if self.mark is not None:
+            self.wrong("whoami was not answered")
+        return sent
 
     def pause(self, child, seconds):
         """SIGSTOP, a while, SIGCONT. Callers go on asking."""
@@ -307,6 +316,9 @@ class World:
         if not self.c.wait(timeout):
             return False
         reply = self.c.recv(0)
+        if reply["id"] == self.mark:
+            self.mark = None
+            return True
         job = self.jobs.pop(reply["id"])
         code = "ok" if reply["ok"] else reply["error"]["code"]
         self.codes[code] = self.codes.get(code, 0) + 1

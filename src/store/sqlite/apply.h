@@ -52,6 +52,7 @@ enum apply_statement {
     SET_SUSPECT,
     SET_PLANNED,
     REPLAN,
+    REPLAN_REMINDERS,
     SET_FAILED,
     SET_REMINDED,
     SET_PROBED,

@@ -49,5 +49,10 @@ int apply_replan(struct store_writer *writer, struct store_change *change)
     db_bind_int(statement, 4, 2 * RETRY_AFTER_MAX_MS / 1000);
     int result = db_run(&writer->db, statement);
     change->generation = result == 0 ? (uint64_t)sqlite3_changes(writer->db.handle) : 0;
-    return result;
+    if (result < 0)
+        return result;
+    statement = db_statement(&writer->db, REPLAN_REMINDERS);
+    db_bind_text(statement, 1, change->provider);
+    db_bind_int(statement, 2, change->remind_at);
+    return db_run(&writer->db, statement);
 }

@@ -54,6 +54,8 @@ const char *const apply_texts[] = {
                " AND state IN (2, 3) AND can_refresh AND next_refresh_at > ?2"
                " AND (issued_at > ?2 + ?3 OR iif(failures > 0, next_refresh_at > ?2 + ?4,"
                " next_refresh_at IS NOT due_at))",
+    [REPLAN_REMINDERS] = "UPDATE connection SET remind_at = ?2"
+                         " WHERE provider = ?1 AND remind_at > ?2",
     [SET_FAILED] = "UPDATE connection SET state = ?2, next_refresh_at = ?3, updated_at = ?4,"
                    " last_refresh_at = ?4, last_outcome = ?5, failures = failures + 1,"
                    " is_probed = ?6, last_error = ?7, reason = coalesce(?8, reason),"

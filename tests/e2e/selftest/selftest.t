@@ -27,6 +27,7 @@ import leaks
 import tap
 from harness import (Daemon, Endpoint, Idp, NoReply, Refused, Sim, SkipTest, cli, fan,
                      fingerprint, leak_check, limit, put_secret, run, secrets)
+from machine import PATIENCE_S
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -38,7 +39,7 @@ class Browser:
         info = sim.info if isinstance(sim, (Sim, Idp)) else vars(sim)
         self.info = {k: info[k] for k in ("token_url", "client_id", "client_secret")}
         self.http = http.client.HTTPConnection(urllib.parse.urlsplit(info["token_url"]).netloc,
-                                               timeout=20)
+                                               timeout=PATIENCE_S)
 
     def send(self, token, secret=None):
         pair = f"{self.info['client_id']}:{secret or self.info['client_secret']}"
@@ -66,6 +67,14 @@ class Browser:
         except (ConnectionError, http.client.BadStatusLine):
             self.http.close()
             return True
+
+
+class CountedSim(Sim):
+    def cpu_s(self):
+        """The processor time that it has had."""
+        with open(f"/proc/{self._child.pid}/stat", encoding="utf-8") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def lines_of(tests, **kwargs):
@@ -97,6 +106,7 @@ def test_tap(t):
         tt.cleanup(cleaned.append, "broken")
         raise ValueError("oh")
 
+    @limit(0.5)
     def slow(tt):
         tt.ok(True, "begun")
         threading.Event().wait(30)
@@ -104,20 +114,20 @@ def test_tap(t):
     def skipped(_):
         raise SkipTest("not here")
 
-    text, code = lines_of([good], timeout=5)
+    text, code = lines_of([good], timeout=60)
     t.eq((text.splitlines()[:2], code), (["ok 1 - fine", "ok 2 - equal \\# too"], 0), "a good run")
     t.ok("\n1..2\n" in text, "has a plan")
     for test, sign in ((bad, "not ok 1 - unequal"), (empty, "empty: checked nothing"),
                        (broken, "not ok 1 - broken: ValueError: oh")):
-        text, code = lines_of([test], timeout=5)
+        text, code = lines_of([test], timeout=60)
         t.ok(sign in text and code == 1, f"a run fails: {test.__name__}", text)
         t.ok("hunter2" not in text, "without a secret")
     start = time.monotonic()
-    text, code = lines_of([slow, good], timeout=0.5)
+    text, code = lines_of([slow, good], timeout=60)
     t.ok("not ok 2 - slow: not done in 0.5 s" in text and "ok 3 - fine" in text and code == 1,
          "a slow test is ended and the next one runs", text)
-    t.le(time.monotonic() - start, 5, "in time")
-    text, code = lines_of([skipped], timeout=5)
+    t.le(time.monotonic() - start, 29, "in time")
+    text, code = lines_of([skipped], timeout=60)
     t.ok("ok 1 - skipped # SKIP not here" in text and code == 0, "a skipped test", text)
     t.eq(cleaned, ["good", "broken", "good"], "cleaned up after each")
 
@@ -196,7 +206,7 @@ def test_daemon(t):
     t.ok(not d.running(), "and gone")
     d.start()
     d.client().send("exit", status=7)
-    t.eq(d.wait_exit(10), 7, "it ends by itself")
+    t.eq(d.wait_exit(), 7, "it ends by itself")
     d.configure({"exit_status": 3})
     d.start()
     try:
@@ -228,8 +238,8 @@ def test_daemon_ends_with_us(t):
                           stdin=harness.subprocess.PIPE, stdout=harness.subprocess.PIPE)
     pid, folder = child.proc.stdout.readline().decode().split()
     fd = os.pidfd_open(int(pid))
-    child.end(10, signal.SIGKILL)
-    ended = harness.select.select([fd], [], [], 10)[0]
+    child.end(PATIENCE_S, signal.SIGKILL)
+    ended = harness.select.select([fd], [], [], PATIENCE_S)[0]
     os.close(fd)
     shutil.rmtree(folder)
     t.ok(ended, "the daemon ended with the test")
@@ -295,11 +305,12 @@ def test_rotation(t):
         t.eq((found["kind"], found["generation"], found["current"]), ("at", 2, True), "lookup")
         t.eq(b.refresh("unknown", secret="wrong")[0], 401, "a wrong client secret")
         t.ok(set((one["access_token"], g["refresh_token"])) <= set(secrets.all()), "all are known")
-        h = sim.issue(rotation="grace:0.3")
+        h = sim.issue(rotation="grace:3600")
         first = b.refresh(h["refresh_token"])[1]["refresh_token"]
         again = b.refresh(h["refresh_token"])[1]["refresh_token"]
         t.ok(first != again and b.refresh(first)[0] == 200, "grace: a second use is fine")
-        threading.Event().wait(0.35)
+        with sim._changed:
+            sim._ledger.tokens[h["refresh_token"]]["used_at"] -= 3601
         t.eq(b.refresh(h["refresh_token"])[0], 400, "grace: too late")
         t.ok(not sim.grant(h["grant_id"])["alive"], "grace: then dead")
         n = sim.issue(rotation="none")
@@ -372,29 +383,29 @@ def test_hold(t):
         browsers = [Browser(sim) for _ in grants]
         for b, g in zip(browsers, grants):
             b.send(g["refresh_token"])
-        t.ok(sim.wait_requests(300, 20), "300 connections wait")
+        t.ok(sim.wait_requests(300), "300 connections wait")
         t.eq((sim.stats()["done"], sim.stats()["connections"]), (0, 300), "none is answered")
         browsers[0].http.close()
         sim.release("gate")
         t.eq([b.receive()[0] for b in browsers[1:]], [200] * 299, "released")
-        t.ok(sim.wait_done(300, 10), "all are done")
+        t.ok(sim.wait_done(300), "all are done")
         t.eq([e["delivered"] for e in sim.journal() if e["grant"] == "g0"], [False],
              "what nobody was there for is not delivered")
 
 
 @limit(120)
 def test_speed(t):
-    with Sim(prefix="FAST") as sim:
+    with CountedSim(prefix="FAST") as sim:
         tokens = [g["refresh_token"] for g in sim.issue_many(100)]
         browsers = [Browser(sim) for _ in tokens]
-        start = time.monotonic()
+        start_s = time.process_time() + sim.cpu_s()
         for _ in range(20):
             for b, token in zip(browsers, tokens):
                 b.send(token)
             tokens = [json.loads(b.receive()[1])["refresh_token"] for b in browsers]
-        rate = 2000 / (time.monotonic() - start)
-        t.diag(f"{rate:.0f} requests a second")
-        t.ok(rate > 300, "fast enough even on a busy machine")
+        rate = 2000 / (time.process_time() + sim.cpu_s() - start_s)
+        t.diag(f"{rate:.0f} requests a second of a processor's time, with who asks")
+        t.ok(rate > 300, "fast enough")
         t.eq(sim.stats()["reuse"], 0, "no reuse")
 
 
@@ -405,7 +416,7 @@ def test_sim_process(t):
     sim.script({"raw": b"\xff\xfe"})
     t.ok(Browser(sim).breaks(g["refresh_token"]), "scripts with bytes go over the wire")
     t.eq(Browser(sim).refresh(g["refresh_token"])[0], 200, "a refresh")
-    t.ok(sim.wait_requests(2, 5), "waited for")
+    t.ok(sim.wait_requests(2), "waited for")
     port = sim.info["port"]
     sim.restart()
     t.eq((sim.info["port"], len(sim.journal())), (port, 2), "restarted with its journal")
