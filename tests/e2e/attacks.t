@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from bound import ROLES, Bound
 from harness import Client, Daemon, Endpoint, Events, limit, program, run
+from machine import LONG_MS
 from scene import SANITIZED, edit, make_secret, put, record, rows, scaled, until, wait_state
 
 def plain(name):
@@ -134,8 +135,10 @@ def test_removed_while_it_waits(t):
     b.keys["late"] = (public, secret)
     late = b.client("late")
     sim.script({"hold": "gate"})
+    everything = b.d.events(["connected/"])
     connection = put(ops, sim.issue("alice", ttl=3600), owner="acme")
-    job = late.send("vend", owner="acme", connection=connection, deadline_ms=600000)
+    everything.expect("connected", connection=connection)  # told to whoever listens, before others do
+    job = late.send("vend", owner="acme", connection=connection, deadline_ms=LONG_MS)
     t.ok(sim.wait_requests(1), "it waits for a refresh")
     first = t.use(Events(b.tcp_events, ["connected/acme/"], setup=b.setup("late"), sync=b.d.round_trip))
     second = t.use(Events(b.tcp_events, ["connected/acme/"], setup=b.setup("acme"), sync=b.d.round_trip))
@@ -143,8 +146,10 @@ def test_removed_while_it_waits(t):
     b.d.round_trip()
     ops.ask("principal.remove", principal="late")
     t.eq(late.recv_id(job)["error"]["code"], "forbidden", "its answer is no secret any more")
+    everything.wait_connected()  # all were cut off, and are asked again who they are
     sim.release("gate")
     ops.ask("credential.put", owner="acme", provider="plain", secret=plain("after"))
+    everything.expect("connected", provider="plain")
     t.eq(first.drain(0.5), [], "and it hears nothing")
 
 
@@ -393,12 +398,14 @@ def test_addresses(t):
         c = d.client()
         asked = {}
         for name in providers:
-            put(c, {"access_token": make_secret("at"), "refresh_token": make_secret("rt"),
-                    "account": "x"}, provider=name, account="x")
-            asked[name] = c.send("vend", owner="o", provider=name, account="x", deadline_ms=1500)
-        for name, job in asked.items():
+            connection = put(c, {"access_token": make_secret("at"), "refresh_token": make_secret("rt"),
+                                 "account": "x"}, provider=name, account="x")
+            asked[name] = connection, c.send("vend", owner="o", provider=name, account="x", deadline_ms=1500)
+        for name, (connection, job) in asked.items():
             reply = c.recv_id(job)
             t.ok(not reply["ok"], f"{hosts[name]}: no token comes of it", reply)
+            tried = until(lambda one=connection: record(c, one).get("last_refresh"), f"{name} was tried")
+            t.ok(tried["outcome"] != "ok", f"{hosts[name]}: of an attempt that is over", tried)
         for sock in listening:
             sock.setblocking(False)
             try:
@@ -420,6 +427,8 @@ def test_redirects(t):
         connection = put(c, sim.issue("alice", ttl=3600))
         t.ok(not c.call("vend", owner="o", connection=connection, deadline_ms=1500)["ok"],
              f"{status}: refused")
+        tried = until(lambda one=connection, by=c: record(by, one).get("last_refresh"), "it was tried")
+        t.eq(tried["outcome"], "client", "the answer was no token")
         t.eq(record(c, connection)["state"], "ACTIVE", "and the grant lives")
         d.close(expect=None)
     t.eq(inside.journal(), [], "nobody came where it leads")

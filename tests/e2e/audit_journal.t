@@ -5,16 +5,15 @@ import contextlib
 import hashlib
 import os
 import signal
-import sqlite3
 import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from audit_log import ME, entry_rows, keyring_of, log_of, mend, seal_of, sound, spoil, start, store, total, verify
+from audit_log import ME, entry_rows, keyring_of, log_of, mend, seal_of, sound, spoil, start, total, verify
 from harness import SkipTest, run
 from machine import standing_still
-from scene import FAULT_POINTS, edit, make_secret, rows, until
+from scene import FAULT_POINTS, edit, is_writing, make_secret, rows, until
 
 MANY = 100  # connections: more than are worth a row at once
 SLICES = 1700  # connections whose rows are more than become rows of the log in three commits
@@ -55,16 +54,6 @@ def is_filled(d, enough):
     return len({r["connection"] for r in in_journal(d)}) >= enough
 
 
-def is_writing(d):
-    """Has the daemon begun a transaction? Who stands still in one lets nobody else write."""
-    with contextlib.closing(sqlite3.connect(d.db, isolation_level=None, timeout=0)) as handle:
-        try:
-            handle.execute("BEGIN IMMEDIATE")
-            return False
-        except sqlite3.OperationalError:
-            return True
-
-
 def fill_journal(d, c, connections, enough=1):
     """Vends until there is something in the journal, of so many connections; how many."""
     given = 0
@@ -91,7 +80,7 @@ def store_many(c, count):
 def journaled(t):
     """A daemon with something in its journal, its connections, and how many vends it has given, all on the disk."""
     d, c = start(t)
-    connections = [store(c, f"a{i}") for i in range(MANY)]
+    connections = store_many(c, MANY)
     given = fill_journal(d, c, connections)
     vend_many(c, connections, 3)
     given += 3 * MANY

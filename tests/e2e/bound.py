@@ -1,19 +1,13 @@
 """A daemon with principals that are bound to one owner each."""
 
 import os
-import socket
 
 import zmq
 
 from harness import Client, Daemon
+from machine import hold_port, port_of
 
 ROLES = ["vend", "refresh", "connect", "manage", "events", "export"]
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Bound:
@@ -23,13 +17,13 @@ class Bound:
     def __init__(self, t, owners, config=None, more=None):
         self.server, secret = (k.decode() for k in zmq.curve_keypair())
         self.keys = {name: zmq.curve_keypair() for name in owners}
-        ports = [free_port(), free_port()]
+        self._ports = hold_port(), hold_port()
         principals = {"ops": {"uids": [os.getuid()], "owners": ["*"], "roles": [*ROLES, "admin"]}}
         for name, (public, _) in self.keys.items():
             principals[name] = {"curve_keys": [public.decode()], "owners": [name], "roles": ROLES,
                                 **(more or {}).get(name, {})}
         self.d = t.use(Daemon({"principals": principals, **(config or {})}, start=False))
-        self.tcp, self.tcp_events = (f"tcp://127.0.0.1:{port}" for port in ports)
+        self.tcp, self.tcp_events = (f"tcp://127.0.0.1:{port_of(held)}" for held in self._ports)
         over = {"listen": {"jobs": [self.d.jobs, self.tcp], "intake": [self.d.intake],
                            "events": [self.d.events_endpoint, self.tcp_events], "curve_key": secret}}
         self.d.configure({"principals": principals, **(config or {}), **over})

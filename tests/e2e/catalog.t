@@ -10,6 +10,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import ROOT, Daemon, limit, program, run
+from machine import PATIENCE_S
 from scene import make_secret, until
 
 CATALOG = ROOT / "workers" / "catalog"
@@ -35,7 +36,7 @@ def folder(d, **files):
 def check(d):
     """(status, what bursard --check says)."""
     done = subprocess.run([*program("bursard", "BURSARD"), "--check", "-c", d.config_file],
-                          capture_output=True, timeout=60, check=False)
+                          capture_output=True, timeout=PATIENCE_S, check=False)
     return done.returncode, done.stderr.decode().replace(d.dir, "")
 
 

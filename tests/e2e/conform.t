@@ -13,6 +13,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Child, Daemon, SkipTest, cli, first_line, limit, program, run
+from machine import BUSY, PATIENCE_S
 from scene import wait_generation, wait_state
 
 CATALOG = str(pathlib.Path(__file__).resolve().parents[2] / "workers" / "catalog")
@@ -53,14 +54,14 @@ class Simulation:
         command = [*program("bursar", "BURSAR"), "simulate", entry, "--catalog", CATALOG, "--json",
                    *args]
         self.child = Child(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        self.info = first_line(self.child, 30, "bursar simulate")
+        self.info = first_line(self.child, PATIENCE_S, "bursar simulate")
 
     def provider(self, token_path, **over):
         return {"client_id": self.info["client_id"], "client_secret": self.info["client_secret"],
                 "token_url": self.info["url"] + token_path, **over}
 
     def end(self, how=signal.SIGTERM):
-        return self.child.end(10, how)
+        return self.child.end(PATIENCE_S, how)
 
     def __enter__(self):
         return self
@@ -69,7 +70,7 @@ class Simulation:
         self.end()
 
 
-def conform(*args, timeout=300):
+def conform(*args, timeout=400 * BUSY):
     return cli(None, "conform", "--catalog", CATALOG, *args, timeout=timeout)
 
 

@@ -310,7 +310,7 @@ def test_command_reconnect_and_json(t):
 @limit(90)
 def test_command_without_a_listener(t):
     """Where the address is on another machine, the person brings it back."""
-    idp, uri = t.use(Idp()), callback()
+    idp, uri = t.use(Idp(access_ttl=3600)), callback()
     elsewhere = uri.replace("127.0.0.1", "127.0.0.2")
     d = t.use(Daemon({"providers": {"acme": entry(idp, elsewhere)}}))
     command = t.use(Command(d, "o", "acme", "--no-browser"))

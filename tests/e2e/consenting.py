@@ -2,23 +2,20 @@
 
 import os
 import select
-import socket
 import subprocess
 import time
 import urllib.parse
 
 from harness import ROOT, Child, Daemon, Idp, program, secrets
-from machine import PATIENCE_S
+from machine import PATIENCE_S, hold_port, port_of
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+_held = []  # as long as this process lives
 
 
-def callback(port=None):
-    return f"http://127.0.0.1:{port or free_port()}/callback"
+def callback():
+    _held.append(hold_port())
+    return f"http://127.0.0.1:{port_of(_held[-1])}/callback"
 
 
 def entry(idp, uri, **over):
@@ -33,7 +30,7 @@ def entry(idp, uri, **over):
 
 def scene(t, idp=None, uri=None, **over):
     """A server, a daemon that knows it as `acme`, a client, and where consents lead back to."""
-    idp = idp or t.use(Idp())
+    idp = idp or t.use(Idp(access_ttl=3600))  # what the tests count is not refreshed by itself
     uri = uri or callback()
     d = t.use(Daemon({"providers": {"acme": entry(idp, uri, **over)}}))
     return idp, d, d.client(), uri

@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, Sim, SkipTest, limit, put_secret, run
-from machine import PATIENCE_S
+from machine import LONG_MS, PATIENCE_S
 from scene import (FAULT_POINTS, SLOW, STATES, check_store, database, events_of, now, put, record,
                    rows, scaled, types_of, until)
 
@@ -57,7 +57,7 @@ def each_point(t, rule, sim_rule, column):
         d.env = {"BURSAR_FAULT_POINT": point}
         d.start()
         d.client().send("refresh", owner="o", connection=connection, force=True)
-        t.eq(d.wait_exit(20), -9, f"{rule}, {point}: the point is reached")
+        t.eq(d.wait_exit(), -9, f"{rule}, {point}: the point is reached")
         d.env = {}
         d.start()
         c = d.client()
@@ -136,7 +136,7 @@ class Storm:
     def put(self, account):
         grant = self.sim.issue(account)
         job = self.c.send("credential.put", owner="o", provider="acme", account=account,
-                          secret=put_secret(grant), expires_at=now() + 3600)
+                          secret=put_secret(grant), expires_at=now() + 3600, deadline_ms=LONG_MS)
         self.jobs[job] = account
 
     def ask(self, account):
@@ -144,12 +144,13 @@ class Storm:
         generation = self.acknowledged.get(connection, 0)
         how = self.random.random()
         if how < 0.5:
-            job = self.c.send("refresh", owner="o", connection=connection, force=True)
+            job = self.c.send("refresh", owner="o", connection=connection, force=True,
+                              deadline_ms=LONG_MS)
         elif how < 0.8:
             job = self.c.send("invalidate", owner="o", connection=connection, vend=True,
-                              generation=generation)
+                              generation=generation, deadline_ms=LONG_MS)
         else:
-            job = self.c.send("vend", owner="o", connection=connection)
+            job = self.c.send("vend", owner="o", connection=connection, deadline_ms=LONG_MS)
         self.jobs[job] = account
 
     def take(self, timeout):

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from building import build_folder, build_setting
 from harness import ROOT, Child, Daemon, run
+from machine import PATIENCE_S
 from scene import make_secret
 
 
@@ -66,7 +67,7 @@ class Built:
              "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", *build_setting("SANITIZE_CFLAGS"),
              f"-I{self.dir / 'include'}", "-o", str(self.program),
              str(ROOT / "doc" / "examples" / "broker.c"), f"-L{library}",
-             f"-Wl,-rpath,{library}", "-lbursar-broker", "-pthread"], check=True, timeout=120)
+             f"-Wl,-rpath,{library}", "-lbursar-broker", "-pthread"], check=True, timeout=PATIENCE_S)
 
     def __enter__(self):
         return self
@@ -88,7 +89,7 @@ class Host:
 
     def end(self):
         self.child.proc.stdin.close()
-        return self.child.wait(60)
+        return self.child.wait(PATIENCE_S)
 
     def __enter__(self):
         return self
@@ -124,7 +125,7 @@ def test_one_that_is_not_known(t):
     built = t.use(Built())
     d = t.use(Daemon({"providers": {"house": {"kind": "seesam"}}}, start=False))
     with Host(built, d) as host:
-        t.eq((host.line(), host.child.wait(60)), ("", 1), "it does not start")
+        t.eq((host.line(), host.child.wait(PATIENCE_S)), ("", 1), "it does not start")
     said = pathlib.Path(d.path("host.captured")).read_text()
     t.ok("no such kind of connector" in said and 'did you mean "sesame"' in said,
          "and says what is wrong", said)

@@ -13,6 +13,7 @@ import urllib.parse
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from harness import Daemon, Endpoint, cli, limit, put_secret, run
+from machine import PATIENCE_S
 from scene import (edit, events_of, make_secret, now, put, record, rows, types_of, until,
                    wait_generation, wait_state)
 
@@ -24,7 +25,7 @@ def spend(sim, token):
     """What the other system does: it refreshes by itself. (status, reply)"""
     where = urllib.parse.urlsplit(sim.token_url)
     basic = base64.b64encode(f"{sim.client_id}:{sim.client_secret}".encode()).decode()
-    connection = http.client.HTTPConnection(where.netloc, timeout=30)
+    connection = http.client.HTTPConnection(where.netloc, timeout=PATIENCE_S)
     try:
         body = urllib.parse.urlencode({"grant_type": "refresh_token", "refresh_token": token})
         connection.request("POST", where.path, body, {
@@ -241,7 +242,7 @@ def test_hand_over(t):
     t.eq(spend(sim, spent["refresh_token"])[0], 200, "the old system is quicker with one")
     sim.script({"match": {"account": "lost"}, "drop": "after"},
                {"match": {"account": "down"}, "status": 503, "times": 50})
-    status, out, err = cli(d, "import", path, "--hand-over", "--yes", timeout=100)
+    status, out, err = cli(d, "import", path, "--hand-over", "--yes")
     t.eq(status, 1, "not all is well")
     told = {line.split(":")[1].split("/")[1]: line.split(": ", 2)[2] for line in out.splitlines()}
     for account, words in (("good", "ok: refreshed here"), ("spent", "refused: needs_reauth"),
@@ -287,7 +288,7 @@ def test_hand_over_to_another(t):
     for grant in grants:
         c.send("credential.put", owner="o", provider="acme", account=grant["account"],
                secret=put_secret(grant), expires_at=now() + FAR)
-    ids = [c.recv(30)["connection"] for _ in grants]
+    ids = [c.recv()["connection"] for _ in grants]
     theirs = put(c, sim.issue("p"), lives_s=FAR, owner="p")
     path = old.path("etc/over.ndjson")
     status, _, err = cli(old, "export", path, "--owner", "o", "--hand-over")
@@ -307,7 +308,7 @@ def test_hand_over_to_another(t):
     c = old.client()
     t.eq(c.code("refresh", owner="o", connection=ids[0], force=True), "revoked", "not refreshed")
     t.eq(sim.journal(), [], "nor anything else")
-    status, out, err = cli(new, "import", path, "--hand-over", "--yes", timeout=100)
+    status, out, err = cli(new, "import", path, "--hand-over", "--yes")
     t.ok(status == 0 and err.endswith("250 ok\n"), "taken over", err)
     t.eq((sim.stats()["ok"], sim.stats()["reuse"]), (250, 0), "one refresh each")
     t.eq(n.ask("status")["connections"]["ACTIVE"], 250, "and they live there")

@@ -1,5 +1,6 @@
 """What the end-to-end tests have in common: scales, secrets put, rows and logs looked at."""
 
+import contextlib
 import os
 import secrets as random_secrets
 import sqlite3
@@ -144,6 +145,16 @@ def rows(daemon, sql, *values):
         return handle.execute(sql, values).fetchall()
     finally:
         handle.close()
+
+
+def is_writing(daemon):
+    """Has the daemon begun a transaction? Who stands still in one lets nobody else write."""
+    with contextlib.closing(sqlite3.connect(daemon.db, isolation_level=None, timeout=0)) as handle:
+        try:
+            handle.execute("BEGIN IMMEDIATE")
+            return False
+        except sqlite3.OperationalError:
+            return True
 
 
 def edit(daemon, sql, *values):

@@ -19,9 +19,9 @@ spec = json.load(sys.stdin)
 context = zmq.Context()
 context.linger = 0
 jobs, push, sub = context.socket(zmq.DEALER), context.socket(zmq.PUSH), context.socket(zmq.SUB)
-monitor = jobs.get_monitor_socket(zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECT_RETRIED
-                                  | zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-                                  | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+monitors = [sock.get_monitor_socket(zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
+                                    | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            for sock in (jobs, push, sub)]
 sub.subscribe(b"")
 for sock, endpoint in ((jobs, spec["jobs"]), (push, spec["intake"]), (sub, spec["events"])):
     sock.connect(endpoint)
@@ -29,21 +29,23 @@ for job in spec["send"]:
     jobs.send_multipart([b"", encode(job)])
 for job in spec["push"]:
     push.send(encode(job), zmq.DONTWAIT) if push.poll(spec["reply_ms"], zmq.POLLOUT) else None
+heard = [bool(monitor.poll(spec["sure_ms"])) for monitor in monitors]
 replies = []
 while len(replies) < len(spec["send"]) and jobs.poll(spec["reply_ms"]):
     replies.append(decode(jobs.recv_multipart()[-1]))
 replies.sort(key=lambda r: r.get("id") or 0)
 print(json.dumps({"replies": len(replies), "ok": [r["ok"] for r in replies],
                   "principals": [r.get("principal") for r in replies],
-                  "event": bool(sub.poll(spec["event_ms"])), "heard": bool(monitor.poll(0))}))
+                  "event": bool(sub.poll(spec["event_ms"])), "heard": heard}))
 """
 
 
 def as_user(uid, d, send=(), push=(), reply_ms=500, event_ms=500, gid=None):
     """What a process of this user (and group; else one of the same number) gets from a daemon: how long it waits
-    for each reply, and for an event. What must come is waited for SURE_MS, and what must not for a moment."""
+    for each reply, and for an event, once each of its sockets has been let in or turned away. What must come is
+    waited for SURE_MS, and what must not for a moment."""
     spec = {"jobs": d.jobs, "intake": d.intake, "events": d.events_endpoint, "send": list(send),
-            "push": list(push), "reply_ms": reply_ms, "event_ms": event_ms}
+            "push": list(push), "reply_ms": reply_ms, "event_ms": event_ms, "sure_ms": SURE_MS}
     command = [sys.executable, "-c", TRY]
     if uid != os.getuid() or gid is not None:
         command = ["setpriv", f"--reuid={uid}", f"--regid={uid if gid is None else gid}", "--clear-groups", *command]
@@ -51,7 +53,10 @@ def as_user(uid, d, send=(), push=(), reply_ms=500, event_ms=500, gid=None):
                           timeout=PATIENCE_S, check=False, cwd="/")
     if done.returncode:
         raise RuntimeError(done.stderr.decode())
-    return json.loads(done.stdout)
+    found = json.loads(done.stdout)
+    if not all(found["heard"]):
+        raise RuntimeError(f"neither let in nor turned away: {found['heard']} of jobs, intake, events")
+    return found
 
 
 def needs_root():

@@ -104,7 +104,7 @@ function configuration(args, memory, clients) {
     scopes: ['openid', 'offline_access'],
     ttl: {
       AccessToken: args.accessTtl,
-      AuthorizationCode: 60,
+      AuthorizationCode: 600, // a busy machine may take more than the usual minute
       DeviceCode: args.deviceTtl,
       Grant: YEAR_S,
       IdToken: args.accessTtl,
