@@ -100,7 +100,7 @@ static void note_grant(struct world *world, const struct asked *asked, int64_t s
         return;
     if (asked->conn && asked->conn->replaced_ms >= sent_ms)
         return; /* a verdict on what was put away meanwhile says nothing: another canary goes in its place */
-    if (asked->conn && asked->conn->state == CONN_IN_DOUBT && !is_taken)
+    if (asked->conn && asked->conn->is_probe && !is_taken)
         return; /* no more does a lost token's refusal */
     note(&gates->canaries, sent_ms);
     if (since(&gates->canaries, world->now_ms - ROUND_MS) > CANARIES && !is_disturbed(world))

@@ -38,7 +38,7 @@ MUTATIONS = (
 # Those that show in another world than the usual one.
 WORLDS = {20: ["--tight"]}
 # Where some show soonest; the others follow.
-FIRST = {11: "10", 13: "3", 14: "3", 16: "2", 18: "2", 21: "10"}
+FIRST = {11: "10", 13: "3", 14: "3", 16: "2", 18: "3", 21: "10"}
 
 
 def build(number):
@@ -48,21 +48,23 @@ def build(number):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def run(number, seed, rules):
+    """Whether one of the rules is what one world was stopped for, and what was printed."""
+    done = subprocess.run([BUILD / f"tests/sim/mutant{number}", *WORLDS.get(number, []), "--stop", seed], check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    found = re.findall(r"^seed \d+, day [0-9.]+: ([a-z ]+): ", done.stdout, re.M)
+    return done.returncode == 1 and any(rule in found for rule in rules), done.stdout
+
+
 def main():
     failed = 0
     print(f"1..{len(MUTATIONS)}", flush=True)
     for number, what, rules in MUTATIONS:
         done = build(number)
-        output = done.stdout
-        found = []
-        if done.returncode == 0:
-            world = WORLDS.get(number, [])
-            seeds = sorted(SEEDS, key=lambda seed: seed != FIRST.get(number))
-            done = subprocess.run([BUILD / f"tests/sim/mutant{number}", *world, "--stop", *seeds], check=False,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            output = done.stdout
-            found = re.findall(r"^seed \d+, day [0-9.]+: ([a-z ]+): ", output, re.M)
-        good = done.returncode == 1 and any(rule in found for rule in rules)
+        good, output = False, done.stdout
+        seeds = sorted(SEEDS, key=lambda seed: seed != FIRST.get(number)) if done.returncode == 0 else []
+        while seeds and not good:  # where it shows by another rule first, the next one
+            good, output = run(number, seeds.pop(0), rules)
         failed += not good
         print(f"{'ok' if good else 'not ok'} {number} - found: {what}", flush=True)
         for line in ([] if good else output[-3000:].splitlines()):
