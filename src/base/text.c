@@ -68,6 +68,17 @@ size_t text_utf8_len(struct text text)
     return text.len > 0 ? utf8_next((const unsigned char *)text.data, text.len, &point) : 0;
 }
 
+bool text_is_utf8(struct text text)
+{
+    while (text.len > 0) {
+        size_t n = text_utf8_len(text);
+        if (n == 0)
+            return false;
+        text = (struct text){text.data + n, text.len - n};
+    }
+    return true;
+}
+
 /* Whether eight bytes are all from 0x20 to 0x7e, which nearly all that is ever asked for are: no byte has its highest
  * bit set, nor has it after 1 was added (0x7f) or without carrying after 0x20 was taken away (a control character).
  * What is found in one byte may be said of its neighbour too, never of none. */

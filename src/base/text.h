@@ -49,6 +49,9 @@ bool text_is_printable(struct text text);
 /* Bytes of the valid UTF-8 sequence that text begins with; 0 where there is none. */
 size_t text_utf8_len(struct text text);
 
+/* Whether all of text is valid UTF-8; an empty one is. */
+bool text_is_utf8(struct text text);
+
 /* A whole non-negative decimal number, at most max; false for anything else. */
 bool text_to_uint(struct text text, uint64_t max, uint64_t *out_value);
 

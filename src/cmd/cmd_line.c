@@ -96,6 +96,18 @@ static bool unknown_option(const struct reader *reader, const char *argument)
     return false;
 }
 
+/* Names of files and sockets may be any bytes. All else becomes text of a job, where what is no text could only be left
+ * out, and with it what an owner or a provider narrows a selection to. */
+static bool is_fit(const struct cmd_option *option, const char *value)
+{
+    static const char *const paths[] = {"FILE", "DIR", "ENDPOINT"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (strstr(option->value_name, paths[i]))
+            return true;
+    }
+    return text_is_utf8(text_of(value));
+}
+
 /* The value of an option, from behind its `=` or from the next argument. */
 static bool take_value(struct reader *reader, const struct cmd_option *option, const char *argument,
                        const char **out_value)
@@ -113,6 +125,10 @@ static bool take_value(struct reader *reader, const struct cmd_option *option, c
         *out_value = reader->argv[reader->next++];
     else {
         fprintf(stderr, "bursar: --%s needs %s\n", option->name, option->value_name);
+        return false;
+    }
+    if (option->value_name && !is_fit(option, *out_value)) {
+        fprintf(stderr, "bursar: --%s must be UTF-8 text\n", option->name);
         return false;
     }
     return true;

@@ -76,6 +76,8 @@ static void print_page(const json_t *records, bool is_first)
 
 static int run(const struct cmd_args *args)
 {
+    if (args->word_count > 0 && !text_is_utf8(text_of(args->words[0])))
+        return cmd_usage(args->cmd, "OWNER must be UTF-8 text");
     return cmd_ask_pages(args, "connection.list", make_request(args), "connections", print_page);
 }
 

@@ -11,6 +11,8 @@
 #include "base/secret.h"
 #include "cmd/cmd_keys.h"
 
+enum { PAGES_MAX = 100000000 };
+
 /* ---- memory --------------------------------------------------------------------------------- */
 
 /* Jansson's free() does not say how long the block is: its length stands before it. */
@@ -190,14 +192,13 @@ int cmd_ask_pages(const struct cmd_args *args, const char *op, json_t *request, 
                   cmd_page_fn *print)
 {
     int status = CMD_DONE;
-    bool is_first = true, is_last = false;
-    while (status == CMD_DONE && !is_last) {
+    bool is_last = false;
+    for (int page = 0; page < PAGES_MAX && status == CMD_DONE && !is_last; page++) {
         struct cmd_reply reply = cmd_ask(args, op, json_copy(request));
         json_t *cursor = json_object_get(reply.root, "cursor");
         status = reply.status;
         if (status == CMD_DONE && !args->is_json)
-            print(json_object_get(reply.root, key), is_first);
-        is_first = false;
+            print(json_object_get(reply.root, key), page == 0);
         is_last = !json_is_string(cursor);
         json_object_set(request, "cursor", cursor);
         cmd_reply_free(&reply);

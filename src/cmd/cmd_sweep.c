@@ -172,6 +172,8 @@ static int run(const struct cmd_args *args)
         return cmd_usage(args->cmd, "one option at a time");
     if (given > 0 && args->word_count == 0)
         return cmd_usage(args->cmd, "which sweep?");
+    if (args->word_count > 0 && !text_is_utf8(text_of(args->words[0])))
+        return cmd_usage(args->cmd, "SWEEP must be an id");
     if (args->word_count == 0)
         return cmd_ask_pages(args, "sweep.list", json_object(), "sweeps", print_sweeps);
     if (cmd_option(args, "receipts"))

@@ -65,15 +65,7 @@ static int refuse(struct buf *error, const char *name, const char *what)
 static bool is_short_text(const struct node *node)
 {
     struct text text = node_text(node);
-    if (node_type(node) != NODE_TEXT || text.len > FIELD_MAX_BYTES)
-        return false;
-    while (text.len > 0) {
-        size_t n = text_utf8_len(text);
-        if (n == 0)
-            return false;
-        text = (struct text){text.data + n, text.len - n};
-    }
-    return true;
+    return node_type(node) == NODE_TEXT && text.len <= FIELD_MAX_BYTES && text_is_utf8(text);
 }
 
 /* Whether a key of the map's pair stands in an earlier pair too. */

@@ -173,7 +173,13 @@ static void test_utf8_cases(void **state)
         if (text_is_printable(utf8_cases[i].text) != utf8_cases[i].is_printable ||
             text_utf8_len(utf8_cases[i].text) != utf8_cases[i].first_len)
             fail_msg("case %zu", i);
+        if (utf8_cases[i].is_printable && !text_is_utf8(utf8_cases[i].text))
+            fail_msg("case %zu is UTF-8", i);
     }
+    assert_true(text_is_utf8(T("a\0b\x7f\xc2\x9b"))); /* control characters are */
+    assert_false(text_is_utf8(T("\xff")));
+    assert_false(text_is_utf8(T("good \xe2\x82")));
+    assert_false(text_is_utf8(T("good \xe2\x82 more")));
 }
 
 /* ---- numbers --------------------------------------------------------------------------------- */

@@ -179,6 +179,14 @@ static void test_usage(void **state)
         {"principal", "list", "x"},
         {"refrseh", "acme", "prov"},
         {"events", "reauth/"},
+        /* What is no text narrows nothing: it is not left out in silence. */
+        {"list", "\xff"},
+        {"list", "--provider", "\xff"},
+        {"list", "acme", "--state=A\xc3"},
+        {"export", "-", "--owner", "\xff"},
+        {"revoke", "--provider=prov", "--owner", "M\xfcller", "--yes"},
+        {"events", "--owner", "\xff"},
+        {"sweep", "\xff"},
     };
     struct fixture *fixture = *state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {

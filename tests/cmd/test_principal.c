@@ -191,7 +191,8 @@ static char *applied(const char *before, const char *public_key, const char *con
     struct cmd_line line;
     for (; *words; words++)
         argv[argc++] = (char *)(uintptr_t)*words;
-    assert_true(cmd_line_read(argc, argv, &cmd_principal, &line));
+    if (!cmd_line_read(argc, argv, &cmd_principal, &line))
+        return NULL;
     json_t *definition = json_loads(before, 0, NULL);
     assert_non_null(definition);
     char *text = cmd_principal_apply(&line.args, public_key, definition)
